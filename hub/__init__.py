@@ -1,0 +1,1 @@
+"""roomhub: rooms, their log, and the gateway that serves them."""

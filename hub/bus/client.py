@@ -1,0 +1,44 @@
+"""Connections to Redis: one way to make them, one translation of their failures.
+
+A command is tried once. redis-py would retry by default, and a retry of an XADD whose answer was
+lost adds it twice.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Final
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from hub.core.errors import Unavailable
+
+CONNECT_TIMEOUT_S: Final = 2.0
+ANSWER_TIMEOUT_S: Final = 5.0
+
+
+def make_client(url: str, *, answer_timeout_s: float | None = ANSWER_TIMEOUT_S) -> Redis:
+    """A client of its own pool; a read that blocks needs `answer_timeout_s` beyond its wait."""
+    return Redis.from_url(
+        url,
+        protocol=2,
+        retry=Retry(NoBackoff(), 0),
+        retry_on_error=[],
+        socket_timeout=answer_timeout_s,
+        socket_connect_timeout=CONNECT_TIMEOUT_S,
+        client_name="roomhub",
+    )
+
+
+@contextlib.contextmanager
+def answering() -> Iterator[None]:
+    """Turns what redis-py raises into Unavailable."""
+    try:
+        yield
+    except (RedisError, OSError, TimeoutError) as error:
+        reason = str(error) or type(error).__name__
+        raise Unavailable(f"Redis does not answer: {reason}", code="BUS_UNAVAILABLE") from error

@@ -1,0 +1,159 @@
+"""The subscriptions of one gateway, on one connection that is rebuilt when it goes deaf.
+
+redis-py's own reconnect is silent and loses what was published meanwhile, and a black hole is
+never noticed. So the listener publishes to a channel of its own and hears itself, rebuilds the
+connection when it does not, and tells of every room that was subscribed anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterable
+from typing import Any, Final
+
+import structlog
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from hub.bus.client import answering
+from hub.bus.names import Names
+from hub.core.errors import Unavailable
+from hub.ports import Hear
+from hub.wire.packets import BadPacket, unpack
+
+PROBE_S: Final = 1.0
+DEAF_S: Final = 4.0
+CONFIRM_S: Final = 5.0
+_BATCH: Final = 512
+log = structlog.get_logger("hub.bus")
+
+
+class RedisListener:
+    """`Listener` on redis-py."""
+
+    def __init__(self, client: Redis, names: Names, listener_id: str, hear: Hear) -> None:
+        self._client = client
+        self._names = names
+        self._hear = hear
+        self._probe_name = names.probe(listener_id)
+        self._probe = self._probe_name.encode()
+        self._room_prefix = len(names.room("").encode())
+        self._wanted: dict[str, asyncio.Future[None]] = {}
+        self._pubsub: Any = None
+        self._heard_at = 0.0
+        self._open = False
+
+    @property
+    def deaf(self) -> bool:
+        return not self._open
+
+    async def subscribe(self, room_id: str) -> None:
+        channel = self._names.room(room_id)
+        confirmed = self._wanted.get(channel)
+        if confirmed is None:
+            confirmed = self._wanted[channel] = asyncio.get_running_loop().create_future()
+            if self._pubsub is not None:
+                with contextlib.suppress(RedisError, OSError):  # the rebuild asks again
+                    await self._pubsub.subscribe(channel)
+        try:
+            await asyncio.wait_for(asyncio.shield(confirmed), CONFIRM_S)
+        except TimeoutError:
+            raise Unavailable(
+                "the room cannot be followed now: Redis does not answer", code="BUS_UNAVAILABLE"
+            ) from None
+
+    async def unsubscribe(self, room_id: str) -> None:
+        channel = self._names.room(room_id)
+        if self._wanted.pop(channel, None) is not None and self._pubsub is not None:
+            with contextlib.suppress(RedisError, OSError):
+                await self._pubsub.unsubscribe(channel)
+
+    async def run(self) -> None:
+        """Listen until cancelled."""
+        delay_s = 0.05
+        while True:
+            try:
+                await self._listen()
+            except* (RedisError, OSError, TimeoutError) as group:
+                reason = group.exceptions[0]
+                log.warning("bus lost, connecting again", reason=repr(reason))
+            delay_s = 0.05 if self._open else min(2.0, delay_s * 2)
+            self._open = False
+            await asyncio.sleep(delay_s)
+
+    async def _listen(self) -> None:
+        pubsub: Any = self._client.pubsub()
+        try:
+            await pubsub.subscribe(self._probe_name)
+            self._pubsub = pubsub
+            for channels in _batches(list(self._wanted)):
+                await pubsub.subscribe(*channels)
+            self._heard_at = asyncio.get_running_loop().time()
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._read(pubsub))
+                group.create_task(self._keep_hearing())
+        finally:
+            self._pubsub = None
+            with contextlib.suppress(RedisError, OSError):
+                await pubsub.aclose()
+
+    async def _read(self, pubsub: Any) -> None:
+        """What has arrived is taken without a pause; only an empty buffer yields to the loop."""
+        while True:
+            kind, channel, data = (await pubsub.parse_response(block=True))[:3]
+            if kind == b"message":
+                if channel == self._probe:
+                    self._heard_at = asyncio.get_running_loop().time()
+                    self._open = True
+                else:
+                    self._take(channel, data)
+            elif kind == b"subscribe" and channel != self._probe:
+                self._confirm(channel.decode())
+
+    def _take(self, channel: bytes, data: bytes) -> None:
+        try:
+            packet = unpack(data)
+        except BadPacket as error:
+            log.warning("a packet that no hub wrote", reason=str(error))
+            return
+        self._hear(channel[self._room_prefix :].decode(), packet)
+
+    def _confirm(self, channel: str) -> None:
+        confirmed = self._wanted.get(channel)
+        if confirmed is None:
+            return
+        self._open = True
+        if confirmed.done():
+            self._hear(self._names.room_of(channel), None)
+        else:
+            confirmed.set_result(None)
+
+    async def _keep_hearing(self) -> None:
+        while True:
+            with answering():
+                await self._client.publish(self._probe_name, b"")
+            await asyncio.sleep(PROBE_S)
+            silent_s = asyncio.get_running_loop().time() - self._heard_at
+            if silent_s > DEAF_S:
+                self._open = False
+                raise TimeoutError(f"heard nothing for {silent_s:.1f} s")
+
+
+def _batches(channels: list[str]) -> Iterable[list[str]]:
+    for start in range(0, len(channels), _BATCH):
+        yield channels[start : start + _BATCH]
+
+
+@contextlib.asynccontextmanager
+async def open_listener(
+    client: Redis, names: Names, listener_id: str, hear: Hear
+) -> AsyncIterator[RedisListener]:
+    """A listener that runs until the context ends."""
+    listener = RedisListener(client, names, listener_id, hear)
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(listener.run())
+        try:
+            yield listener
+        finally:
+            task.cancel()

@@ -1,0 +1,44 @@
+"""Every key and channel of a hub, by name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Names under one prefix. Keys that one script touches share a {hash tag}, for a cluster."""
+
+    prefix: str
+
+    def room(self, room_id: str) -> str:
+        """The channel of a room."""
+        return f"{self.prefix}:room:{room_id}"
+
+    def room_of(self, channel: str) -> str:
+        """The room of a channel."""
+        return channel.removeprefix(f"{self.prefix}:room:")
+
+    def probe(self, listener_id: str) -> str:
+        """The channel on which a listener hears itself."""
+        return f"{self.prefix}:probe:{listener_id}"
+
+    def draft(self, run_id: str) -> str:
+        """What is known of a draft but its text."""
+        return f"{self.prefix}:draft:{{{run_id}}}"
+
+    def draft_text(self, run_id: str) -> str:
+        return f"{self.prefix}:draft:{{{run_id}}}:text"
+
+    def ticket(self, digest: str) -> str:
+        return f"{self.prefix}:ticket:{digest}"
+
+    @property
+    def runs(self) -> str:
+        """The stream that wakes workers."""
+        return f"{self.prefix}:runs"
+
+    @property
+    def pool(self) -> str:
+        """The consumer group of the workers."""
+        return f"{self.prefix}:pool"

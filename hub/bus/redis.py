@@ -1,0 +1,154 @@
+"""`Bus` on redis-py, against a real server."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Final
+
+import orjson
+from redis.asyncio import Redis
+from redis.exceptions import ResponseError
+
+from hub.bus.client import answering, make_client
+from hub.bus.listener import RedisListener, open_listener
+from hub.bus.names import Names
+from hub.ports import Draft, Hear
+from hub.wire.packets import Packet, pack
+
+DRAFT_TTL_S: Final = 900
+_APPEND: Final = """
+local known = redis.call('HGET', KEYS[1], 'attempt')
+local mine = tonumber(ARGV[1])
+if known and tonumber(known) > mine then return 0 end
+if not known or tonumber(known) < mine then
+  redis.call('DEL', KEYS[2])
+  redis.call('HSET', KEYS[1], 'attempt', mine, 'about', ARGV[2])
+end
+if redis.call('STRLEN', KEYS[2]) == tonumber(ARGV[3]) then
+  redis.call('APPEND', KEYS[2], ARGV[4])
+else
+  redis.call('SET', KEYS[2], ARGV[5])
+end
+redis.call('EXPIRE', KEYS[1], ARGV[6])
+redis.call('EXPIRE', KEYS[2], ARGV[6])
+redis.call('PUBLISH', ARGV[7], ARGV[8])
+return 1
+"""
+
+
+class RedisBus:
+    """One client for commands and one for reads that block."""
+
+    def __init__(self, commands: Redis, blocking: Redis, names: Names, bus_id: str) -> None:
+        self._redis = commands
+        self._blocking = blocking
+        self._names = names
+        self._id = bus_id
+        self._append = commands.register_script(_APPEND)
+
+    async def publish(self, packets: Sequence[tuple[str, Packet]], runs: Sequence[str]) -> None:
+        with answering():
+            pipe = self._redis.pipeline(transaction=False)
+            for room_id, packet in packets:
+                pipe.publish(self._names.room(room_id), pack(packet))
+            for run_id in runs:
+                pipe.xadd(self._names.runs, {"run": run_id})
+            await pipe.execute()
+
+    def listen(self, hear: Hear) -> AbstractAsyncContextManager[RedisListener]:
+        return open_listener(self._redis, self._names, self._id, hear)
+
+    async def append_draft(self, room_id: str, draft: Draft, text: str, frames: bytes) -> bool:
+        about = draft.as_dict() | {"text": "", "offset": 0}
+        before = len(draft.text.encode()) - len(text.encode())
+        whole = draft.text if before else text
+        keys = [self._names.draft(draft.run_id), self._names.draft_text(draft.run_id)]
+        values: list[Any] = [
+            draft.attempt, orjson.dumps(about), before, text, whole, DRAFT_TTL_S,
+            self._names.room(room_id), pack(Packet(0, 1, frames)),
+        ]  # fmt: skip
+        with answering():
+            return bool(await self._append(keys=keys, args=values))
+
+    async def drafts(self, run_ids: Sequence[str]) -> list[Draft]:
+        if not run_ids:
+            return []
+        with answering():
+            pipe = self._redis.pipeline(transaction=False)
+            for run_id in run_ids:
+                pipe.hget(self._names.draft(run_id), "about")
+                pipe.hget(self._names.draft(run_id), "attempt")
+                pipe.get(self._names.draft_text(run_id))
+            found = await pipe.execute()
+        return [
+            _draft(orjson.loads(found[i]), int(found[i + 1]), found[i + 2] or b"")
+            for i in range(0, len(found), 3)
+            if found[i]
+        ]
+
+    async def drop_draft(self, run_id: str) -> None:
+        with answering():
+            await self._redis.delete(self._names.draft(run_id), self._names.draft_text(run_id))
+
+    async def put_ticket(self, digest: str, value: bytes, ttl_s: int) -> None:
+        with answering():
+            await self._redis.set(self._names.ticket(digest), value, ex=ttl_s)
+
+    async def take_ticket(self, digest: str) -> bytes | None:
+        with answering():
+            value: Any = await self._redis.getdel(self._names.ticket(digest))
+        return bytes(value) if value is not None else None
+
+    async def woken(self, worker: str, limit: int, wait_s: float) -> list[str]:
+        stream, pool = self._names.runs, self._names.pool
+        with answering():
+            try:
+                found: Any = await self._blocking.xreadgroup(
+                    pool, worker, {stream: ">"}, count=limit, block=int(wait_s * 1000), noack=True
+                )
+            except ResponseError as error:
+                if "NOGROUP" not in str(error) and "UNBLOCKED" not in str(error):
+                    raise
+                await self._make_pool()
+                return []
+            entries = found[0][1] if found else []
+            if entries:
+                await self._redis.xdel(stream, *(entry_id for entry_id, _ in entries))
+        return [fields[b"run"].decode() for _, fields in entries]
+
+    async def _make_pool(self) -> None:
+        try:
+            await self._redis.xgroup_create(
+                self._names.runs, self._names.pool, id="0", mkstream=True
+            )
+        except ResponseError as error:
+            if "BUSYGROUP" not in str(error):
+                raise
+
+    async def ping(self) -> None:
+        with answering():
+            await self._redis.ping()
+
+
+def _draft(about: dict[str, Any], attempt: int, text: bytes) -> Draft:
+    return Draft(
+        about["run_id"],
+        about["message_id"],
+        about["thread_id"],
+        about["participant"],
+        attempt,
+        text.decode(),
+    )
+
+
+@contextlib.asynccontextmanager
+async def open_bus(url: str, prefix: str, bus_id: str) -> AsyncIterator[RedisBus]:
+    """The bus of one process; closed at the end."""
+    commands, blocking = make_client(url), make_client(url, answer_timeout_s=30)
+    try:
+        yield RedisBus(commands, blocking, Names(prefix), bus_id)
+    finally:
+        await commands.aclose()
+        await blocking.aclose()

@@ -1,0 +1,61 @@
+"""`roomhub`: the commands."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from hub.cli.up import CannotStart
+from hub.cli.up import up as run_up
+from hub.settings import Settings, SettingsError, load
+
+app = typer.Typer(
+    add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False,
+    help="roomhub: rooms that people and AI participants share.",
+)  # fmt: skip
+console = Console(stderr=True)
+DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Where the hub keeps its data.")]
+
+
+class Stop(Exception):
+    """Ends a command with one line on standard error."""
+
+
+def settings_or_stop(**overrides: object) -> Settings:
+    try:
+        return load(**overrides)
+    except SettingsError as error:
+        raise Stop(str(error)) from None
+
+
+@app.callback()
+def roomhub() -> None:
+    """Options come after the command."""
+
+
+@app.command()
+def up(
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on, 0 for any.")] = None,
+    data_dir: DataDir = None,
+    demo: Annotated[bool, typer.Option(help="Make people and a room to try it with.")] = True,
+) -> None:
+    """Run the hub: gateway, workers and an embedded Valkey in one process."""
+    settings = settings_or_stop(host=host, port=port, data_dir=data_dir)
+    try:
+        run_up(settings, console, demo=demo)
+    except CannotStart as error:
+        raise Stop(str(error)) from None
+
+
+def run() -> None:
+    """The entry point: a `Stop` is one line and exit status 1."""
+    try:
+        app()
+    except Stop as stop:
+        print(f"roomhub: {stop}", file=sys.stderr)
+        sys.exit(1)

@@ -1,0 +1,132 @@
+"""The one error tree. Every edge translates it once: HTTP status, WebSocket reply, run outcome.
+
+HubError
+├── Unauthenticated       AUTH_TOKEN_MISSING, AUTH_TOKEN_INVALID
+├── Denied                AUTHZ_PERMISSION_DENIED
+├── Missing               *_NOT_FOUND
+├── Invalid               VALIDATION_ERROR, with the fields at fault
+├── TooLarge              PAYLOAD_TOO_LARGE
+├── Conflict              IDEMPOTENCY_CONFLICT, ALREADY_EXISTS, ROOM_ARCHIVED, SESSION_CLOSED, …
+├── Limited               RATE_LIMITED, BUDGET_EXCEEDED
+├── Backend               BACKEND_ERROR, BACKEND_TIMEOUT, MODEL_UNAVAILABLE
+└── Unavailable           STORE_UNAVAILABLE (not stored), OUTCOME_UNKNOWN (retry with the same key)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """One field of a request that is wrong, as a path such as `initial_members[2].id`."""
+
+    field: str
+    message: str
+
+
+class HubError(Exception):
+    """An error a client may see. `status` is its HTTP status, `retry_after` is in seconds."""
+
+    status = 500
+    code = "INTERNAL"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        details: tuple[FieldError, ...] = (),
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code or type(self).code
+        self.details = details
+        self.retry_after = retry_after
+
+    def as_dict(self) -> dict[str, Any]:
+        """The `error` object of every answer."""
+        body: dict[str, Any] = {"code": self.code, "message": self.message}
+        if self.details:
+            body["details"] = [{"field": d.field, "message": d.message} for d in self.details]
+        if self.retry_after is not None:
+            body["retry_after"] = self.retry_after
+        return body
+
+
+class Unauthenticated(HubError):
+    status = 401
+    code = "AUTH_TOKEN_INVALID"
+
+
+class Denied(HubError):
+    status = 403
+    code = "AUTHZ_PERMISSION_DENIED"
+
+
+class Missing(HubError):
+    status = 404
+    code = "NOT_FOUND"
+
+
+class MethodNotAllowed(HubError):
+    status = 405
+    code = "METHOD_NOT_ALLOWED"
+
+
+class Conflict(HubError):
+    status = 409
+    code = "ALREADY_EXISTS"
+
+
+class TooLarge(HubError):
+    status = 413
+    code = "PAYLOAD_TOO_LARGE"
+
+
+class UnsupportedMedia(HubError):
+    status = 415
+    code = "UNSUPPORTED_MEDIA_TYPE"
+
+
+class Invalid(HubError):
+    status = 422
+    code = "VALIDATION_ERROR"
+
+
+class Limited(HubError):
+    status = 429
+    code = "RATE_LIMITED"
+
+
+class Backend(HubError):
+    """A model or bot behind the hub failed; `transient` says whether another attempt may help."""
+
+    status = 502
+    code = "BACKEND_ERROR"
+
+    def __init__(self, message: str, *, transient: bool = False, **kwargs: Any) -> None:
+        super().__init__(message, **kwargs)
+        self.transient = transient
+
+
+class BackendTimeout(Backend):
+    status = 504
+    code = "BACKEND_TIMEOUT"
+
+
+class Unavailable(HubError):
+    status = 503
+    code = "STORE_UNAVAILABLE"
+
+
+def invalid(field: str, message: str) -> Invalid:
+    """A VALIDATION_ERROR about one field; `message` says what would be right."""
+    return Invalid(f"{field}: {message}", details=(FieldError(field, message),))
+
+
+def missing(noun: str) -> Missing:
+    """`missing("room")` is ROOM_NOT_FOUND; a foreign id and a missing one read the same."""
+    return Missing(f"no such {noun}", code=f"{noun.upper()}_NOT_FOUND")

@@ -1,0 +1,49 @@
+"""Ids: a prefix and a lowercase ULID (github.com/ulid/spec); participants keep the id given."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Final
+
+_ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
+_RANDOM_BITS: Final = 80
+PARTICIPANT_TYPES: Final = ("user", "bot", "agent", "persona")
+AI_TYPES: Final = frozenset({"bot", "agent", "persona"})
+HANDLE: Final = re.compile(r"[a-z0-9_-]{1,64}")
+_PARTICIPANT: Final = re.compile(r"(user|bot|agent|persona)_[a-z0-9_-]{1,64}")
+
+
+def ulid(ms: int, random: int) -> str:
+    """26 characters: 48 bits of milliseconds since 1970, then 80 random bits."""
+    value = (ms << _RANDOM_BITS) | (random & ((1 << _RANDOM_BITS) - 1))
+    return "".join(_ALPHABET[(value >> shift) & 31] for shift in range(125, -1, -5))
+
+
+def participant_type(participant_id: str) -> str | None:
+    """`bot` for `bot_design_reviewer`; None when the text is no participant id."""
+    match = _PARTICIPANT.fullmatch(participant_id)
+    return match.group(1) if match else None
+
+
+class IdMaker:
+    """Makes ids that sort by time, strictly rising within one process.
+
+    `now_ms` is the wall clock in milliseconds, `randbits(n)` a source of secure random bits.
+    """
+
+    def __init__(self, now_ms: Callable[[], int], randbits: Callable[[int], int]) -> None:
+        self._now_ms = now_ms
+        self._randbits = randbits
+        self._ms = 0
+        self._tail = 0
+
+    def make(self, prefix: str) -> str:
+        """`make("msg")` is `msg_` and a ULID."""
+        now = self._now_ms()
+        if now > self._ms:
+            self._ms = now
+            self._tail = self._randbits(_RANDOM_BITS - 1)
+        else:
+            self._tail += 1 + self._randbits(16)
+        return f"{prefix}_{ulid(self._ms, self._tail)}"

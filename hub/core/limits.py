@@ -1,0 +1,23 @@
+"""A token bucket: so many a second, with a burst of one second's worth."""
+
+from __future__ import annotations
+
+
+class Bucket:
+    """`rate` tokens a second; time is whatever steady clock the caller has, in seconds."""
+
+    __slots__ = ("_at", "_left", "_rate")
+
+    def __init__(self, rate: float) -> None:
+        self._rate = rate
+        self._left = rate
+        self._at = 0.0
+
+    def take(self, now_s: float) -> float:
+        """Take one token: 0 when there was one, else the seconds until there will be."""
+        self._left = min(self._rate, self._left + (now_s - self._at) * self._rate)
+        self._at = now_s
+        if self._left >= 1:
+            self._left -= 1
+            return 0.0
+        return round((1 - self._left) / self._rate, 3) or 0.001

@@ -1,0 +1,32 @@
+"""Times are integers of milliseconds since 1970 inside, RFC 3339 in UTC at the edges."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_last: tuple[int, str] = (0, "1970-01-01T00:00:00")
+
+
+def rfc3339(ms: int) -> str:
+    """`2026-05-18T15:01:28.004Z`; the text of the last second is kept, most calls share it."""
+    global _last
+    second, rest = divmod(ms, 1000)
+    known, text = _last
+    if known != second:
+        text = (_EPOCH + timedelta(seconds=second)).strftime("%Y-%m-%dT%H:%M:%S")
+        _last = (second, text)
+    return f"{text}.{rest:03d}Z"
+
+
+def optional_rfc3339(ms: int | None) -> str | None:
+    """As `rfc3339`, None for None."""
+    return None if ms is None else rfc3339(ms)
+
+
+def parse_rfc3339(text: str) -> int:
+    """Milliseconds since 1970 of an RFC 3339 time; ValueError when it has no offset."""
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError("a time needs an offset such as Z")
+    return int((moment - _EPOCH) / timedelta(milliseconds=1))

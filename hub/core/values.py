@@ -1,0 +1,317 @@
+"""The nouns of a hub as frozen values; `as_dict` is the shape a client sees."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from hub.core.ids import AI_TYPES
+from hub.core.times import optional_rfc3339, rfc3339
+
+Json = dict[str, Any]
+MemberRole = Literal["owner", "admin", "member", "observer", "guest"]
+Engagement = Literal["mention", "thread", "always", "off"]
+TenantRole = Literal["tenant_user", "tenant_admin"]
+MEMBER_ROLES: tuple[MemberRole, ...] = ("owner", "admin", "member", "observer", "guest")
+ENGAGEMENTS: tuple[Engagement, ...] = ("mention", "thread", "always", "off")
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """Who wrote or acts: what of a participant is shown beside a message."""
+
+    id: str
+    type: str
+    handle: str
+    name: str
+
+    @property
+    def is_ai(self) -> bool:
+        return self.type in AI_TYPES
+
+    def as_dict(self) -> Json:
+        return {"type": self.type, "id": self.id, "handle": self.handle, "name": self.name}
+
+    def ref(self) -> Json:
+        return {"type": self.type, "id": self.id}
+
+
+@dataclass(frozen=True, slots=True)
+class Participant:
+    """A user, bot, agent or persona of a tenant; `driver` says how an AI is invoked."""
+
+    tenant_id: str
+    id: str
+    type: str
+    handle: str
+    name: str
+    driver: Json | None
+    created_ms: int
+    disabled_ms: int | None = None
+
+    def author(self) -> Author:
+        return Author(self.id, self.type, self.handle, self.name)
+
+    def as_dict(self) -> Json:
+        return {
+            **self.author().as_dict(),
+            "driver": self.driver,
+            "created_at": rfc3339(self.created_ms),
+            "disabled_at": optional_rfc3339(self.disabled_ms),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """An authenticated caller: one key, one participant, one tenant."""
+
+    tenant_id: str
+    author: Author
+    role: TenantRole
+    key_id: str
+    expires_ms: int | None = None
+
+    @property
+    def id(self) -> str:
+        return self.author.id
+
+    @property
+    def is_admin(self) -> bool:
+        return self.role == "tenant_admin"
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """A key as its owner sees it; the secret itself is shown once and never stored."""
+
+    id: str
+    tenant_id: str
+    participant_id: str
+    name: str
+    role: TenantRole
+    created_ms: int
+    expires_ms: int | None
+    revoked_ms: int | None
+
+    def as_dict(self) -> Json:
+        return {
+            "id": self.id,
+            "name": self.name,
+            "participant_id": self.participant_id,
+            "role": self.role,
+            "created_at": rfc3339(self.created_ms),
+            "expires_at": optional_rfc3339(self.expires_ms),
+            "revoked_at": optional_rfc3339(self.revoked_ms),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A participant in a room; `driven` says that a mention of it starts a run."""
+
+    author: Author
+    role: MemberRole
+    engagement: Engagement
+    joined_ms: int
+    driven: bool = False
+
+    def as_dict(self) -> Json:
+        return {
+            **self.author.as_dict(),
+            "role": self.role,
+            "engagement": self.engagement,
+            "joined_at": rfc3339(self.joined_ms),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """A shared space with one log; a session is a room of kind `session`."""
+
+    id: str
+    tenant_id: str
+    kind: Literal["room", "session"]
+    name: str
+    description: str
+    private: bool
+    created_ms: int
+    created_by: str
+    archived_ms: int | None
+    head: int
+    first_seq: int
+    epoch: str
+    acl_version: int
+    settings: Json
+
+    def as_dict(self) -> Json:
+        return {
+            "id": self.id,
+            "kind": self.kind,
+            "name": self.name,
+            "description": self.description,
+            "private": self.private,
+            "created_at": rfc3339(self.created_ms),
+            "created_by": self.created_by,
+            "archived_at": optional_rfc3339(self.archived_ms),
+            "head": self.head,
+            "epoch": self.epoch,
+            "settings": self.settings,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class RoomView:
+    """A room with its members as of `room.acl_version`: what authorising a post needs."""
+
+    room: Room
+    members: Mapping[str, Member]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of a room; `thread_id` is the id of the root it answers."""
+
+    id: str
+    room_id: str
+    seq: int
+    thread_id: str | None
+    author: Author
+    content: str
+    mention: tuple[Json, ...]
+    created_ms: int
+    client_id: str | None = None
+    run_id: str | None = None
+    status: str = "final"
+    edited_ms: int | None = None
+    deleted_ms: int | None = None
+    reply_count: int = 0
+    last_reply_ms: int | None = None
+    finish_reason: str | None = None
+    usage: Json | None = None
+
+    def as_dict(self) -> Json:
+        return {
+            "id": self.id,
+            "room_id": self.room_id,
+            "seq": self.seq,
+            "thread_id": self.thread_id,
+            "author": self.author.as_dict(),
+            "content": "" if self.deleted_ms else self.content,
+            "mention": list(self.mention),
+            "created_at": rfc3339(self.created_ms),
+            "edited_at": optional_rfc3339(self.edited_ms),
+            "deleted_at": optional_rfc3339(self.deleted_ms),
+            "reply_count": self.reply_count,
+            "last_reply_at": optional_rfc3339(self.last_reply_ms),
+            "reactions": {},
+            "client_id": self.client_id,
+            "run_id": self.run_id,
+            "status": self.status,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """The one-to-one form: a room of kind `session` with one user and one model."""
+
+    id: str
+    tenant_id: str
+    owner: str
+    participant_id: str
+    model: str
+    title: str | None
+    system_prompt: str | None
+    metadata: Json
+    status: Literal["active", "closed"]
+    handling: Literal["ai", "human"]
+    message_count: int
+    created_ms: int
+    updated_ms: int
+    deleted_ms: int | None = None
+
+    def as_dict(self) -> Json:
+        return {
+            "id": self.id,
+            "model": self.model,
+            "title": self.title,
+            "system_prompt": self.system_prompt,
+            "metadata": self.metadata,
+            "status": self.status,
+            "handling": self.handling,
+            "owner": self.owner,
+            "created_at": rfc3339(self.created_ms),
+            "updated_at": rfc3339(self.updated_ms),
+            "message_count": self.message_count,
+            **({"deleted_at": rfc3339(self.deleted_ms)} if self.deleted_ms else {}),
+        }
+
+
+def session_message(message: Message, session: Session) -> Json:
+    """A message as a session shows it: by role rather than by author."""
+    if message.author.id == session.participant_id:
+        role = "assistant"
+    else:
+        role = "user" if message.author.id == session.owner else "human_agent"
+    body: Json = {
+        "id": message.id,
+        "role": role,
+        "content": "" if message.deleted_ms else message.content,
+        "created_at": rfc3339(message.created_ms),
+        "status": message.status,
+    }
+    if message.finish_reason is not None:
+        body["finish_reason"] = message.finish_reason
+    if message.usage is not None:
+        body["usage"] = message.usage
+    return body
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One invocation of one AI participant for one trigger message."""
+
+    id: str
+    tenant_id: str
+    room_id: str
+    participant_id: str
+    trigger_message_id: str
+    generation: int
+    thread_id: str
+    state: str
+    reason: str | None
+    attempt: int
+    depth: int
+    root_message_id: str
+    reply_message_id: str
+    created_ms: int
+    started_ms: int | None = None
+    first_delta_ms: int | None = None
+    finished_ms: int | None = None
+    usage: Json | None = None
+    context: Json | None = None
+    error: Json | None = None
+    params: Json = field(default_factory=dict)
+
+    def as_dict(self) -> Json:
+        kind = self.participant_id.split("_", 1)[0]
+        return {
+            "id": self.id,
+            "room_id": self.room_id,
+            "participant": {"type": kind, "id": self.participant_id},
+            "trigger_message_id": self.trigger_message_id,
+            "generation": self.generation,
+            "state": self.state,
+            "reason": self.reason,
+            "attempt": self.attempt,
+            "depth": self.depth,
+            "root_message_id": self.root_message_id,
+            "reply_message_id": self.reply_message_id,
+            "usage": self.usage,
+            "context": self.context,
+            "created_at": rfc3339(self.created_ms),
+            "started_at": optional_rfc3339(self.started_ms),
+            "first_delta_at": optional_rfc3339(self.first_delta_ms),
+            "finished_at": optional_rfc3339(self.finished_ms),
+            "error": self.error,
+        }

@@ -1,0 +1,1 @@
+"""The gateway: HTTP, WebSocket and server-sent events in front of the services."""

@@ -1,0 +1,130 @@
+"""The ASGI application of a gateway."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from typing import Any, Final
+
+import orjson
+import structlog
+from starlette.applications import Starlette
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route, WebSocketRoute
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from hub.core.errors import HubError, MethodNotAllowed, Missing
+from hub.gateway import web
+from hub.gateway.gateway import Gateway
+from hub.gateway.rest import table
+from hub.gateway.rest.call import Answer, envelope, read_body
+from hub.gateway.ws import WebSocketApp
+from hub.wire.bodies import parse_object, validate
+from hub.wire.requests import LogIn
+
+_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+log = structlog.get_logger("hub.http")
+
+
+def make_app(gateway: Gateway) -> Starlette:
+    """The application; the caller opens and closes what it runs on."""
+    app = Starlette(
+        routes=[
+            *table.routes(gateway),
+            *_open_routes(gateway),
+            *web.routes(),
+            WebSocketRoute("/v1/ws", WebSocketApp(gateway)),
+        ],
+        exception_handlers={
+            HubError: _refused,
+            HTTPException: _http_error,
+            ClientDisconnect: _went_away,
+            Exception: _failed,
+        },
+    )
+    app.add_middleware(RequestIds)
+    return app
+
+
+def _open_routes(gateway: Gateway) -> list[Route]:
+    """What is served without a key."""
+
+    async def log_in(request: Request) -> Response:
+        body = validate(LogIn, parse_object(await read_body(request)))
+        return envelope(Answer(await gateway.parts.access.log_in(body.ticket)))
+
+    async def healthz(request: Request) -> Response:
+        return envelope(Answer({"alive": True}))
+
+    async def readyz(request: Request) -> Response:
+        reasons = await gateway.ready()
+        data = {"ready": not reasons, "reasons": reasons}
+        return envelope(Answer(data, 503 if reasons else 200))
+
+    return [
+        Route("/v1/login", log_in, methods=["POST"]),
+        Route("/healthz", healthz, methods=["GET"]),
+        Route("/readyz", readyz, methods=["GET"]),
+    ]
+
+
+class RequestIds:
+    """Gives every request an id, its own or a new one, and says it in the answer."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        given = Headers(scope=scope).get("x-request-id", "")
+        request_id = given if _REQUEST_ID.fullmatch(given) else f"req_{secrets.token_hex(10)}"
+        scope.setdefault("state", {})["request_id"] = request_id
+
+        async def tagged(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message)["X-Request-ID"] = request_id
+            await send(message)
+
+        await self._app(scope, receive, tagged)
+
+
+def _answer_error(request: Request, error: HubError) -> Response:
+    body: dict[str, Any] = {
+        "status": "error",
+        "error": error.as_dict(),
+        "meta": {"request_id": getattr(request.state, "request_id", None)},
+    }
+    headers = {}
+    if error.retry_after is not None:
+        headers["Retry-After"] = str(max(1, round(error.retry_after)))
+    if error.status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    return Response(orjson.dumps(body), error.status, headers, "application/json")
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HubError)
+    return _answer_error(request, error)
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    if error.status_code == 405:
+        return _answer_error(request, MethodNotAllowed(f"{request.method} is not possible here"))
+    if error.status_code == 404:
+        return _answer_error(request, Missing("there is nothing at this path"))
+    return _answer_error(request, HubError(error.detail))
+
+
+async def _went_away(request: Request, error: Exception) -> Response:
+    return Response(status_code=499)
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    log.error("a request failed", path=request.url.path, exc_info=error)
+    return _answer_error(request, HubError("the hub failed; the request id helps to find out why"))

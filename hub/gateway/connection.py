@@ -1,0 +1,363 @@
+"""One WebSocket client: who it is, what it asks, what it is sent.
+
+Life: greeting (not authenticated, one small frame within 5 s) -> open -> closed. A frame is taken
+the moment it is read; posts to a known room go straight to the writer, everything else is done in
+order by the connection's own task.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import Any, Final, Protocol
+
+import orjson
+import structlog
+
+from hub.core.errors import HubError, Invalid, Limited, Unauthenticated, invalid, missing
+from hub.core.limits import Bucket
+from hub.core.posts import Outcome, Posted, StaleAccess
+from hub.core.values import Actor
+from hub.gateway.commands import (
+    COMMANDS,
+    Auth,
+    Post,
+    RoomCursor,
+    Subscribe,
+    Typing,
+    Unsubscribe,
+    command_id,
+)
+from hub.gateway.fanout import Cursor, Joining
+from hub.gateway.gateway import Gateway
+from hub.ports import Clock
+from hub.service.messages import run_brief
+from hub.wire.bodies import Body, parse_object, validate
+from hub.wire.events import ephemeral_frame, error_frame, reply_frame
+from hub.wire.frames import frame
+from hub.wire.packets import Packet
+
+GREETING_S: Final = 5.0
+GREETING_BYTES: Final = 8_192
+INBOX: Final = 256
+IN_FLIGHT: Final = 256
+ROOMS: Final = 1_000
+FRAME_BYTES: Final = 65_536
+NOT_AUTHENTICATED: Final = 4401
+EXPIRED: Final = 4402
+FORBIDDEN: Final = 4403
+SLOW: Final = 4408
+REVOKED: Final = 4410
+TOO_MUCH: Final = 4429
+log = structlog.get_logger("hub.connection")
+
+
+class Socket(Protocol):
+    """What a connection needs of its WebSocket."""
+
+    congested: bool
+
+    def write(self, frames: bytes) -> None: ...
+
+    @property
+    def pending_bytes(self) -> int: ...
+
+    async def drained(self) -> None: ...
+
+    def pause(self) -> None: ...
+
+    def resume(self) -> None: ...
+
+    def close_with(self, code: int, reason: str) -> None: ...
+
+
+class Connection:
+    """A client of the gateway, as a `FrameSink` of its socket and a `Joiner` of feeds."""
+
+    def __init__(self, connection_id: str, socket: Socket, gateway: Gateway, now_ms: Clock) -> None:
+        self.id = connection_id
+        self.rooms: set[str] = set()
+        self._socket = socket
+        self._gateway = gateway
+        self._parts = gateway.parts
+        self._now_ms = now_ms
+        self._most_pending = gateway.parts.settings.pending_bytes
+        self._actor: Actor | None = None
+        self._closed = False
+        self._inbox: deque[tuple[Any, Body]] = deque()
+        self._wake = asyncio.Event()
+        self._in_flight = 0
+        self._allowed = Bucket(gateway.parts.settings.commands_per_s)
+
+    # What others ask of it.
+
+    @property
+    def actor(self) -> Actor:
+        assert self._actor is not None
+        return self._actor
+
+    @property
+    def congested(self) -> bool:
+        return self._socket.congested
+
+    def deliver(self, frames: bytes) -> None:
+        if self._closed:
+            return
+        self._socket.write(frames)
+        if self._socket.congested and self._socket.pending_bytes > self._most_pending:
+            self.close(SLOW, "slow, resume")
+
+    async def drained(self) -> None:
+        """Replay is paced by the client: wait while it has much to read."""
+        await self._socket.drained()
+
+    def expelled(self, room_id: str) -> None:
+        self.rooms.discard(room_id)
+        about = {"room_id": room_id}
+        self.deliver(ephemeral_frame("room.removed", room_id, self._now_ms(), about))
+
+    def close(self, code: int, reason: str) -> None:
+        """Close, and leave every broadcast set in the same call."""
+        if not self._closed:
+            self._socket.close_with(code, reason)
+            self.on_closed()
+
+    def on_closed(self) -> None:
+        self._closed = True
+        while self.rooms:
+            self._gateway.fanout.leave(self, self.rooms.pop())
+        self._wake.set()
+
+    # Life.
+
+    def greet(self, actor: Actor | None) -> None:
+        """`actor` is given when the handshake said who it is: then hello comes before all else."""
+        self._actor = actor
+        if actor is not None:
+            self._gateway.connections.add(self)
+            self._say_hello()
+
+    async def run(self) -> None:
+        """Serve until closed."""
+        try:
+            if self._actor is None:
+                actor = await self._authenticate()
+                if actor is None:
+                    return
+                self.greet(actor)
+            await self._serve()
+        finally:
+            self._gateway.connections.discard(self)
+
+    async def _authenticate(self) -> Actor | None:
+        try:
+            async with asyncio.timeout(GREETING_S):
+                await self._wake.wait()
+            if self._closed or not self._inbox:
+                return None
+            about, command = self._inbox.popleft()
+            assert isinstance(command, Auth)
+            actor = await self._parts.access.authenticate_socket(command.token)
+        except TimeoutError:
+            self.close(NOT_AUTHENTICATED, "not authenticated in time")
+            return None
+        except Unauthenticated as error:
+            self.close(NOT_AUTHENTICATED, error.message)
+            return None
+        except HubError as error:
+            self.close(1012, error.message)
+            return None
+        if about is not None:
+            self._reply(about, {})
+        return actor
+
+    def _say_hello(self) -> None:
+        hello = {
+            "type": "hello",
+            "connection_id": self.id,
+            "participant": self.actor.author.as_dict(),
+            "heartbeat_s": self._parts.settings.heartbeat_s,
+            "limits": {
+                "frame_bytes": FRAME_BYTES,
+                "rooms": ROOMS,
+                "commands_per_s": self._parts.settings.commands_per_s,
+            },
+        }
+        self._socket.write(frame(orjson.dumps(hello)))
+
+    async def _serve(self) -> None:
+        while not self._closed:
+            if not self._inbox:
+                self._wake.clear()
+                await self._wake.wait()
+                continue
+            about, command = self._inbox[0]
+            try:
+                await self._do(about, command)
+            except HubError as error:
+                self._refuse(about, error)
+            except Exception:
+                log.exception("a command failed", command=type(command).__name__)
+                self._refuse(about, HubError("the hub failed; try again"))
+            self._inbox.popleft()
+            if len(self._inbox) < INBOX // 2 and self._in_flight < IN_FLIGHT:
+                self._socket.resume()
+
+    # Frames in.
+
+    def on_frame(self, data: str | bytes) -> None:
+        if self._closed:
+            return
+        if self._actor is None:
+            self._take_greeting(data)
+            return
+        about: Any = None
+        try:
+            if not isinstance(data, str):
+                raise Invalid("this subprotocol speaks JSON in text frames")
+            value = parse_object(data)
+            about = command_id(value)
+            if wait_s := self._allowed.take(asyncio.get_running_loop().time()):
+                raise Limited("too many commands; send fewer", retry_after=wait_s)
+            command = self._parse(value)
+            if type(command) is Post and not self._inbox and self._submit(about, command):
+                return
+        except HubError as error:
+            self._refuse(about, error)
+            return
+        self._queue(about, command)
+
+    def _parse(self, value: dict[str, Any]) -> Body:
+        kind = value.get("type")
+        model = COMMANDS.get(kind) if isinstance(kind, str) else None
+        if model is None:
+            raise invalid("type", f"must be one of {', '.join(sorted(COMMANDS))}")
+        return validate(model, value)
+
+    def _take_greeting(self, data: str | bytes) -> None:
+        """Only `auth` may come before authentication, once, and small."""
+        try:
+            if self._inbox or len(data) > GREETING_BYTES:
+                raise Invalid("nothing but one auth frame may come first")
+            value = parse_object(data)
+            self._queue(command_id(value), validate(Auth, value))
+        except HubError:
+            self.close(NOT_AUTHENTICATED, 'the first frame must be {"type":"auth","token":…}')
+
+    def _queue(self, about: Any, command: Body) -> None:
+        self._inbox.append((about, command))
+        self._wake.set()
+        if len(self._inbox) >= INBOX:
+            self._socket.pause()
+
+    # Commands.
+
+    async def _do(self, about: Any, command: Body) -> None:
+        self._check_key()
+        if isinstance(command, Subscribe):
+            await self._subscribe(about, command)
+        elif isinstance(command, Post):
+            posted = await self._parts.messages.post(
+                self.actor, command.room_id, command, thread_id=command.thread_id
+            )
+            self._reply(about, _posted(posted))
+        elif isinstance(command, Unsubscribe):
+            self._leave(command.room_id)
+            self._reply(about, {})
+        elif isinstance(command, Typing):
+            await self._typing(command)
+            self._reply(about, {})
+        elif isinstance(command, Auth):
+            await self._refresh(about, command)
+        else:
+            self._reply(about, {})
+
+    def _check_key(self) -> None:
+        expires = self.actor.expires_ms
+        if expires is not None and expires <= self._now_ms():
+            self.close(EXPIRED, "the key has expired")
+            raise Unauthenticated("the key has expired")
+
+    async def _subscribe(self, about: Any, command: Subscribe) -> None:
+        """Answer first, then the missed events, then live."""
+        joining: list[Joining] = []
+        try:
+            for cursor in command.cursors:
+                joining.append(await self._prepare(cursor))
+            told = [each.joined.as_dict() for each in joining]
+            self._reply(about, {"rooms": told} if command.rooms is not None else told[0])
+            while joining:
+                await self._gateway.fanout.complete(self, joining.pop(0))
+        finally:
+            for each in joining:
+                self._leave(each.feed.room_id)
+            if self._closed:  # it went away meanwhile: leave what was entered since
+                self.on_closed()
+
+    async def _prepare(self, cursor: RoomCursor) -> Joining:
+        room_id = cursor.room_id
+        if len(self.rooms) >= ROOMS and room_id not in self.rooms:
+            raise Limited(f"a connection follows at most {ROOMS} rooms")
+        await self._parts.rooms.read(self.actor, room_id)
+        self._leave(room_id)
+        self.rooms.add(room_id)
+        since = None if cursor.since is None else Cursor(cursor.since, cursor.epoch)
+        return await self._gateway.fanout.prepare(self, room_id, since)
+
+    def _leave(self, room_id: str) -> None:
+        self.rooms.discard(room_id)
+        self._gateway.fanout.leave(self, room_id)
+
+    def _submit(self, about: Any, command: Post) -> bool:
+        """The hot path of a post; False sends it the slow way."""
+
+        def done(outcome: Outcome) -> None:
+            self._in_flight -= 1
+            if self._in_flight < IN_FLIGHT // 2 and len(self._inbox) < INBOX // 2:
+                self._socket.resume()
+            if isinstance(outcome, Posted):
+                self._reply(about, _posted(outcome))
+            elif isinstance(outcome, StaleAccess):
+                self._parts.views.forget(command.room_id)
+                self._queue(about, command)
+            else:
+                self._refuse(about, outcome)
+
+        queued = self._parts.messages.try_submit(
+            self.actor, command.room_id, command, command.thread_id, done
+        )
+        if queued:
+            self._in_flight += 1
+            if self._in_flight >= IN_FLIGHT:
+                self._socket.pause()
+        return queued
+
+    async def _typing(self, command: Typing) -> None:
+        if command.room_id not in self.rooms:
+            raise missing("room")
+        data = {"participant": self.actor.author.ref(), "thread_id": command.thread_id}
+        frame = ephemeral_frame("typing", command.room_id, self._now_ms(), data)
+        await self._parts.bus.publish([(command.room_id, Packet(0, 1, frame))], ())
+
+    async def _refresh(self, about: Any, command: Auth) -> None:
+        actor = await self._parts.access.authenticate_socket(command.token)
+        if (actor.tenant_id, actor.id) != (self.actor.tenant_id, self.actor.id):
+            raise invalid("token", "must be of the same participant")
+        self._actor = actor
+        self._reply(about, {})
+
+    def _reply(self, about: Any, data: dict[str, Any]) -> None:
+        if not self._closed:
+            self._socket.write(reply_frame(about, data))
+
+    def _refuse(self, about: Any, error: HubError) -> None:
+        if not self._closed:
+            self._socket.write(error_frame(about, error.as_dict()))
+
+
+def _posted(posted: Posted) -> dict[str, Any]:
+    return {
+        "id": posted.message_id,
+        "seq": posted.seq,
+        "runs": [run_brief(run) for run in posted.runs],
+    }

@@ -1,0 +1,318 @@
+"""Fan-out: every room that somebody on this gateway follows, fed by the bus, mended from the log.
+
+Pub/sub is a hint. A gap is filled from the database, heads are read again after every new
+subscription and in slices all the time, so nothing that was committed stays unseen.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+import structlog
+
+from hub.core.errors import Unavailable, missing
+from hub.core.values import Actor, Json
+from hub.gateway.feed import Feed, Subscriber
+from hub.ports import Bus, Head, Listener, Store
+from hub.wire.events import event_frame
+from hub.wire.packets import Packet
+
+REPAIR_PAGE: Final = 500
+REPLAY_PAGE: Final = 200
+REPLAY_MOST: Final = 1_000
+HEADS_SLICE: Final = 200
+RETRY_S: Final = 0.2
+log = structlog.get_logger("hub.fanout")
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """Where a client stopped: the last seq it applied, and the room's epoch then."""
+
+    since: int
+    epoch: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """What a subscriber is told before its missed events come."""
+
+    room_id: str
+    head: int
+    epoch: str
+    recovered: bool
+    drafts: list[Json]
+
+    def as_dict(self) -> Json:
+        return {
+            "room_id": self.room_id,
+            "head": self.head,
+            "epoch": self.epoch,
+            "recovered": self.recovered,
+            "drafts": self.drafts,
+        }
+
+
+class Joiner(Subscriber, Protocol):
+    """A subscriber that can be paced while it catches up."""
+
+    async def drained(self) -> None:
+        """Returns when what was written has left."""
+
+
+@dataclass(slots=True)
+class Joining:
+    """A subscription half made: what to tell the client, and up to where it has the log."""
+
+    feed: Feed
+    position: int
+    joined: Joined
+
+
+MayRead = Callable[[Actor, str], Awaitable[bool]]
+
+
+class Fanout:
+    """The rooms one gateway follows. `may_read` asks the database whether an actor still may."""
+
+    def __init__(
+        self,
+        store: Store,
+        bus: Bus,
+        may_read: MayRead,
+        *,
+        head_check_s: float,
+        unsubscribe_delay_s: float,
+    ) -> None:
+        self._store = store
+        self._bus = bus
+        self._may_read = may_read
+        self._head_check_s = head_check_s
+        self._unsubscribe_delay_s = unsubscribe_delay_s
+        self._feeds: dict[str, Feed] = {}
+        self._dirty: set[Feed] = set()
+        self._suspects: set[str] = set()
+        self._to_recheck: set[Feed] = set()
+        self._idle: set[Feed] = set()
+        self._work = asyncio.Event()
+        self._listener: Listener | None = None
+
+    @property
+    def deaf(self) -> bool:
+        return self._listener is None or self._listener.deaf
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Listen and mend while the context lasts."""
+        async with self._bus.listen(self._hear) as self._listener, asyncio.TaskGroup() as group:
+            tasks = [group.create_task(self._tend()), group.create_task(self._check_all())]
+            try:
+                yield
+            finally:
+                for task in tasks:
+                    task.cancel()
+
+    # What the bus brings: called without awaiting, many times a tick.
+
+    def _hear(self, room_id: str, packet: Packet | None) -> None:
+        feed = self._feeds.get(room_id)
+        if feed is None:
+            return
+        if packet is None:
+            self.suspect((room_id,))
+            return
+        feed.take(packet)
+        if not self._dirty:
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._dirty.add(feed)
+        if feed.timeline.behind and feed.timeline.started:
+            self.suspect((room_id,))
+
+    def _flush(self) -> None:
+        dirty, self._dirty = self._dirty, set()
+        for feed in dirty:
+            self._flush_one(feed)
+
+    def _flush_one(self, feed: Feed) -> None:
+        if feed.flush():
+            self._to_recheck.add(feed)
+            self._work.set()
+
+    def suspect(self, room_ids: Iterable[str]) -> None:
+        """Something of these rooms may be missing: look at the database soon."""
+        self._suspects.update(room_ids)
+        self._work.set()
+
+    # Mending, one task.
+
+    async def _tend(self) -> None:
+        while True:
+            await self._work.wait()
+            self._work.clear()
+            rooms, self._suspects = self._suspects, set()
+            changed, self._to_recheck = self._to_recheck, set()
+            idle, self._idle = self._idle, set()
+            await self._check_heads([room for room in rooms if room in self._feeds])
+            for feed in changed:
+                await self._recheck(feed)
+            for feed in idle:
+                await self._unfollow(feed)
+
+    async def _check_all(self) -> None:
+        """Every room's head within `head_check_s`, a slice at a time."""
+        while True:
+            rooms = list(self._feeds)
+            slices = [rooms[i : i + HEADS_SLICE] for i in range(0, len(rooms), HEADS_SLICE)]
+            for part in slices:
+                await self._check_heads(part)
+                await asyncio.sleep(self._head_check_s / len(slices))
+            if not slices:
+                await asyncio.sleep(self._head_check_s)
+
+    async def _check_heads(self, room_ids: list[str]) -> None:
+        if not room_ids:
+            return
+        try:
+            heads = await self._store.log.heads(room_ids)
+            for room_id, head in heads.items():
+                feed = self._feeds.get(room_id)
+                if feed is not None and feed.timeline.started:
+                    await self._mend(feed, head.head)
+        except Unavailable as error:
+            log.warning("heads cannot be read now", reason=error.message)
+            await asyncio.sleep(RETRY_S)
+            self.suspect(room_ids)
+
+    async def _mend(self, feed: Feed, head: int) -> None:
+        """Read what is missing from the log until the position has reached `head`."""
+        feed.timeline.hear(head)
+        while feed.timeline.behind:
+            position = feed.timeline.position
+            rows = await self._store.log.read(feed.room_id, position, REPAIR_PAGE)
+            if not rows:
+                return
+            frames = b"".join([event_frame(entry, message) for entry, message in rows])
+            feed.take(Packet(rows[0][0].seq, len(rows), frames, access=True))
+            self._flush_one(feed)
+
+    async def _recheck(self, feed: Feed) -> None:
+        """Members changed: whoever may no longer read leaves the broadcast set."""
+        try:
+            for subscriber in tuple(feed.subscribers):
+                if not await self._may_read(subscriber.actor, feed.room_id):
+                    self.leave(subscriber, feed.room_id)
+                    subscriber.expelled(feed.room_id)
+        except Unavailable as error:
+            log.warning("access cannot be checked now", reason=error.message)
+            await asyncio.sleep(RETRY_S)
+            self._to_recheck.add(feed)
+            self._work.set()
+
+    # Joining and leaving.
+
+    async def prepare(self, subscriber: Subscriber, room_id: str, cursor: Cursor | None) -> Joining:
+        """The first half of subscribing to a room that the subscriber may read: the bus is
+        subscribed and confirmed. Tell the client `joined`, then `complete`; or `leave`."""
+        feed = self._feeds.get(room_id)
+        if feed is None:
+            feed = self._feeds[room_id] = Feed(room_id)
+        feed.joining[subscriber] = []
+        try:
+            await self._start(feed)
+            return await self._look(feed, cursor)
+        except BaseException:
+            self.leave(subscriber, room_id)
+            raise
+
+    async def complete(self, subscriber: Joiner, joining: Joining) -> None:
+        """The second half: history is written until the subscriber's own position equals the
+        room's, and in that same tick, without an await, it becomes live."""
+        feed, position = joining.feed, joining.position
+        try:
+            self._flush_one(feed)
+            while position < feed.timeline.position:
+                rows = await self._store.log.read(feed.room_id, position, REPLAY_PAGE)
+                if not rows:
+                    raise Unavailable("the room's log cannot be read now; subscribe again")
+                subscriber.deliver(b"".join([event_frame(entry, body) for entry, body in rows]))
+                position = rows[-1][0].seq
+                await subscriber.drained()
+                if position > feed.timeline.position:
+                    await self._mend(feed, position)
+                self._flush_one(feed)
+            feed.enter(subscriber)
+        except BaseException:
+            self.leave(subscriber, feed.room_id)
+            raise
+
+    async def _start(self, feed: Feed) -> None:
+        async with feed.changing:
+            if feed.timeline.started:
+                return
+            assert self._listener is not None
+            await self._listener.subscribe(feed.room_id)
+            head = (await self._store.log.heads([feed.room_id])).get(feed.room_id)
+            if head is None:
+                raise missing("room")
+            feed.start(head.head)
+            self._flush_one(feed)
+
+    async def _look(self, feed: Feed, cursor: Cursor | None) -> Joining:
+        """Where the room stands now, and whether the cursor fits."""
+        drafts = await self._drafts(feed.room_id)
+        head = (await self._store.log.heads([feed.room_id])).get(feed.room_id)
+        if head is None:
+            raise missing("room")
+        await self._mend(feed, head.head)
+        recovered = cursor is not None and fits(cursor, head)
+        position = feed.timeline.position
+        joined = Joined(feed.room_id, position, head.epoch, recovered, drafts)
+        return Joining(feed, cursor.since if cursor and recovered else position, joined)
+
+    async def _drafts(self, room_id: str) -> list[Json]:
+        """Drafts of the runs that are open in the database."""
+        running = [run.id for run in await self._store.runs.open_in(room_id)]
+        try:
+            return [draft.as_dict() for draft in await self._bus.drafts(running)]
+        except Unavailable:
+            return []
+
+    def leave(self, subscriber: Subscriber, room_id: str) -> None:
+        """Take a subscriber out; the bus subscription ends some seconds after the last one."""
+        feed = self._feeds.get(room_id)
+        if feed is not None:
+            feed.leave(subscriber)
+            self._maybe_idle(feed)
+
+    def _maybe_idle(self, feed: Feed) -> None:
+        if not feed.in_use:
+            loop = asyncio.get_running_loop()
+            loop.call_later(self._unsubscribe_delay_s, self._idled, feed)
+
+    def _idled(self, feed: Feed) -> None:
+        if not feed.in_use and self._feeds.get(feed.room_id) is feed:
+            self._idle.add(feed)
+            self._work.set()
+
+    async def _unfollow(self, feed: Feed) -> None:
+        """Somebody may join meanwhile: whoever holds the lock last is right."""
+        async with feed.changing:
+            if feed.in_use or self._listener is None:
+                return
+            feed.stop()
+            await self._listener.unsubscribe(feed.room_id)
+            if not feed.in_use:
+                self._feeds.pop(feed.room_id, None)
+
+
+def fits(cursor: Cursor, head: Head) -> bool:
+    """Whether everything after the cursor can be sent, and is little enough to be."""
+    return (
+        cursor.epoch in (None, head.epoch)
+        and head.first_seq - 1 <= cursor.since <= head.head
+        and head.head - cursor.since <= REPLAY_MOST
+    )

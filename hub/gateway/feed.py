@@ -1,0 +1,103 @@
+"""One followed room on one gateway: its sequencer and who is in its broadcast set.
+
+Frames of one tick are joined and written once per connection. Nothing here awaits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Protocol
+
+from hub.core.timeline import Timeline
+from hub.core.values import Actor
+from hub.wire.frames import without_first
+from hub.wire.packets import Packet
+
+
+class Subscriber(Protocol):
+    """A connection as a feed sees it."""
+
+    @property
+    def actor(self) -> Actor: ...
+
+    @property
+    def congested(self) -> bool:
+        """True while what was written before has not left yet."""
+
+    def deliver(self, frames: bytes) -> None:
+        """Take joined frames, now; may close itself when it cannot keep up."""
+
+    def expelled(self, room_id: str) -> None:
+        """Learn that the room may no longer be read and was left."""
+
+
+class Feed:
+    """A room's position, what waits to be written, who gets it."""
+
+    def __init__(self, room_id: str) -> None:
+        self.room_id = room_id
+        self.changing = asyncio.Lock()
+        self.timeline: Timeline[bytes] = Timeline(without_first)
+        self.subscribers: set[Subscriber] = set()
+        self.joining: dict[Subscriber, list[bytes]] = {}
+        self._pending: list[tuple[bool, bytes]] = []
+        self._access_changed = False
+
+    @property
+    def in_use(self) -> bool:
+        return bool(self.subscribers or self.joining)
+
+    def stop(self) -> None:
+        """Forget the position: the room is no longer subscribed on the bus."""
+        self.timeline = Timeline(without_first)
+        self._pending.clear()
+
+    def take(self, packet: Packet) -> None:
+        """Put a packet of the bus in its place; `flush` writes what is ripe."""
+        if packet.first == 0:
+            self._pending.append((True, packet.frames))
+            return
+        for frames in self.timeline.offer(packet.first, packet.last, packet.frames):
+            self._pending.append((False, frames))
+        if packet.access:
+            self._access_changed = True
+
+    def start(self, head: int) -> None:
+        """Begin at `head`; nobody is subscribed yet, so what was held before it is not written."""
+        self._pending.extend((False, frames) for frames in self.timeline.start(head))
+
+    def flush(self) -> bool:
+        """Write what is ripe to everybody; True when somebody's access may have changed."""
+        if self._pending:
+            pending, self._pending = self._pending, []
+            self._write(pending)
+        changed, self._access_changed = self._access_changed, False
+        return changed
+
+    def _write(self, pending: list[tuple[bool, bytes]]) -> None:
+        everything = b"".join([frames for _, frames in pending])
+        durable: bytes | None = None
+        for subscriber in tuple(self.subscribers):
+            if not subscriber.congested:
+                subscriber.deliver(everything)
+                continue
+            if durable is None:
+                durable = b"".join([frames for short, frames in pending if not short])
+            if durable:
+                subscriber.deliver(durable)
+        for waiting in self.joining.values():
+            waiting.extend(frames for short, frames in pending if short)
+
+    def enter(self, subscriber: Subscriber) -> None:
+        """Make a joining subscriber live: it has been sent everything up to the position."""
+        waiting = self.joining.pop(subscriber, None)
+        if waiting is None:  # it left meanwhile
+            return
+        ephemeral = b"".join(waiting)
+        self.subscribers.add(subscriber)
+        if ephemeral:
+            subscriber.deliver(ephemeral)
+
+    def leave(self, subscriber: Subscriber) -> None:
+        self.subscribers.discard(subscriber)
+        self.joining.pop(subscriber, None)

@@ -1,0 +1,86 @@
+"""One process's gateway: its parts, the rooms it follows, the connections that are open."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Final
+
+import orjson
+
+from hub.core.errors import HubError, Missing
+from hub.core.values import Actor
+from hub.gateway.fanout import Fanout
+from hub.parts import Parts
+
+if TYPE_CHECKING:
+    from hub.gateway.connection import Connection
+
+RESTARTING: Final = 1012
+REVOKED: Final = 4410
+_DRAIN_BATCHES: Final = 10
+
+
+class Gateway:
+    """Made once per process; every handler works on it."""
+
+    def __init__(self, parts: Parts) -> None:
+        self.parts = parts
+        self.connections: set[Connection] = set()
+        self.stopping = False
+        self.fanout = Fanout(
+            parts.store,
+            parts.bus,
+            self.may_read,
+            head_check_s=parts.settings.head_check_s,
+            unsubscribe_delay_s=parts.settings.unsubscribe_delay_s,
+        )
+        parts.lost.listeners.append(self.fanout.suspect)
+
+    async def may_read(self, actor: Actor, room_id: str) -> bool:
+        try:
+            await self.parts.views.fresh(actor, room_id)
+        except Missing:
+            return False
+        return True
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Fan out and watch revocations while the context lasts."""
+        async with self.fanout.running(), asyncio.TaskGroup() as group:
+            watching = group.create_task(self.parts.access.watch_revocations(self._revoked))
+            try:
+                yield
+            finally:
+                watching.cancel()
+
+    def _revoked(self, key_id: str) -> None:
+        for connection in [c for c in self.connections if c.actor.key_id == key_id]:
+            connection.close(REVOKED, "the key was revoked")
+
+    async def drain(self, within_s: float) -> None:
+        """Tell every client to come back later, in batches, so that they do not all at once."""
+        self.stopping = True
+        leaving = list(self.connections)
+        random.shuffle(leaving)
+        batch = max(1, len(leaving) // _DRAIN_BATCHES)
+        reason = orjson.dumps({"retry_s": 2}).decode()
+        for start in range(0, len(leaving), batch):
+            for connection in leaving[start : start + batch]:
+                connection.close(RESTARTING, reason)
+            await asyncio.sleep(min(0.05, within_s / _DRAIN_BATCHES))
+
+    async def ready(self) -> list[str]:
+        """Why this gateway should get no traffic; empty when it should."""
+        reasons = []
+        try:
+            await self.parts.store.ping()
+        except HubError as error:
+            reasons.append(error.message)
+        if self.fanout.deaf:
+            reasons.append("nothing is heard from Redis")
+        if self.stopping:
+            reasons.append("the hub is stopping")
+        return reasons

@@ -1,0 +1,174 @@
+"""One HTTP call: what a handler may ask of the request, and the shapes of its answer."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+import orjson
+from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import Response
+
+from hub.core import cursors
+from hub.core.errors import TooLarge, UnsupportedMedia, invalid
+from hub.core.posts import RequestKey
+from hub.core.text import text_fault
+from hub.core.values import Actor
+from hub.gateway.gateway import Gateway
+from hub.parts import Parts
+from hub.ports import Page
+from hub.service.requests import request_key
+from hub.wire.bodies import Body, parse_object, validate
+
+Model = TypeVar("Model", bound=BaseModel)
+BODY_BYTES: Final = 262_144
+LIMIT: Final = 50
+LIMIT_MOST: Final = 200
+_NUMBER: Final = re.compile(r"[0-9]{1,15}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """`data` under the envelope; `next_cursor` makes it a page of a list."""
+
+    data: Any
+    status: int = 200
+    next_cursor: str | None = None
+    is_list: bool = False
+
+
+class Call:
+    """A request of an authenticated caller."""
+
+    def __init__(self, request: Request, gateway: Gateway, actor: Actor) -> None:
+        self.request = request
+        self.gateway = gateway
+        self.actor = actor
+
+    @property
+    def parts(self) -> Parts:
+        return self.gateway.parts
+
+    def path(self, name: str) -> str:
+        """A part of the path; one that no id can look like reads as a missing thing."""
+        return str(self.request.path_params[name])[:200].replace("\0", "")
+
+    async def body(self, model: type[Model]) -> Model:
+        return validate(model, parse_object(await read_body(self.request)))
+
+    def key(self, what: str, body: Body) -> RequestKey | None:
+        """The Idempotency-Key header as a request key."""
+        text = self.request.headers.get("idempotency-key")
+        if text is not None and (not 1 <= len(text) <= 200 or text_fault(text)):
+            raise invalid("Idempotency-Key", "must be 1 to 200 characters")
+        return request_key(self.actor, what, text, body)
+
+    # Query parameters.
+
+    def allow(self, *names: str) -> None:
+        """Refuse query parameters this call does not have, and repeated ones."""
+        seen: set[str] = set()
+        for name, _ in self.request.query_params.multi_items():
+            if name not in names:
+                raise invalid(name, "is not a parameter of this call")
+            if name in seen:
+                raise invalid(name, "must be given once")
+            seen.add(name)
+
+    def query(self, name: str) -> str | None:
+        return self.request.query_params.get(name)
+
+    def number(self, name: str, *, least: int = 0, most: int = 2**53) -> int | None:
+        text = self.query(name)
+        if text is None:
+            return None
+        if not _NUMBER.fullmatch(text) or not least <= int(text) <= most:
+            raise invalid(name, f"must be a whole number from {least} to {most}")
+        return int(text)
+
+    def limit(self) -> int:
+        return self.number("limit", least=1, most=LIMIT_MOST) or LIMIT
+
+    def choice(self, name: str, *allowed: str) -> str | None:
+        text = self.query(name)
+        if text is not None and text not in allowed:
+            raise invalid(name, f"must be one of {', '.join(allowed)}")
+        return text
+
+    # Lists.
+
+    def _scope(self, name: str) -> str:
+        return f"{self.actor.tenant_id}/{name}"
+
+    def cursor(self, name: str) -> str | None:
+        """The value inside the `cursor` parameter."""
+        text = self.query("cursor")
+        if text is None:
+            return None
+        try:
+            return cursors.decode(self.parts.secret, self._scope(name), text)
+        except cursors.BadCursor:
+            raise invalid("cursor", "must be the next_cursor of the page before") from None
+
+    def page(self, name: str) -> Page:
+        """One more than `limit` is read, to know whether there is more."""
+        return Page(self.limit() + 1, self.cursor(name))
+
+    def listed(
+        self, name: str, items: Sequence[Any], key: Callable[[Any], str],
+        show: Callable[[Any], Any],
+    ) -> Answer:  # fmt: skip
+        """A page of `items`, which were read with `page`."""
+        limit = self.limit()
+        shown = list(items[:limit])
+        more = self.next(name, key(shown[-1])) if len(items) > limit else None
+        return Answer([show(item) for item in shown], next_cursor=more, is_list=True)
+
+    def next(self, name: str, value: str) -> str:
+        return cursors.encode(self.parts.secret, self._scope(name), value)
+
+
+Handler = Callable[[Call], Awaitable[Answer | Response]]
+OpenHandler = Callable[[Request, Gateway], Awaitable[Answer | Response]]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One line of the API: how it is called, what it takes, who serves it."""
+
+    method: str
+    path: str
+    handler: Handler
+    summary: str
+    body: type[BaseModel] | None = None
+
+
+async def read_body(request: Request) -> bytes:
+    """The body of a JSON request, within its bound."""
+    kind = request.headers.get("content-type", "application/json").split(";")[0].strip().lower()
+    if kind != "application/json":
+        raise UnsupportedMedia("send the body as application/json")
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        raise UnsupportedMedia("send the body without Content-Encoding")
+    size, parts = 0, []
+    async for part in request.stream():
+        size += len(part)
+        if size > BODY_BYTES:
+            raise TooLarge(f"a body is at most {BODY_BYTES} bytes")
+        parts.append(part)
+    return b"".join(parts)
+
+
+def envelope(answer: Answer) -> Response:
+    """The answer as every client gets it."""
+    body: dict[str, Any] = {"status": "ok", "data": answer.data}
+    if answer.is_list:
+        body["data"] = {"items": answer.data}
+        body["pagination"] = {
+            "has_more": answer.next_cursor is not None,
+            "next_cursor": answer.next_cursor,
+        }
+    return Response(orjson.dumps(body), answer.status, media_type="application/json")

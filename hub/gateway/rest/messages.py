@@ -1,0 +1,104 @@
+"""Messages, threads and the log of a room."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hub.core.errors import invalid
+from hub.core.values import Message
+from hub.gateway.rest.call import Answer, Call, Operation
+from hub.service.messages import posted_answer
+from hub.wire.events import event
+from hub.wire.requests import PostMessage
+
+
+async def post(call: Call) -> Answer:
+    body = await call.body(PostMessage)
+    room_id = call.path("room_id")
+    posted = await call.parts.messages.post(
+        call.actor, room_id, body, key=call.key(f"post/{room_id}/", body)
+    )
+    return Answer(posted_answer(posted), 201)
+
+
+async def reply(call: Call) -> Answer:
+    body = await call.body(PostMessage)
+    room_id, root_id = call.path("room_id"), call.path("message_id")
+    posted = await call.parts.messages.post(
+        call.actor, room_id, body, thread_id=root_id,
+        key=call.key(f"post/{room_id}/{root_id}", body),
+    )  # fmt: skip
+    return Answer(posted_answer(posted), 201)
+
+
+async def read(call: Call) -> Answer:
+    message = await call.parts.messages.get(
+        call.actor, call.path("room_id"), call.path("message_id")
+    )
+    return Answer(message.as_dict())
+
+
+async def page(call: Call) -> Answer:
+    """The newest messages, or those before or after a seq; always in rising order."""
+    call.allow("limit", "cursor", "before", "after")
+    before, after = call.number("before"), call.number("after")
+    if before is not None and after is not None:
+        raise invalid("after", "give either before or after")
+    room_id, limit = call.path("room_id"), call.limit()
+    name = f"messages/{room_id}"
+    if (cursor := call.cursor(name)) is not None:
+        way, seq = cursor[0], int(cursor[1:])
+        before, after = (seq, None) if way == "<" else (None, seq)
+    found = await call.parts.messages.page(
+        call.actor, room_id, limit=limit + 1, before=before, after=after
+    )
+    return paged(call, name, found, limit, forward=after is not None)
+
+
+def paged(call: Call, name: str, found: Sequence[Message], limit: int, *, forward: bool) -> Answer:
+    """A page of messages that was read with one more than `limit`."""
+    more = len(found) > limit
+    shown = (found[:limit] if forward else found[-limit:]) if more else found
+    cursor = None
+    if more:
+        edge = f">{shown[-1].seq}" if forward else f"<{shown[0].seq}"
+        cursor = call.next(name, edge)
+    return Answer([m.as_dict() for m in shown], next_cursor=cursor, is_list=True)
+
+
+async def thread(call: Call) -> Answer:
+    """The root first, then its replies."""
+    call.allow("limit", "cursor", "after")
+    room_id, message_id = call.path("room_id"), call.path("message_id")
+    name = f"thread/{room_id}/{message_id}"
+    cursor = call.cursor(name)
+    after = int(cursor[1:]) if cursor else call.number("after") or 0
+    found = await call.parts.messages.thread(
+        call.actor, room_id, message_id, after=after, limit=call.limit() + 1
+    )
+    return paged(call, name, found, call.limit(), forward=True)
+
+
+async def events(call: Call) -> Answer:
+    """The room's log after `since`, as clients are told of it."""
+    call.allow("since", "limit", "cursor")
+    room_id, limit = call.path("room_id"), call.limit()
+    name = f"events/{room_id}"
+    cursor = call.cursor(name)
+    since = int(cursor) if cursor else call.number("since") or 0
+    found = await call.parts.messages.log(call.actor, room_id, since=since, limit=limit + 1)
+    more = call.next(name, str(found[limit - 1][0].seq)) if len(found) > limit else None
+    shown = [event(entry, message) for entry, message in found[:limit]]
+    return Answer(shown, next_cursor=more, is_list=True)
+
+
+_ROOM = "/v1/rooms/{room_id}"
+_MESSAGE = f"{_ROOM}/messages/{{message_id}}"
+OPERATIONS = [
+    Operation("POST", f"{_ROOM}/messages", post, "Post a message", PostMessage),
+    Operation("GET", f"{_ROOM}/messages", page, "List messages by seq"),
+    Operation("GET", _MESSAGE, read, "Read a message"),
+    Operation("POST", f"{_MESSAGE}/reply", reply, "Reply in a message's thread", PostMessage),
+    Operation("GET", f"{_MESSAGE}/thread", thread, "Read a thread"),
+    Operation("GET", f"{_ROOM}/events", events, "Read the room's log"),
+]

@@ -1,0 +1,52 @@
+"""Every operation of the HTTP API as Starlette routes."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from hub.core.errors import MethodNotAllowed
+from hub.gateway.auth import caller
+from hub.gateway.gateway import Gateway
+from hub.gateway.rest import access, messages, participants, rooms, runs, sessions
+from hub.gateway.rest.call import Call, Operation, envelope
+
+OPERATIONS: list[Operation] = [
+    *sessions.OPERATIONS,
+    *rooms.OPERATIONS,
+    *messages.OPERATIONS,
+    *runs.OPERATIONS,
+    *participants.OPERATIONS,
+    *access.OPERATIONS,
+]
+
+
+def routes(gateway: Gateway) -> list[Route]:
+    """One route per path; a method that no operation has answers 405 and names those there are."""
+    by_path: dict[str, dict[str, Operation]] = {}
+    for operation in OPERATIONS:
+        by_path.setdefault(operation.path, {})[operation.method] = operation
+    return [Route(path, _endpoint(gateway, those), methods=_ALL) for path, those in by_path.items()]
+
+
+_ALL = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+def _endpoint(gateway: Gateway, operations: dict[str, Operation]) -> Endpoint:
+    async def endpoint(request: Request) -> Response:
+        method = "GET" if request.method == "HEAD" else request.method
+        operation = operations.get(method)
+        if operation is None:
+            allowed = ", ".join(sorted(operations))
+            raise MethodNotAllowed(f"{request.method} is not possible here; use {allowed}")
+        actor = await caller(request, gateway.parts.access)
+        answer = await operation.handler(Call(request, gateway, actor))
+        return answer if isinstance(answer, Response) else envelope(answer)
+
+    return endpoint

@@ -1,0 +1,1 @@
+"""Language models: the registry of slugs, the OpenAI-compatible client, the builtin ones."""

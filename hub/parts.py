@@ -1,0 +1,152 @@
+"""The one composition root: settings in, a store, a bus and the services on them out.
+
+Gateway, workers and command line are built from the same `Parts`; every resource is opened and
+closed here, once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+
+from hub.bus.redis import RedisBus, open_bus
+from hub.core.ids import IdMaker
+from hub.models.openai import open_client
+from hub.models.registry import ModelConfig, ModelRegistry
+from hub.service.access import Access
+from hub.service.messages import Messages
+from hub.service.participants import Participants
+from hub.service.publisher import Publisher
+from hub.service.rooms import Rooms
+from hub.service.sessions import Sessions
+from hub.service.views import RoomViews
+from hub.service.writer import Writer
+from hub.settings import Settings, SettingsError
+from hub.store.database import open_sqlite
+from hub.store.store import SqlStore
+
+
+def now_ms() -> int:
+    """Wall-clock milliseconds since 1970."""
+    return time.time_ns() // 1_000_000
+
+
+@dataclass(slots=True)
+class Lost:
+    """Who wants to know of rooms whose packets did not reach the bus."""
+
+    listeners: list[Callable[[Iterable[str]], None]] = field(default_factory=list)
+
+    def __call__(self, room_ids: Iterable[str]) -> None:
+        for listener in self.listeners:
+            listener(room_ids)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """A running hub without its edges."""
+
+    settings: Settings
+    secret: bytes
+    store: SqlStore
+    bus: RedisBus
+    models: ModelRegistry
+    ids: IdMaker
+    publisher: Publisher
+    writer: Writer
+    lost: Lost
+    views: RoomViews
+    access: Access
+    rooms: Rooms
+    messages: Messages
+    participants: Participants
+    sessions: Sessions
+
+
+def sqlite_path(settings: Settings) -> Path:
+    """The file behind the database URL; SettingsError for a URL of another kind."""
+    scheme, _, path = settings.database.partition(":///")
+    if scheme != "sqlite":
+        raise SettingsError(
+            f"HUB_DATABASE_URL: {scheme}: is not supported, use sqlite:///path/to/hub.db"
+        )
+    return Path(path)
+
+
+def hub_secret(settings: Settings) -> bytes:
+    """What cursors are signed with: HUB_SECRET_KEY, or one made on the first start."""
+    if settings.secret_key:
+        return settings.secret_key.encode()
+    path = settings.data_dir / "secret.key"
+    if not path.exists():
+        write_private(path, secrets.token_urlsafe(32))
+    return path.read_bytes()
+
+
+def write_private(path: Path, text: str) -> None:
+    """A file that only its owner reads, complete from the first moment it has its name."""
+    draft = path.with_name(path.name + ".new")
+    draft.unlink(missing_ok=True)
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.rename(path)
+
+
+def make_registry(settings: Settings, client: httpx.AsyncClient) -> ModelRegistry:
+    """The models of the settings file and the builtin ones."""
+    configured = {
+        slug: ModelConfig(**model.model_dump()) for slug, model in settings.models.items()
+    }
+    return ModelRegistry(configured, os.environ, client)
+
+
+@contextlib.asynccontextmanager
+async def open_parts(settings: Settings, redis_url: str) -> AsyncIterator[Parts]:
+    """Everything but the edges, open until the context ends; then posts that were accepted are
+    stored and published first. The database must have been migrated."""
+    async with (
+        open_sqlite(sqlite_path(settings)) as database,
+        open_bus(redis_url, settings.redis_prefix, secrets.token_hex(6)) as bus,
+        open_client() as client,
+        asyncio.TaskGroup() as group,
+    ):
+        parts = _assemble(settings, SqlStore(database), bus, make_registry(settings, client))
+        writing = group.create_task(parts.writer.run())
+        publishing = group.create_task(parts.publisher.run())
+        try:
+            yield parts
+        finally:
+            parts.writer.close()
+            await asyncio.wait({writing})
+            await parts.publisher.drain(2)
+            publishing.cancel()
+
+
+def _assemble(settings: Settings, store: SqlStore, bus: RedisBus, models: ModelRegistry) -> Parts:
+    ids, lost = IdMaker(now_ms, secrets.randbits), Lost()
+    publisher = Publisher(bus, lost)
+    writer = Writer(store.posts, publisher)
+    views = RoomViews(store.rooms)
+    rooms = Rooms(store, views, publisher, ids, now_ms)
+    messages = Messages(store, views, writer, ids, now_ms)
+
+    def knows(slug: str) -> bool:
+        return models.get(slug) is not None
+
+    return Parts(
+        settings=settings, secret=hub_secret(settings), store=store, bus=bus, models=models,
+        ids=ids, publisher=publisher, writer=writer, lost=lost, views=views,
+        access=Access(store, bus, ids, now_ms), rooms=rooms, messages=messages,
+        participants=Participants(store, knows, now_ms),
+        sessions=Sessions(store, rooms, messages, publisher, knows, ids, now_ms),
+    )  # fmt: skip

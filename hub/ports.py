@@ -1,0 +1,342 @@
+"""What the use cases need of a database and a bus, and what they may rely on.
+
+A store method that writes is one transaction: when it returns, all of it is stored (and synced to
+disk), when it raises, nothing is. `Unavailable` is raised when the database is away. Every method
+that takes a tenant finds only what belongs to it; a foreign id is a missing one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from hub.core.posts import LogRow, NewPost, Outcome, RequestKey
+from hub.core.values import (
+    Actor,
+    ApiKey,
+    Json,
+    Member,
+    Message,
+    Participant,
+    Room,
+    RoomView,
+    Run,
+    Session,
+)
+from hub.wire.packets import Packet
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Which part of a list: after (or before) an id or seq, at most `limit` items."""
+
+    limit: int
+    after: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Where a room's log stands: `head` is its newest seq, `first_seq` the oldest kept."""
+
+    head: int
+    epoch: str
+    first_seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """Who did what to which object; never message text, never secrets."""
+
+    id: str
+    actor: Actor
+    action: str
+    object_id: str
+    at_ms: int
+    detail: Json
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a write did: its log entries to publish, and the id an earlier same request made."""
+
+    entries: tuple[LogRow, ...] = ()
+    earlier: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """How a run ends. `text` None ends it without a message."""
+
+    state: str
+    text: str | None
+    at_ms: int
+    status: str = "final"
+    reason: str | None = None
+    finish_reason: str | None = None
+    usage: Json | None = None
+    context: Json | None = None
+    error: Json | None = None
+    first_delta_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """An ended run: what to publish, and the run that waited behind it in its lane."""
+
+    run: Run
+    entries: tuple[LogRow, ...]
+    next_run_id: str | None
+
+
+class PostStore(Protocol):
+    async def commit(self, posts: Sequence[NewPost]) -> list[Outcome]:
+        """Store a batch in one transaction; one outcome per post, in order.
+
+        Seqs are dense per room and follow the order of the batch. A post that is refused takes no
+        seq and does not disturb the others.
+        """
+
+
+class LogStore(Protocol):
+    async def read(self, room_id: str, after: int, limit: int) -> list[LogRow]:
+        """Entries with seq > `after` in order, messages rendered as they are now."""
+
+    async def heads(self, room_ids: Sequence[str]) -> dict[str, Head]:
+        """Where these rooms stand; a missing room is left out."""
+
+
+class RoomStore(Protocol):
+    async def create(
+        self, room: Room, members: Sequence[Member], key: RequestKey | None
+    ) -> Written:
+        """Store a room with its first members and a `member.joined` for each."""
+
+    async def view(self, tenant_id: str, room_id: str, known_acl: int = -1) -> RoomView | None:
+        """The room and its members; without the members when `acl_version` is `known_acl`."""
+
+    async def page(self, tenant_id: str, member_id: str | None, page: Page) -> list[Room]:
+        """Rooms newest first; with `member_id` those it is a member of, archived ones left out."""
+
+    async def add_members(self, tenant_id: str, room_id: str, members: Sequence[Member]) -> Written:
+        """Add who is not there yet; `acl_version` rises when anybody was added."""
+
+    async def set_member(self, tenant_id: str, room_id: str, member: Member) -> Written:
+        """Change the role and engagement of a member who is there."""
+
+    async def remove_member(
+        self, tenant_id: str, room_id: str, participant_id: str, at_ms: int
+    ) -> Written: ...
+
+    async def update(
+        self, tenant_id: str, room_id: str, changes: Json, actor: Actor, at_ms: int
+    ) -> Written:
+        """Set `name`, `description`, `settings` or `archived_ms`."""
+
+
+class MessageStore(Protocol):
+    async def get(self, tenant_id: str, room_id: str, message_id: str) -> Message | None: ...
+
+    async def page(
+        self, room_id: str, *, limit: int, before: int | None = None, after: int | None = None
+    ) -> list[Message]:
+        """Messages by seq: the oldest after `after`, else the newest before `before`; rising."""
+
+    async def thread(self, room_id: str, root_id: str, after: int, limit: int) -> list[Message]:
+        """The root and its replies with seq > `after`, rising."""
+
+
+class ParticipantStore(Protocol):
+    async def create(self, participant: Participant, key: RequestKey | None) -> Written:
+        """Raises ALREADY_EXISTS for an id or handle that is taken."""
+
+    async def get(self, tenant_id: str, participant_id: str) -> Participant | None: ...
+
+    async def find(self, tenant_id: str, ids: Sequence[str]) -> dict[str, Participant]: ...
+
+    async def page(self, tenant_id: str, page: Page) -> list[Participant]: ...
+
+    async def update(
+        self, tenant_id: str, participant_id: str, changes: Json
+    ) -> Participant | None: ...
+
+    async def handles(self, tenant_id: str, handles: Sequence[str]) -> set[str]:
+        """Which of these handles are taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredKey:
+    """A key with the digest of its secret and the participant it speaks for."""
+
+    key: ApiKey
+    digest: str
+    participant: Participant
+
+
+class KeyStore(Protocol):
+    async def create(
+        self, key: ApiKey, digest: str, audit: AuditEntry | None, request: RequestKey | None
+    ) -> Written: ...
+
+    async def find(self, key_id: str) -> StoredKey | None: ...
+
+    async def page(
+        self, tenant_id: str, participant_id: str | None, page: Page
+    ) -> list[ApiKey]: ...
+
+    async def revoke(
+        self, tenant_id: str, key_id: str, at_ms: int, audit: AuditEntry | None
+    ) -> ApiKey | None: ...
+
+    async def revoked_since(self, at_ms: int) -> list[tuple[str, int]]:
+        """Ids and times of keys revoked at or after `at_ms`, oldest first."""
+
+
+class SessionStore(Protocol):
+    async def create(
+        self, session: Session, room: Room, members: Sequence[Member], key: RequestKey | None
+    ) -> Written: ...
+
+    async def get(
+        self, tenant_id: str, session_id: str, *, deleted: bool = False
+    ) -> Session | None:
+        """The session; one that was deleted only when asked for."""
+
+    async def page(
+        self, tenant_id: str, owner: str | None, status: str | None, page: Page
+    ) -> list[Session]: ...
+
+    async def update(
+        self, tenant_id: str, session_id: str, changes: Json, audit: AuditEntry | None
+    ) -> Session | None: ...
+
+    async def erase(self, tenant_id: str, session_id: str, audit: AuditEntry) -> bool:
+        """Delete the session, its messages, log and runs for good; its audit trail stays."""
+
+
+class RunStore(Protocol):
+    """Leases run on database time. `attempt` fences: what an older attempt writes is refused."""
+
+    async def get(self, tenant_id: str, run_id: str) -> Run | None: ...
+
+    async def of_message(self, message_id: str) -> list[Run]: ...
+
+    async def open_in(self, room_id: str) -> list[Run]:
+        """The runs of a room that are not ended."""
+
+    async def claim(self, run_id: str, worker: str, lease_ms: int) -> Run | None:
+        """Take the run and begin its next attempt; None when somebody holds it, it has ended, or
+        another run of its lane goes first."""
+
+    async def renew(self, run_id: str, attempt: int, lease_ms: int) -> bool:
+        """Keep the lease; False when this attempt no longer holds the run."""
+
+    async def finish(self, run_id: str, attempt: int, reply: Reply) -> Ended | None:
+        """End the run and store its message in the same transaction; None when fenced off."""
+
+    async def due(self, grace_ms: int, limit: int) -> list[str]:
+        """Runs to be woken: queued longer than `grace_ms`, or running past their lease."""
+
+    async def release_all(self) -> int:
+        """End every lease: right only where no other worker can exist. Returns how many."""
+
+
+class Store(Protocol):
+    """The database as the use cases see it."""
+
+    @property
+    def posts(self) -> PostStore: ...
+    @property
+    def log(self) -> LogStore: ...
+    @property
+    def rooms(self) -> RoomStore: ...
+    @property
+    def messages(self) -> MessageStore: ...
+    @property
+    def participants(self) -> ParticipantStore: ...
+    @property
+    def keys(self) -> KeyStore: ...
+    @property
+    def sessions(self) -> SessionStore: ...
+    @property
+    def runs(self) -> RunStore: ...
+
+    async def ping(self) -> None:
+        """Raises Unavailable when the database does not answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """The text of a run that is still streaming; offsets count characters (code points)."""
+
+    run_id: str
+    message_id: str
+    thread_id: str
+    participant: Json
+    attempt: int
+    text: str
+
+    def as_dict(self) -> Json:
+        return {
+            "run_id": self.run_id,
+            "message_id": self.message_id,
+            "thread_id": self.thread_id,
+            "participant": self.participant,
+            "attempt": self.attempt,
+            "offset": len(self.text),
+            "text": self.text,
+        }
+
+
+Hear = Callable[[str, Packet | None], None]
+"""Called for each packet of a subscribed room, without awaiting; None for a packet means that the
+room was subscribed anew: whatever was published meanwhile is lost, re-read its head."""
+
+
+class Listener(Protocol):
+    """The subscriptions of one gateway; goes on by itself after the bus was away."""
+
+    @property
+    def deaf(self) -> bool:
+        """True while nothing can be heard."""
+
+    async def subscribe(self, room_id: str) -> None:
+        """Returns when the server has confirmed it; raises Unavailable when it does not."""
+
+    async def unsubscribe(self, room_id: str) -> None: ...
+
+
+class Bus(Protocol):
+    """Redis: fan-out, wake-ups, drafts, tickets. May lose, repeat and reorder; never the truth."""
+
+    async def publish(self, packets: Sequence[tuple[str, Packet]], runs: Sequence[str]) -> None:
+        """One PUBLISH per pair of room and packet in order, then one wake-up per run. Tried once:
+        raises Unavailable when the bus is away, and what was lost is repaired by readers."""
+
+    def listen(self, hear: Hear) -> AbstractAsyncContextManager[Listener]: ...
+
+    async def append_draft(self, room_id: str, draft: Draft, text: str, frames: bytes) -> bool:
+        """Append `text`, the end of `draft.text`, to the draft and publish `frames`, in one step;
+        False when a higher attempt has begun."""
+
+    async def drafts(self, run_ids: Sequence[str]) -> list[Draft]: ...
+
+    async def drop_draft(self, run_id: str) -> None: ...
+
+    async def put_ticket(self, digest: str, value: bytes, ttl_s: int) -> None: ...
+
+    async def take_ticket(self, digest: str) -> bytes | None:
+        """The value, once."""
+
+    async def woken(self, worker: str, limit: int, wait_s: float) -> list[str]:
+        """Ids of runs to claim, at most `limit`; waits up to `wait_s` for the first."""
+
+    async def ping(self) -> None:
+        """Raises Unavailable when Redis does not answer."""
+
+
+class Clock(Protocol):
+    """Wall-clock milliseconds since 1970."""
+
+    def __call__(self) -> int: ...

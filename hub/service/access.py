@@ -1,0 +1,206 @@
+"""Who is calling: keys, tickets and log-ins.
+
+A key is `rhk_` + public id + `_` + secret; the store has the SHA-256 of the secret (128 random
+bits and more need no slow hash). What a key stands for is cached; revocations are read from the
+database by time, so that every gateway learns of one within a second.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import secrets
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Final
+
+import orjson
+import structlog
+
+from hub.core.errors import Denied, Unauthenticated, Unavailable, invalid, missing
+from hub.core.ids import IdMaker
+from hub.core.posts import RequestKey
+from hub.core.times import parse_rfc3339, rfc3339
+from hub.core.values import Actor, ApiKey, Json
+from hub.ports import AuditEntry, Bus, Clock, Page, Store
+from hub.wire.requests import CreateKey
+
+WS_TICKET_S: Final = 30
+LOGIN_TICKET_S: Final = 600
+LOGIN_KEY_MS: Final = 12 * 3600 * 1000
+REVOCATION_POLL_S: Final = 0.5
+_OVERLAP_MS: Final = 5_000
+_CACHED_KEYS: Final = 50_000
+log = structlog.get_logger("hub.access")
+
+
+def digest_of(secret: str) -> str:
+    """What is stored of a secret."""
+    return hashlib.sha256(secret.encode(errors="surrogatepass")).hexdigest()
+
+
+class Access:
+    """Authenticates callers and hands out keys."""
+
+    def __init__(self, store: Store, bus: Bus, ids: IdMaker, now_ms: Clock) -> None:
+        self._store = store
+        self._bus = bus
+        self._ids = ids
+        self._now_ms = now_ms
+        self._known: OrderedDict[str, tuple[str, Actor]] = OrderedDict()
+        self._revoked: dict[str, int] = {}
+        self._revoked_to = now_ms()
+
+    def cached(self, token: str) -> Actor | None:
+        """The actor of a token that was authenticated before and is still good."""
+        public, _, secret = token.removeprefix("rhk_").partition("_")
+        known = self._known.get(f"key_{public}")
+        if known is None or not hmac.compare_digest(known[0], digest_of(secret)):
+            return None
+        if self._expired(known[1]):
+            del self._known[known[1].key_id]
+            return None
+        return known[1]
+
+    async def authenticate(self, token: str) -> Actor:
+        """The actor behind a key; Unauthenticated for anything else."""
+        if actor := self.cached(token):
+            return actor
+        public, separator, secret = token.removeprefix("rhk_").partition("_")
+        if not token.startswith("rhk_") or not separator or not public.isalnum():
+            raise Unauthenticated("the key is not valid; keys begin with rhk_")
+        found = await self._store.keys.find(f"key_{public}")
+        if found is None or not hmac.compare_digest(found.digest, digest_of(secret)):
+            raise Unauthenticated("the key is not valid")
+        key = found.key
+        actor = Actor(key.tenant_id, found.participant.author(), key.role, key.id, key.expires_ms)
+        gone = key.revoked_ms is not None or key.id in self._revoked
+        if gone or found.participant.disabled_ms is not None:
+            raise Unauthenticated("the key was revoked")
+        if self._expired(actor):
+            raise Unauthenticated("the key has expired")
+        self._remember(found.digest, actor)
+        return actor
+
+    def _expired(self, actor: Actor) -> bool:
+        return actor.expires_ms is not None and actor.expires_ms <= self._now_ms()
+
+    def _remember(self, digest: str, actor: Actor) -> None:
+        self._known[actor.key_id] = (digest, actor)
+        while len(self._known) > _CACHED_KEYS:
+            self._known.popitem(last=False)
+
+    async def create_key(
+        self, actor: Actor, body: CreateKey, request: RequestKey | None = None
+    ) -> Json:
+        """A new key with its secret, shown this once. Users make keys for themselves; admins for
+        any participant and of any role."""
+        owner = body.participant_id or actor.id
+        if not actor.is_admin and (owner != actor.id or body.role != "tenant_user"):
+            raise Denied("only a tenant_admin makes keys for others or of role tenant_admin")
+        if await self._store.participants.get(actor.tenant_id, owner) is None:
+            raise invalid("participant_id", f"there is no participant {owner}")
+        now = self._now_ms()
+        expires = parse_rfc3339(body.expires_at) if body.expires_at else None
+        if expires is not None and expires <= now:
+            raise invalid("expires_at", "must lie in the future")
+        return await self._issue(actor, owner, body.name, body.role, expires, request)
+
+    async def _issue(
+        self,
+        actor: Actor,
+        owner: str,
+        name: str,
+        role: str,
+        expires_ms: int | None,
+        request: RequestKey | None = None,
+    ) -> Json:
+        now, key_id, secret = self._now_ms(), self._ids.make("key"), secrets.token_urlsafe(32)
+        key = ApiKey(
+            key_id, actor.tenant_id, owner, name,
+            "tenant_admin" if role == "tenant_admin" else "tenant_user", now, expires_ms, None,
+        )  # fmt: skip
+        audit = self._audit(actor, "key.created", key_id, {"participant_id": owner, "role": role})
+        written = await self._store.keys.create(key, digest_of(secret), audit, request)
+        if written.earlier is not None:
+            found = await self._store.keys.find(written.earlier)
+            return found.key.as_dict() | {"key": None} if found else {}
+        return key.as_dict() | {"key": f"rhk_{key_id.removeprefix('key_')}_{secret}"}
+
+    def _audit(self, actor: Actor, action: str, object_id: str, detail: Json) -> AuditEntry:
+        return AuditEntry(self._ids.make("audit"), actor, action, object_id, self._now_ms(), detail)
+
+    async def keys(self, actor: Actor, page: Page) -> list[ApiKey]:
+        """An admin sees the tenant's keys, a user their own."""
+        return await self._store.keys.page(
+            actor.tenant_id, None if actor.is_admin else actor.id, page
+        )
+
+    async def revoke(self, actor: Actor, key_id: str) -> ApiKey:
+        """End a key now; every connection that uses it is closed within a second."""
+        found = await self._store.keys.find(key_id)
+        if found is None or found.key.tenant_id != actor.tenant_id:
+            raise missing("key")
+        if not actor.is_admin and found.key.participant_id != actor.id:
+            raise missing("key")
+        audit = self._audit(actor, "key.revoked", key_id, {})
+        revoked = await self._store.keys.revoke(actor.tenant_id, key_id, self._now_ms(), audit)
+        if revoked is None:
+            raise missing("key")
+        self._known.pop(key_id, None)
+        return revoked
+
+    async def create_ticket(self, actor: Actor, purpose: str) -> Json:
+        """A single-use stand-in for a key: `ws` for a WebSocket, `login` for the web app."""
+        ttl_s = WS_TICKET_S if purpose == "ws" else LOGIN_TICKET_S
+        ticket = f"rht_{secrets.token_urlsafe(24)}"
+        value = {"purpose": purpose, "key_id": actor.key_id}
+        await self._bus.put_ticket(digest_of(ticket), orjson.dumps(value), ttl_s)
+        return {"ticket": ticket, "expires_at": rfc3339(self._now_ms() + ttl_s * 1000)}
+
+    async def redeem(self, ticket: str, purpose: str) -> Actor:
+        """The actor who made the ticket; it works once."""
+        value = await self._bus.take_ticket(digest_of(ticket))
+        about = orjson.loads(value) if value else {}
+        if about.get("purpose") != purpose:
+            raise Unauthenticated("the ticket is not valid, or was used, or has expired")
+        found = await self._store.keys.find(about["key_id"])
+        if found is None or found.key.revoked_ms is not None:
+            raise Unauthenticated("the key behind the ticket was revoked")
+        return Actor(
+            found.key.tenant_id, found.participant.author(), found.key.role, found.key.id,
+            found.key.expires_ms,
+        )  # fmt: skip
+
+    async def log_in(self, ticket: str) -> Json:
+        """A key for the web app, good for twelve hours."""
+        actor = await self.redeem(ticket, "login")
+        expires = self._now_ms() + LOGIN_KEY_MS
+        made = await self._issue(actor, actor.id, "web log-in", actor.role, expires)
+        return {"key": made["key"], "expires_at": made["expires_at"]}
+
+    async def authenticate_socket(self, token: str) -> Actor:
+        """The actor behind a key or a `ws` ticket."""
+        if token.startswith("rht_"):
+            return await self.redeem(token, "ws")
+        return await self.authenticate(token)
+
+    async def watch_revocations(self, on_revoked: Callable[[str], None]) -> None:
+        """Read revocations from the database until cancelled; a little overlap, because another
+        process's clock may be behind and its commit late."""
+        while True:
+            await asyncio.sleep(REVOCATION_POLL_S)
+            try:
+                found = await self._store.keys.revoked_since(self._revoked_to - _OVERLAP_MS)
+            except Unavailable as error:
+                log.warning("revocations cannot be read now", reason=error.message)
+                continue
+            for key_id, at_ms in found:
+                if key_id not in self._revoked:
+                    self._revoked[key_id] = at_ms
+                    self._known.pop(key_id, None)
+                    on_revoked(key_id)
+                self._revoked_to = max(self._revoked_to, at_ms)
+            oldest = self._revoked_to - 2 * _OVERLAP_MS
+            self._revoked = {k: at for k, at in self._revoked.items() if at >= oldest}

@@ -1,0 +1,167 @@
+"""Posting and reading messages."""
+
+from __future__ import annotations
+
+from hub.core import permissions
+from hub.core.errors import Denied, HubError, Unavailable, invalid, missing
+from hub.core.ids import IdMaker
+from hub.core.posts import LogRow, NewPost, Posted, RequestKey, StaleAccess, Summons
+from hub.core.values import Actor, Json, Message, RoomView, Run
+from hub.ports import Clock, Store
+from hub.service.requests import request_key
+from hub.service.views import RoomViews
+from hub.service.writer import Done, Writer
+from hub.wire.requests import PostMessage
+
+_TRIES = 5
+
+
+class Messages:
+    """Use cases on messages."""
+
+    def __init__(
+        self, store: Store, views: RoomViews, writer: Writer, ids: IdMaker, now_ms: Clock
+    ) -> None:
+        self._store = store
+        self._views = views
+        self._writer = writer
+        self._ids = ids
+        self._now_ms = now_ms
+
+    async def post(
+        self,
+        actor: Actor,
+        room_id: str,
+        body: PostMessage,
+        *,
+        thread_id: str | None = None,
+        key: RequestKey | None = None,
+        params: Json | None = None,
+    ) -> Posted:
+        """Store a message; returns when it is committed."""
+        view = await self._views.known(actor, room_id)
+        for _ in range(_TRIES):
+            try:
+                new = self._prepare(actor, view, body, thread_id, key, params or {})
+            except HubError:
+                fresh = await self._views.fresh(actor, room_id)
+                if fresh.room.acl_version == view.room.acl_version:
+                    raise
+                view = fresh
+                continue
+            try:
+                return await self._writer.post(new)
+            except StaleAccess:
+                view = await self._views.fresh(actor, room_id)
+        raise Unavailable("the room's members keep changing; try again", retry_after=1)
+
+    def try_submit(
+        self,
+        actor: Actor,
+        room_id: str,
+        body: PostMessage,
+        thread_id: str | None,
+        done: Done,
+    ) -> bool:
+        """The hot path: queue a post on what is known of the room, without awaiting. False when
+        it is not known, or the post would be refused: then `post` decides on fresh ground."""
+        view = self._views.cached(actor, room_id)
+        if view is None:
+            return False
+        try:
+            new = self._prepare(actor, view, body, thread_id, None, {})
+        except HubError:
+            return False
+        self._writer.submit(new, done)
+        return True
+
+    def _prepare(
+        self,
+        actor: Actor,
+        view: RoomView,
+        body: PostMessage,
+        thread_id: str | None,
+        key: RequestKey | None,
+        params: Json,
+    ) -> NewPost:
+        room = view.room
+        if not permissions.may_post(view.members.get(actor.id)):
+            raise Denied("only members of the room post, and observers do not")
+        if key is None and body.client_id is not None:
+            key = request_key(actor, f"post/{room.id}/{thread_id or ''}", body.client_id, body)
+        return NewPost(
+            tenant_id=room.tenant_id,
+            room_id=room.id,
+            acl_version=room.acl_version,
+            message_id=self._ids.make("msg"),
+            author=actor.author,
+            content=body.content,
+            at_ms=self._now_ms(),
+            mention=_mentions(view, body) if body.mention else (),
+            thread_id=thread_id,
+            client_id=body.client_id,
+            key=key,
+            summons=self._summons(actor, view, body, params),
+        )
+
+    def _summons(
+        self, actor: Actor, view: RoomView, body: PostMessage, params: Json
+    ) -> tuple[Summons, ...]:
+        """Whom the post asks to answer: in a session its model, in a room the AIs mentioned."""
+        if view.room.kind == "session":
+            called = [m for m in view.members.values() if m.driven]
+        elif body.mention:
+            ids = dict.fromkeys(ref.id for ref in body.mention)
+            called = [view.members[i] for i in ids]
+        else:
+            return ()
+        return tuple(
+            Summons(m.author.id, self._ids.make("run"), self._ids.make("msg"), params)
+            for m in called
+            if m.driven and m.engagement != "off" and m.author.id != actor.id
+        )
+
+    async def get(self, actor: Actor, room_id: str, message_id: str) -> Message:
+        await self._views.fresh(actor, room_id)
+        message = await self._store.messages.get(actor.tenant_id, room_id, message_id)
+        if message is None:
+            raise missing("message")
+        return message
+
+    async def page(
+        self, actor: Actor, room_id: str, *, limit: int, before: int | None, after: int | None
+    ) -> list[Message]:
+        await self._views.fresh(actor, room_id)
+        return await self._store.messages.page(room_id, limit=limit, before=before, after=after)
+
+    async def thread(
+        self, actor: Actor, room_id: str, message_id: str, *, after: int, limit: int
+    ) -> list[Message]:
+        """The root first, then its replies; any message of the thread names it."""
+        message = await self.get(actor, room_id, message_id)
+        root_id = message.thread_id or message.id
+        return await self._store.messages.thread(room_id, root_id, after, limit)
+
+    async def log(self, actor: Actor, room_id: str, *, since: int, limit: int) -> list[LogRow]:
+        await self._views.fresh(actor, room_id)
+        return await self._store.log.read(room_id, since, limit)
+
+
+def _mentions(view: RoomView, body: PostMessage) -> tuple[Json, ...]:
+    for index, ref in enumerate(body.mention):
+        if ref.id not in view.members:
+            raise invalid(f"mention[{index}].id", f"{ref.id} is no member of this room")
+    unique = {ref.id: ref for ref in body.mention}
+    return tuple({"type": ref.type, "id": ref.id} for ref in unique.values())
+
+
+def posted_answer(posted: Posted) -> Json:
+    """The answer to a post: the message, and the runs it started."""
+    return posted.message.as_dict() | {"runs": [run_brief(run) for run in posted.runs]}
+
+
+def run_brief(run: Run) -> Json:
+    """What the answer to a post says of a run."""
+    fields = run.as_dict()
+    brief = {"id": fields["id"], "participant": fields["participant"], "state": fields["state"]}
+    return brief | ({"reason": fields["reason"]} if fields["reason"] else {})

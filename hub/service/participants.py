@@ -1,0 +1,91 @@
+"""Participants of a tenant: who can be a member of its rooms."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from hub.core.errors import Denied, invalid, missing
+from hub.core.posts import RequestKey
+from hub.core.values import Actor, Json, Participant
+from hub.ports import Clock, Page, Store
+from hub.wire.requests import ChangeParticipant, CreateParticipant, ModelDriver, given
+
+
+class Participants:
+    """Use cases on participants. `knows_model` says whether a model's slug is configured."""
+
+    def __init__(self, store: Store, knows_model: Callable[[str], bool], now_ms: Clock) -> None:
+        self._store = store
+        self._knows_model = knows_model
+        self._now_ms = now_ms
+
+    async def create(
+        self, actor: Actor, body: CreateParticipant, request: RequestKey | None = None
+    ) -> Participant:
+        self._admin(actor)
+        handle = body.handle or await self._free_handle(actor.tenant_id, body.id)
+        new = Participant(
+            actor.tenant_id, body.id, body.type, handle, body.name, self._driver(body.driver),
+            self._now_ms(),
+        )  # fmt: skip
+        written = await self._store.participants.create(new, request)
+        return await self.get(actor, written.earlier or new.id)
+
+    async def _free_handle(self, tenant_id: str, participant_id: str) -> str:
+        """`alice` for user_alice, or the whole id when another has that handle."""
+        short = participant_id.split("_", 1)[1]
+        taken = await self._store.participants.handles(tenant_id, [short])
+        return participant_id[:64] if taken else short
+
+    def _driver(self, driver: ModelDriver | None) -> Json | None:
+        if driver is None:
+            return None
+        if not self._knows_model(driver.model):
+            raise invalid("driver.model", f"there is no model {driver.model}; see GET /v1/models")
+        return driver.model_dump(exclude_none=True)
+
+    async def get(self, actor: Actor, participant_id: str) -> Participant:
+        found = await self._store.participants.get(actor.tenant_id, participant_id)
+        if found is None:
+            raise missing("participant")
+        return found
+
+    async def page(self, actor: Actor, page: Page) -> list[Participant]:
+        """Everybody of the tenant; only admins see how an AI is driven."""
+        found = await self._store.participants.page(actor.tenant_id, page)
+        return found if actor.is_admin else [replace(p, driver=None) for p in found]
+
+    async def change(
+        self, actor: Actor, participant_id: str, body: ChangeParticipant
+    ) -> Participant:
+        self._admin(actor)
+        changes = given(body)
+        if "driver" in changes:
+            if participant_id.startswith("user_") and body.driver is not None:
+                raise invalid("driver", "a user has no driver")
+            changes["driver"] = self._driver(body.driver)
+        for name in ("name", "handle"):
+            if name in changes and changes[name] is None:
+                raise invalid(name, "must not be null")
+        return await self._update(actor, participant_id, changes)
+
+    async def disable(self, actor: Actor, participant_id: str) -> Participant:
+        """Take a participant out of use: its keys stop working, it is never invoked again."""
+        self._admin(actor)
+        if participant_id == actor.id:
+            raise invalid("participant_id", "must not be your own")
+        now = self._now_ms()
+        for key in await self._store.keys.page(actor.tenant_id, participant_id, Page(10_000)):
+            await self._store.keys.revoke(actor.tenant_id, key.id, now, None)
+        return await self._update(actor, participant_id, {"disabled_ms": now, "driver": None})
+
+    async def _update(self, actor: Actor, participant_id: str, changes: Json) -> Participant:
+        changed = await self._store.participants.update(actor.tenant_id, participant_id, changes)
+        if changed is None:
+            raise missing("participant")
+        return changed
+
+    def _admin(self, actor: Actor) -> None:
+        if not actor.is_admin:
+            raise Denied("only a tenant_admin changes participants")

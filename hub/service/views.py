@@ -1,0 +1,72 @@
+"""Rooms with their members, kept as long as `acl_version` stands.
+
+A post is authorised on what is kept here, and the transaction that stores it checks the version;
+a read asks the room's row for the version first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from typing import Final
+
+from hub.core import permissions
+from hub.core.errors import missing
+from hub.core.values import Actor, RoomView
+from hub.ports import RoomStore
+
+_CACHED_ROOMS: Final = 10_000
+
+
+class RoomViews:
+    """A cache of `RoomView` whose loads are shared by those who wait for the same room."""
+
+    def __init__(self, store: RoomStore) -> None:
+        self._store = store
+        self._views: OrderedDict[str, RoomView] = OrderedDict()
+        self._loading: dict[tuple[str, str], asyncio.Future[RoomView | None]] = {}
+
+    def cached(self, actor: Actor, room_id: str) -> RoomView | None:
+        """What is known of a room of the actor's tenant, perhaps stale."""
+        view = self._views.get(room_id)
+        return view if view and view.room.tenant_id == actor.tenant_id else None
+
+    def forget(self, room_id: str) -> None:
+        self._views.pop(room_id, None)
+
+    async def known(self, actor: Actor, room_id: str) -> RoomView:
+        """Perhaps stale, for a post, whose transaction checks; NOT_FOUND for strangers."""
+        return _seen(actor, self.cached(actor, room_id) or await self._load(actor, room_id))
+
+    async def fresh(self, actor: Actor, room_id: str) -> RoomView:
+        """As the database has it now; NOT_FOUND for who may not read the room."""
+        return _seen(actor, await self._load(actor, room_id))
+
+    async def _load(self, actor: Actor, room_id: str) -> RoomView | None:
+        at = (actor.tenant_id, room_id)
+        loading = self._loading.get(at)
+        if loading is None:
+            loading = asyncio.ensure_future(self._read(*at))
+            self._loading[at] = loading
+            loading.add_done_callback(lambda _: self._loading.pop(at, None))
+        return await asyncio.shield(loading)
+
+    async def _read(self, tenant_id: str, room_id: str) -> RoomView | None:
+        known = self._views.get(room_id)
+        version = known.room.acl_version if known else -1
+        view = await self._store.view(tenant_id, room_id, version)
+        if view is None:
+            return None
+        if known is not None and view.room.acl_version == version:
+            view = RoomView(view.room, known.members)
+        self._views[room_id] = view
+        self._views.move_to_end(room_id)
+        while len(self._views) > _CACHED_ROOMS:
+            self._views.popitem(last=False)
+        return view
+
+
+def _seen(actor: Actor, view: RoomView | None) -> RoomView:
+    if view is None or not permissions.may_read(actor, view.room, view.members.get(actor.id)):
+        raise missing("room")
+    return view

@@ -1,0 +1,111 @@
+"""The settings of a hub: the only reader of the environment, one frozen object."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+
+class SettingsError(Exception):
+    """A setting that is wrong, in one line that names it."""
+
+
+class ModelSettings(BaseModel):
+    """`[models."slug"]`: an OpenAI-compatible upstream, or an alias of another slug."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    base_url: str | None = None
+    api_key_env: str | None = None
+    upstream_model: str | None = None
+    context_window: int = Field(8192, ge=256)
+    max_output_tokens: int = Field(2048, ge=1)
+    alias_of: str | None = None
+
+
+class Settings(BaseSettings):
+    """`HUB_*` variables over the TOML file named by `HUB_CONFIG` over the defaults."""
+
+    model_config = SettingsConfigDict(env_prefix="HUB_", frozen=True, extra="forbid")
+
+    host: str = "127.0.0.1"
+    port: int = Field(8000, ge=0, le=65_535)
+    data_dir: Path = Path(".hub")
+    database_url: str | None = None
+    redis_url: str | None = None
+    redis_prefix: str = "roomhub"
+    allowed_origins: Annotated[tuple[str, ...], NoDecode] = ()
+    secret_key: str | None = None
+    outbound_allow: Annotated[tuple[str, ...], NoDecode] = ()
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["console", "json"] = "console"
+    models: dict[str, ModelSettings] = {}
+    callables: dict[str, str] = {}
+
+    lease_s: float = 15.0
+    lease_renew_s: float = 5.0
+    sweep_s: float = 5.0
+    run_deadline_s: float = 120.0
+    delta_flush_s: float = 0.04
+    heartbeat_s: float = 25.0
+    head_check_s: float = 5.0
+    unsubscribe_delay_s: float = 10.0
+    pending_bytes: int = 1_048_576
+    commands_per_s: int = Field(5_000, ge=1)
+    max_connections: int = Field(20_000, ge=1)
+    drain_s: float = 15.0
+    worker_runs: int = 64
+
+    @field_validator("allowed_origins", "outbound_allow", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        toml = TomlConfigSettingsSource(settings_cls, os.environ.get("HUB_CONFIG") or None)
+        return init_settings, env_settings, toml
+
+    @property
+    def database(self) -> str:
+        """The database's URL: SQLite in the data directory unless one is set."""
+        return self.database_url or f"sqlite:///{self.data_dir.absolute() / 'hub.db'}"
+
+
+def load(**overrides: Any) -> Settings:
+    """Read the settings; SettingsError names the first that is wrong.
+
+    `overrides` (the command line) win over the environment, that over the file.
+    """
+    path = os.environ.get("HUB_CONFIG")
+    if path and not Path(path).is_file():
+        raise SettingsError(f"HUB_CONFIG: there is no file {path}")
+    given = {name: value for name, value in overrides.items() if value is not None}
+    try:
+        return Settings(**given)
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"HUB_CONFIG: {path} is not valid TOML: {error}") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise SettingsError(f"HUB_{name.upper()} (setting {name}): {first['msg']}") from None

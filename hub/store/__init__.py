@@ -1,0 +1,1 @@
+"""The database: the truth of every room, behind the ports of `hub.ports`."""

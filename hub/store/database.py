@@ -1,0 +1,127 @@
+"""One SQLite file: one writer, a few readers, each on a thread of its own.
+
+Work is a function of a SQLAlchemy connection. A write is one transaction, begun IMMEDIATE (a
+deferred one that reads first fails at once when another writes) and committed with full sync.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sqlite3
+import sys
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Final, Protocol, TypeVar
+
+from sqlalchemy import Connection, Engine, create_engine, event, exc
+from sqlalchemy.pool import QueuePool
+
+from hub.core.errors import Unavailable
+
+if sys.platform == "linux":
+    from pysqlite3 import dbapi2 as _driver
+else:  # the wheel exists for Linux; elsewhere Python's own module is new enough
+    from sqlite3 import dbapi2 as _driver
+
+sqlite_driver: Final[Any] = _driver
+T = TypeVar("T")
+READERS: Final = 2
+_PRAGMAS: Final = (
+    "PRAGMA journal_mode=WAL",
+    "PRAGMA synchronous=FULL",
+    "PRAGMA foreign_keys=ON",
+    "PRAGMA busy_timeout=5000",
+    "PRAGMA temp_store=MEMORY",
+    "PRAGMA cache_size=-32768",
+    "PRAGMA wal_autocheckpoint=4000",
+)
+
+
+class Database(Protocol):
+    """Runs work against the database; Unavailable when it cannot be reached."""
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """Run `work` on a snapshot; it must not write."""
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        """Run `work` in one transaction: all of it is stored when this returns, or nothing."""
+
+
+def _prepare(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    for line in _PRAGMAS:
+        cursor.execute(line)
+    cursor.close()
+
+
+def open_engine(path: Path, readers: int = READERS) -> Engine:
+    """An engine on the file whose transactions begin IMMEDIATE when asked to."""
+    engine = create_engine(
+        f"sqlite:///{path}",
+        module=sqlite_driver,
+        poolclass=QueuePool,
+        pool_size=readers + 1,
+        max_overflow=0,
+        connect_args={"check_same_thread": False, "cached_statements": 512},
+    )
+    event.listen(engine, "connect", _prepare)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _begin(connection: Connection) -> None:
+    mode = connection.get_execution_options().get("sqlite_begin", "IMMEDIATE")
+    connection.exec_driver_sql(f"BEGIN {mode}")
+
+
+class SqliteDatabase:
+    """The embedded default, as `Database`."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._writer = ThreadPoolExecutor(1, "hub-writer")
+        self._readers = ThreadPoolExecutor(READERS, "hub-reader")
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        return await self._run(self._readers, self._read, work)
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        return await self._run(self._writer, self._write, work)
+
+    async def _run(
+        self, threads: ThreadPoolExecutor, how: Callable[[Callable[[Connection], T]], T],
+        work: Callable[[Connection], T],
+    ) -> T:  # fmt: skip
+        try:
+            return await asyncio.get_running_loop().run_in_executor(threads, how, work)
+        except (exc.OperationalError, sqlite_driver.OperationalError, sqlite3.Error) as error:
+            reason = str(getattr(error, "orig", None) or error)
+            raise Unavailable(f"the database cannot be used now: {reason}") from error
+
+    def _read(self, work: Callable[[Connection], T]) -> T:
+        with self.engine.connect() as connection:
+            connection = connection.execution_options(sqlite_begin="DEFERRED")
+            return work(connection)
+
+    def _write(self, work: Callable[[Connection], T]) -> T:
+        with self.engine.begin() as connection:
+            return work(connection)
+
+    def close(self) -> None:
+        """Let what was begun finish, then close the file."""
+        self._writer.shutdown()
+        self._readers.shutdown()
+        self.engine.dispose()
+
+
+@contextlib.asynccontextmanager
+async def open_sqlite(path: Path) -> AsyncIterator[SqliteDatabase]:
+    """The database of a hub, closed at the end. The file must have been migrated."""
+    database = SqliteDatabase(open_engine(path))
+    try:
+        yield database
+    finally:
+        await asyncio.to_thread(database.close)

@@ -1,0 +1,97 @@
+"""API keys: only the digest of a secret is stored."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, func, insert, select, update
+
+from hub.core.posts import RequestKey
+from hub.core.values import ApiKey
+from hub.ports import AuditEntry, Page, StoredKey, Written
+from hub.store import rows
+from hub.store.common import claim_key, write_audit
+from hub.store.database import Database
+from hub.store.schema import api_keys, participants
+
+
+class SqlKeys:
+    """`KeyStore` on any SQL database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def create(
+        self, key: ApiKey, digest: str, audit: AuditEntry | None, request: RequestKey | None
+    ) -> Written:
+        return await self._database.write(lambda c: _create(c, key, digest, audit, request))
+
+    async def find(self, key_id: str) -> StoredKey | None:
+        return await self._database.read(lambda c: _find(c, key_id))
+
+    async def page(self, tenant_id: str, participant_id: str | None, page: Page) -> list[ApiKey]:
+        return await self._database.read(lambda c: _page(c, tenant_id, participant_id, page))
+
+    async def revoke(
+        self, tenant_id: str, key_id: str, at_ms: int, audit: AuditEntry | None
+    ) -> ApiKey | None:
+        return await self._database.write(lambda c: _revoke(c, tenant_id, key_id, at_ms, audit))
+
+    async def revoked_since(self, at_ms: int) -> list[tuple[str, int]]:
+        return await self._database.read(lambda c: _revoked_since(c, at_ms))
+
+
+def _create(
+    connection: Connection,
+    key: ApiKey,
+    digest: str,
+    audit: AuditEntry | None,
+    request: RequestKey | None,
+) -> Written:
+    if earlier := claim_key(connection, request, key.id, key.created_ms):
+        return Written(earlier=earlier)
+    row = {c.name: getattr(key, c.name) for c in api_keys.c if c.name != "digest"}
+    connection.execute(insert(api_keys).values(**row, digest=digest))
+    write_audit(connection, audit)
+    return Written()
+
+
+def _find(connection: Connection, key_id: str) -> StoredKey | None:
+    row = connection.execute(select(api_keys).where(api_keys.c.id == key_id)).first()
+    if row is None:
+        return None
+    owner = connection.execute(
+        rows.select_participants().where(
+            participants.c.tenant_id == row.tenant_id, participants.c.id == row.participant_id
+        )
+    ).one()
+    return StoredKey(rows.key_of(row), row.digest, rows.participant_of(owner))
+
+
+def _page(
+    connection: Connection, tenant_id: str, participant_id: str | None, page: Page
+) -> list[ApiKey]:
+    statement = select(api_keys).where(api_keys.c.tenant_id == tenant_id)
+    if participant_id is not None:
+        statement = statement.where(api_keys.c.participant_id == participant_id)
+    if page.after:
+        statement = statement.where(api_keys.c.id > page.after)
+    found = connection.execute(statement.order_by(api_keys.c.id).limit(page.limit))
+    return [rows.key_of(row) for row in found]
+
+
+def _revoke(
+    connection: Connection, tenant_id: str, key_id: str, at_ms: int, audit: AuditEntry | None
+) -> ApiKey | None:
+    mine = (api_keys.c.tenant_id == tenant_id) & (api_keys.c.id == key_id)
+    revoked = func.coalesce(api_keys.c.revoked_ms, at_ms)
+    connection.execute(update(api_keys).where(mine).values(revoked_ms=revoked))
+    row = connection.execute(select(api_keys).where(mine)).first()
+    if row is None:
+        return None
+    write_audit(connection, audit)
+    return rows.key_of(row)
+
+
+def _revoked_since(connection: Connection, at_ms: int) -> list[tuple[str, int]]:
+    statement = select(api_keys.c.id, api_keys.c.revoked_ms).where(api_keys.c.revoked_ms >= at_ms)
+    found = connection.execute(statement.order_by(api_keys.c.revoked_ms))
+    return [(row.id, row.revoked_ms) for row in found]

@@ -1,0 +1,54 @@
+"""Reading the log: entries with the messages they point at, rendered as they are now."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, select
+
+from hub.core.posts import LogRow
+from hub.core.values import Message
+from hub.ports import Head
+from hub.store import rows
+from hub.store.database import Database
+from hub.store.schema import events, messages, rooms
+
+
+class SqlLog:
+    """`LogStore` on any SQL database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def read(self, room_id: str, after: int, limit: int) -> list[LogRow]:
+        return await self._database.read(lambda c: _read(c, room_id, after, limit))
+
+    async def heads(self, room_ids: Sequence[str]) -> dict[str, Head]:
+        return await self._database.read(lambda c: _heads(c, room_ids))
+
+
+def _read(connection: Connection, room_id: str, after: int, limit: int) -> list[LogRow]:
+    entries = [
+        rows.entry_of(row)
+        for row in connection.execute(
+            rows.select_events()
+            .where(events.c.room_id == room_id, events.c.seq > after)
+            .order_by(events.c.seq)
+            .limit(limit)
+        )
+    ]
+    refs = {e.ref for e in entries if e.type.startswith("message.")}
+    found = messages_by_id(connection, refs) if refs else {}
+    return [(e, found.get(e.ref) if e.type.startswith("message.") else None) for e in entries]
+
+
+def messages_by_id(connection: Connection, ids: set[str]) -> dict[str, Message]:
+    """The messages with these ids, with their authors."""
+    statement = rows.select_messages().where(messages.c.id.in_(ids))
+    return {row.id: rows.message_of(row) for row in connection.execute(statement)}
+
+
+def _heads(connection: Connection, room_ids: Sequence[str]) -> dict[str, Head]:
+    statement = select(rooms.c.id, rooms.c.head, rooms.c.epoch, rooms.c.first_seq)
+    found = connection.execute(statement.where(rooms.c.id.in_(room_ids)))
+    return {row.id: Head(row.head, row.epoch, row.first_seq) for row in found}

@@ -1,0 +1,64 @@
+"""Reading messages: one, a page of a room, a thread."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, or_
+
+from hub.core.values import Message
+from hub.store import rows
+from hub.store.database import Database
+from hub.store.schema import messages
+
+
+class SqlMessages:
+    """`MessageStore` on any SQL database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def get(self, tenant_id: str, room_id: str, message_id: str) -> Message | None:
+        return await self._database.read(lambda c: _get(c, tenant_id, room_id, message_id))
+
+    async def page(
+        self, room_id: str, *, limit: int, before: int | None = None, after: int | None = None
+    ) -> list[Message]:
+        return await self._database.read(lambda c: _page(c, room_id, limit, before, after))
+
+    async def thread(self, room_id: str, root_id: str, after: int, limit: int) -> list[Message]:
+        return await self._database.read(lambda c: _thread(c, room_id, root_id, after, limit))
+
+
+def _get(connection: Connection, tenant_id: str, room_id: str, message_id: str) -> Message | None:
+    row = connection.execute(
+        rows.select_messages().where(
+            messages.c.id == message_id,
+            messages.c.room_id == room_id,
+            messages.c.tenant_id == tenant_id,
+        )
+    ).first()
+    return rows.message_of(row) if row else None
+
+
+def _page(
+    connection: Connection, room_id: str, limit: int, before: int | None, after: int | None
+) -> list[Message]:
+    statement = rows.select_messages().where(messages.c.room_id == room_id).limit(limit)
+    if after is not None:
+        statement = statement.where(messages.c.seq > after).order_by(messages.c.seq)
+        return [rows.message_of(row) for row in connection.execute(statement)]
+    if before is not None:
+        statement = statement.where(messages.c.seq < before)
+    found = connection.execute(statement.order_by(messages.c.seq.desc()))
+    return [rows.message_of(row) for row in found][::-1]
+
+
+def _thread(
+    connection: Connection, room_id: str, root_id: str, after: int, limit: int
+) -> list[Message]:
+    statement = rows.select_messages().where(
+        messages.c.room_id == room_id,
+        or_(messages.c.id == root_id, messages.c.thread_id == root_id),
+        messages.c.seq > after,
+    )
+    found = connection.execute(statement.order_by(messages.c.seq).limit(limit))
+    return [rows.message_of(row) for row in found]

@@ -1,0 +1,45 @@
+"""Bringing a database to the schema of this version, and refusing one that is newer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Engine
+
+_SCRIPTS: Final = Path(__file__).parent / "migrations"
+
+
+class NewerDatabase(Exception):
+    """The database was written by a later version of roomhub."""
+
+
+def config() -> Config:
+    """Alembic's configuration; the caller puts an engine into its attributes."""
+    made = Config()
+    made.set_main_option("script_location", str(_SCRIPTS).replace("%", "%%"))
+    return made
+
+
+def migrate(engine: Engine) -> bool:
+    """Upgrade to the newest revision; True when there was anything to do."""
+    with engine.connect() as connection:
+        current = MigrationContext.configure(connection).get_current_revision()
+    scripts = ScriptDirectory.from_config(config())
+    newest = scripts.get_current_head()
+    if current == newest:
+        return False
+    if current is not None and current not in {s.revision for s in scripts.walk_revisions()}:
+        raise NewerDatabase(
+            f"the database is at revision {current}, which this version of roomhub does not know; "
+            "install the version that wrote it, or a later one"
+        )
+    alembic = config()
+    with engine.begin() as connection:
+        alembic.attributes["connection"] = connection
+        command.upgrade(alembic, "head")
+    return True

@@ -1,0 +1,113 @@
+"""Participants of a tenant."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, insert, select, update
+
+from hub.core.errors import Conflict
+from hub.core.posts import RequestKey
+from hub.core.values import Json, Participant
+from hub.ports import Page, Written
+from hub.store import rows
+from hub.store.common import claim_key
+from hub.store.database import Database
+from hub.store.schema import members, participants, rooms, tenants
+
+
+class SqlParticipants:
+    """`ParticipantStore` on any SQL database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def create(self, participant: Participant, key: RequestKey | None) -> Written:
+        return await self._database.write(lambda c: _create(c, participant, key))
+
+    async def get(self, tenant_id: str, participant_id: str) -> Participant | None:
+        return (await self.find(tenant_id, [participant_id])).get(participant_id)
+
+    async def find(self, tenant_id: str, ids: Sequence[str]) -> dict[str, Participant]:
+        return await self._database.read(lambda c: _find(c, tenant_id, ids))
+
+    async def page(self, tenant_id: str, page: Page) -> list[Participant]:
+        return await self._database.read(lambda c: _page(c, tenant_id, page))
+
+    async def update(
+        self, tenant_id: str, participant_id: str, changes: Json
+    ) -> Participant | None:
+        return await self._database.write(lambda c: _update(c, tenant_id, participant_id, changes))
+
+    async def handles(self, tenant_id: str, handles: Sequence[str]) -> set[str]:
+        return await self._database.read(lambda c: _handles(c, tenant_id, handles))
+
+
+def add_tenant(connection: Connection, tenant_id: str, name: str, at_ms: int) -> bool:
+    """Store a tenant unless it is there; True when it was new."""
+    if connection.execute(select(tenants.c.id).where(tenants.c.id == tenant_id)).first():
+        return False
+    connection.execute(insert(tenants).values(id=tenant_id, name=name, created_ms=at_ms))
+    return True
+
+
+def _create(connection: Connection, new: Participant, key: RequestKey | None) -> Written:
+    if earlier := claim_key(connection, key, new.id, new.created_ms):
+        return Written(earlier=earlier)
+    mine = participants.c.tenant_id == new.tenant_id
+    taken = (participants.c.id == new.id) | (participants.c.handle == new.handle)
+    other = connection.execute(rows.select_participants().where(mine, taken)).first()
+    if other is not None:
+        what = f"id {new.id}" if other.id == new.id else f"handle {new.handle}"
+        raise Conflict(f"the {what} is taken; choose another")
+    connection.execute(
+        insert(participants).values({c.name: getattr(new, c.name) for c in participants.c})
+    )
+    return Written()
+
+
+def _find(connection: Connection, tenant_id: str, ids: Sequence[str]) -> dict[str, Participant]:
+    statement = rows.select_participants().where(
+        participants.c.tenant_id == tenant_id, participants.c.id.in_(ids)
+    )
+    return {row.id: rows.participant_of(row) for row in connection.execute(statement)}
+
+
+def _page(connection: Connection, tenant_id: str, page: Page) -> list[Participant]:
+    statement = rows.select_participants().where(
+        participants.c.tenant_id == tenant_id, participants.c.disabled_ms.is_(None)
+    )
+    if page.after:
+        statement = statement.where(participants.c.id > page.after)
+    found = connection.execute(statement.order_by(participants.c.id).limit(page.limit))
+    return [rows.participant_of(row) for row in found]
+
+
+def _update(
+    connection: Connection, tenant_id: str, participant_id: str, changes: Json
+) -> Participant | None:
+    mine = (participants.c.tenant_id == tenant_id) & (participants.c.id == participant_id)
+    if handle := changes.get("handle"):
+        other = select(participants.c.id).where(
+            participants.c.tenant_id == tenant_id,
+            participants.c.handle == handle,
+            participants.c.id != participant_id,
+        )
+        if connection.execute(other).first():
+            raise Conflict(f"the handle {handle} is taken; choose another")
+    if changes:
+        connection.execute(update(participants).where(mine).values(**changes))
+        inside = select(members.c.room_id).where(
+            members.c.tenant_id == tenant_id, members.c.participant_id == participant_id
+        )
+        version = {"acl_version": rooms.c.acl_version + 1}
+        connection.execute(update(rooms).where(rooms.c.id.in_(inside)).values(**version))
+    row = connection.execute(rows.select_participants().where(mine)).first()
+    return rows.participant_of(row) if row else None
+
+
+def _handles(connection: Connection, tenant_id: str, handles: Sequence[str]) -> set[str]:
+    statement = select(participants.c.handle).where(
+        participants.c.tenant_id == tenant_id, participants.c.handle.in_(handles)
+    )
+    return set(connection.execute(statement).scalars())

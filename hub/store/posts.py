@@ -1,0 +1,197 @@
+"""Group commit on SQLite: a batch of posts in one transaction, by the driver's bulk statements."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, exc
+
+from hub.core.errors import Conflict, HubError, missing
+from hub.core.posts import (
+    Cause,
+    NewPost,
+    Outcome,
+    Plan,
+    Posted,
+    RoomState,
+    RootState,
+    plan,
+    rooms_of,
+)
+from hub.core.values import Run
+from hub.store import rows
+from hub.store.database import Database, sqlite_driver
+from hub.store.runs import lane_of
+from hub.store.schema import messages, runs
+
+_IN = "IN (SELECT value FROM json_each(?))"
+_ROOMS = f"SELECT id, head, acl_version, archived_ms, kind FROM rooms WHERE id {_IN}"
+_SESSIONS = f"SELECT id, status, deleted_ms FROM sessions WHERE id {_IN}"
+_ROOTS = f"SELECT id, room_id, thread_id FROM messages WHERE id {_IN}"
+_KEYS = """SELECT i.scope, i.key, i.digest, i.ref FROM json_each(?) j JOIN idempotency i
+           ON i.scope = j.value ->> 0 AND i.key = j.value ->> 1"""
+_HEAD = "UPDATE rooms SET head = ? WHERE id = ?"
+_COUNT = """UPDATE sessions SET message_count = message_count + ?, updated_ms = ? WHERE id = ?"""
+_THREAD = "UPDATE messages SET reply_count = reply_count + ?, last_reply_ms = ? WHERE id = ?"
+_KEY = "INSERT INTO idempotency (scope, key, digest, ref, created_ms) VALUES (?, ?, ?, ?, ?)"
+_EVENT = "INSERT INTO events (room_id, seq, type, at_ms, ref, data) VALUES (?, ?, ?, ?, ?, ?)"
+_MESSAGE = """INSERT INTO messages (id, room_id, seq, tenant_id, thread_id, author_id, content,
+              mention, created_ms, client_id, depth, root_message_id)
+              VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+_RUN = """INSERT INTO runs (id, tenant_id, room_id, participant_id, trigger_message_id, generation,
+          thread_id, lane, state, reason, attempt, depth, root_message_id, reply_message_id,
+          params, created_ms, finished_ms)
+          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+_CAUSE = """SELECT depth, root_message_id FROM runs WHERE room_id = ? AND participant_id = ?
+            ORDER BY created_ms DESC, id DESC LIMIT 1"""
+_HUMAN = """SELECT root_message_id FROM messages WHERE room_id = ? AND author_id GLOB 'user_*'
+            ORDER BY seq DESC LIMIT 1"""
+
+Fetch = Callable[[str, Sequence[Any]], list[tuple[Any, ...]]]
+
+
+class SqlitePosts:
+    """`PostStore` on the embedded database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def commit(self, posts: Sequence[NewPost]) -> list[Outcome]:
+        try:
+            return await self._database.write(lambda connection: _commit(connection, posts))
+        except (exc.IntegrityError, sqlite_driver.IntegrityError) as error:
+            if len(posts) == 1:
+                return [HubError(f"the post breaks a rule of the database: {error}")]
+        half = len(posts) // 2
+        return await self.commit(posts[:half]) + await self.commit(posts[half:])
+
+
+def _commit(connection: Connection, posts: Sequence[NewPost]) -> list[Outcome]:
+    raw = connection.connection.driver_connection
+    assert raw is not None
+
+    def fetch(sql: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+        found: list[tuple[Any, ...]] = raw.execute(sql, values).fetchall()
+        return found
+
+    done = plan(
+        posts,
+        _rooms(fetch, rooms_of(posts)),
+        _keys(fetch, connection, posts),
+        _roots(fetch, posts),
+        _causes(fetch, posts),
+    )
+    if done.messages:
+        _write(raw, posts, done)
+    return done.outcomes
+
+
+def _rooms(fetch: Fetch, ids: list[str]) -> dict[str, RoomState]:
+    asked = [i for i in ids if i.startswith("sess_")]
+    sessions = {s: (a, b) for s, a, b in fetch(_SESSIONS, [json.dumps(asked)])} if asked else {}
+    return {
+        room: RoomState(head, acl, _closed(archived, sessions.get(room)), kind == "session")
+        for room, head, acl, archived, kind in fetch(_ROOMS, [json.dumps(ids)])
+    }
+
+
+def _closed(archived: int | None, session: tuple[str, int | None] | None) -> HubError | None:
+    if session is not None:
+        status, deleted = session
+        if deleted is not None:
+            return missing("session")
+        if status == "closed":
+            return Conflict(
+                "the session is closed; set its status to active", code="SESSION_CLOSED"
+            )
+    if archived is not None:
+        return Conflict("the room is archived; restore it to post", code="ROOM_ARCHIVED")
+    return None
+
+
+def _keys(
+    fetch: Fetch, connection: Connection, posts: Sequence[NewPost]
+) -> dict[tuple[str, str], tuple[str, Posted]]:
+    asked = [[p.key.scope, p.key.key] for p in posts if p.key]
+    if not asked:
+        return {}
+    return {
+        (scope, key): (digest, _stored(connection, ref))
+        for scope, key, digest, ref in fetch(_KEYS, [json.dumps(asked)])
+    }
+
+
+def _stored(connection: Connection, message_id: str) -> Posted:
+    """The result of the request that stored this message, read back."""
+    row = connection.execute(rows.select_messages().where(messages.c.id == message_id)).one()
+    message = rows.message_of(row)
+    found = connection.execute(
+        rows.select_runs().where(runs.c.trigger_message_id == message_id).order_by(runs.c.id)
+    )
+    return Posted(message.id, message.room_id, message.seq, message,
+                  tuple(rows.run_of(run) for run in found))  # fmt: skip
+
+
+def _roots(fetch: Fetch, posts: Sequence[NewPost]) -> dict[str, RootState]:
+    asked = sorted({p.thread_id for p in posts if p.thread_id})
+    if not asked:
+        return {}
+    return {i: RootState(room, thread) for i, room, thread in fetch(_ROOTS, [json.dumps(asked)])}
+
+
+def _causes(fetch: Fetch, posts: Sequence[NewPost]) -> dict[tuple[str, str], Cause]:
+    """Where AI authors stand who post by their own key: a hop past who addressed them last."""
+    found: dict[tuple[str, str], Cause] = {}
+    for post in posts:
+        if not post.author.is_ai:
+            continue
+        at = (post.room_id, post.author.id)
+        if called := fetch(_CAUSE, at):
+            found[at] = Cause(*called[0])
+        elif human := fetch(_HUMAN, [post.room_id]):
+            found[at] = Cause(1, human[0][0])
+        else:
+            found[at] = Cause(1, post.message_id)
+    return found
+
+
+def _dump(value: Any) -> str | None:
+    return None if value is None else json.dumps(value, ensure_ascii=False)
+
+
+def _write(raw: Any, posts: Sequence[NewPost], done: Plan) -> None:
+    tenants = {post.message_id: post.tenant_id for post in posts}
+    raw.executemany(_KEY, [(k.scope, k.key, k.digest, ref, at) for k, ref, at in done.keys])
+    raw.executemany(
+        _MESSAGE,
+        [
+            (m.id, m.room_id, m.seq, tenants[m.id], m.thread_id, m.author.id, m.content,
+             _dump(list(m.mention)) if m.mention else None, m.created_ms, m.client_id,
+             cause.depth, cause.root_message_id)
+            for m, cause in done.messages
+        ],
+    )  # fmt: skip
+    raw.executemany(
+        _EVENT, [(e.room_id, e.seq, e.type, e.at_ms, e.ref, _dump(e.data)) for e in done.entries]
+    )
+    raw.executemany(_HEAD, [(head, room) for room, head in sorted(done.heads.items())])
+    if done.runs:
+        raw.executemany(_RUN, [_run_row(run) for run in done.runs])
+    if done.replies:
+        raw.executemany(_THREAD, [(n, at, root) for root, (n, at) in done.replies.items()])
+    counts = Counter(m.room_id for m, _ in done.messages if m.room_id.startswith("sess_"))
+    if counts:
+        at = done.messages[-1][0].created_ms
+        raw.executemany(_COUNT, [(n, at, room) for room, n in counts.items()])
+
+
+def _run_row(run: Run) -> tuple[Any, ...]:
+    return (
+        run.id, run.tenant_id, run.room_id, run.participant_id, run.trigger_message_id,
+        run.generation, run.thread_id, lane_of(run), run.state, run.reason, run.attempt, run.depth,
+        run.root_message_id, run.reply_message_id, _dump(run.params), run.created_ms,
+        run.finished_ms,
+    )  # fmt: skip

@@ -1,0 +1,168 @@
+"""Rooms and their members."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
+
+from hub.core.posts import LogEntry, RequestKey
+from hub.core.values import Actor, Json, Member, Room, RoomView
+from hub.ports import Page, Written
+from hub.store import rows
+from hub.store.common import append, claim_key
+from hub.store.database import Database
+from hub.store.schema import members, rooms
+
+
+class SqlRooms:
+    """`RoomStore` on any SQL database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def create(
+        self, room: Room, members: Sequence[Member], key: RequestKey | None
+    ) -> Written:
+        return await self._database.write(lambda c: create(c, room, members, key))
+
+    async def view(self, tenant_id: str, room_id: str, known_acl: int = -1) -> RoomView | None:
+        return await self._database.read(lambda c: _view(c, tenant_id, room_id, known_acl))
+
+    async def page(self, tenant_id: str, member_id: str | None, page: Page) -> list[Room]:
+        return await self._database.read(lambda c: _page(c, tenant_id, member_id, page))
+
+    async def add_members(self, tenant_id: str, room_id: str, members: Sequence[Member]) -> Written:
+        return await self._database.write(lambda c: _add(c, tenant_id, room_id, members))
+
+    async def set_member(self, tenant_id: str, room_id: str, member: Member) -> Written:
+        return await self._database.write(lambda c: _set_member(c, tenant_id, room_id, member))
+
+    async def remove_member(
+        self, tenant_id: str, room_id: str, participant_id: str, at_ms: int
+    ) -> Written:
+        return await self._database.write(
+            lambda c: _remove(c, tenant_id, room_id, participant_id, at_ms)
+        )
+
+    async def update(
+        self, tenant_id: str, room_id: str, changes: Json, actor: Actor, at_ms: int
+    ) -> Written:
+        return await self._database.write(
+            lambda c: _update(c, tenant_id, room_id, changes, actor, at_ms)
+        )
+
+
+def create(
+    connection: Connection, room: Room, first: Sequence[Member], key: RequestKey | None
+) -> Written:
+    """Store a room and its first members; rooms and sessions alike."""
+    earlier = claim_key(connection, key, room.id, room.created_ms)
+    if earlier is not None:
+        return Written(earlier=earlier)
+    connection.execute(insert(rooms).values(**_room_row(room)))
+    return Written(entries=_rows(_join(connection, room.tenant_id, room.id, first)))
+
+
+def _room_row(room: Room) -> Json:
+    return {column.name: getattr(room, column.name) for column in rooms.c}
+
+
+def _rows(entries: Sequence[LogEntry]) -> tuple[tuple[LogEntry, None], ...]:
+    return tuple((entry, None) for entry in entries)
+
+
+def _join(
+    connection: Connection, tenant_id: str, room_id: str, new: Sequence[Member]
+) -> list[LogEntry]:
+    connection.execute(
+        insert(members),
+        [
+            {"room_id": room_id, "tenant_id": tenant_id, "participant_id": m.author.id,
+             "role": m.role, "engagement": m.engagement, "joined_ms": m.joined_ms}
+            for m in new
+        ],
+    )  # fmt: skip
+    joined = [("member.joined", m.author.id, m.as_dict()) for m in new]
+    return append(connection, room_id, joined, new[0].joined_ms, access=True)
+
+
+def _view(connection: Connection, tenant_id: str, room_id: str, known_acl: int) -> RoomView | None:
+    row = connection.execute(
+        rows.select_rooms().where(rooms.c.id == room_id, rooms.c.tenant_id == tenant_id)
+    ).first()
+    if row is None:
+        return None
+    room = rows.room_of(row)
+    if room.acl_version == known_acl:
+        return RoomView(room, {})
+    found = connection.execute(rows.select_members().where(members.c.room_id == room_id))
+    return RoomView(room, {m.author.id: m for m in map(rows.member_of, found)})
+
+
+def _page(connection: Connection, tenant_id: str, member_id: str | None, page: Page) -> list[Room]:
+    statement = rows.select_rooms().where(
+        rooms.c.tenant_id == tenant_id, rooms.c.kind == "room", rooms.c.archived_ms.is_(None)
+    )
+    if member_id is not None:
+        mine = select(members.c.room_id).where(
+            members.c.tenant_id == tenant_id, members.c.participant_id == member_id
+        )
+        statement = statement.where(rooms.c.id.in_(mine))
+    if page.after:
+        statement = statement.where(rooms.c.id < page.after)
+    statement = statement.order_by(rooms.c.id.desc()).limit(page.limit)
+    return [rows.room_of(row) for row in connection.execute(statement)]
+
+
+def _here(tenant_id: str, room_id: str, participant_id: str) -> tuple[ColumnElement[bool], ...]:
+    return (
+        members.c.tenant_id == tenant_id,
+        members.c.room_id == room_id,
+        members.c.participant_id == participant_id,
+    )
+
+
+def _add(connection: Connection, tenant_id: str, room_id: str, wanted: Sequence[Member]) -> Written:
+    present = set(
+        connection.execute(
+            select(members.c.participant_id).where(members.c.room_id == room_id)
+        ).scalars()
+    )
+    new = [member for member in wanted if member.author.id not in present]
+    return Written(_rows(_join(connection, tenant_id, room_id, new)) if new else ())
+
+
+def _set_member(connection: Connection, tenant_id: str, room_id: str, member: Member) -> Written:
+    changed = connection.execute(
+        update(members)
+        .where(*_here(tenant_id, room_id, member.author.id))
+        .values(role=member.role, engagement=member.engagement)
+    )
+    if not changed.rowcount:
+        return Written()
+    entry = ("member.updated", member.author.id, member.as_dict())
+    return Written(_rows(append(connection, room_id, [entry], member.joined_ms, access=True)))
+
+
+def _remove(
+    connection: Connection, tenant_id: str, room_id: str, participant_id: str, at_ms: int
+) -> Written:
+    gone = connection.execute(delete(members).where(*_here(tenant_id, room_id, participant_id)))
+    if not gone.rowcount:
+        return Written()
+    kind = participant_id.split("_", 1)[0]
+    entry = ("member.left", participant_id, {"type": kind, "id": participant_id})
+    return Written(_rows(append(connection, room_id, [entry], at_ms, access=True)))
+
+
+def _update(
+    connection: Connection, tenant_id: str, room_id: str, changes: Json, actor: Actor, at_ms: int
+) -> Written:
+    mine = (rooms.c.tenant_id == tenant_id) & (rooms.c.id == room_id)
+    connection.execute(update(rooms).where(mine).values(**changes))
+    room = rows.room_of(connection.execute(rows.select_rooms().where(mine)).one())
+    kind = "room.archived" if changes.get("archived_ms") else "room.updated"
+    data = room.as_dict() | {"by": actor.author.ref()}
+    data.pop("head")
+    return Written(_rows(append(connection, room_id, [(kind, room_id, data)], at_ms, access=True)))

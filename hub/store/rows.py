@@ -1,0 +1,100 @@
+"""Rows to values: the one place that knows how a noun lies in its table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, Select, select
+
+from hub.core.posts import LogEntry
+from hub.core.values import ApiKey, Author, Member, Message, Participant, Room, Run, Session
+from hub.store.schema import events, members, messages, participants, rooms, runs, sessions
+
+AnyRow = Row[Any]
+_AUTHOR = (
+    participants.c.id.label("p_id"),
+    participants.c.type.label("p_type"),
+    participants.c.handle.label("p_handle"),
+    participants.c.name.label("p_name"),
+)
+_RUN_COLUMNS = tuple(c for c in runs.c if c.name not in ("lane", "worker", "lease_until_ms"))
+
+
+def author_of(row: AnyRow) -> Author:
+    return Author(row.p_id, row.p_type, row.p_handle, row.p_name)
+
+
+def select_participants() -> Select[Any]:
+    return select(participants)
+
+
+def participant_of(row: AnyRow) -> Participant:
+    return Participant(**row._mapping)
+
+
+def key_of(row: AnyRow) -> ApiKey:
+    fields = dict(row._mapping)
+    fields.pop("digest")
+    return ApiKey(**fields)
+
+
+def select_rooms() -> Select[Any]:
+    return select(rooms)
+
+
+def room_of(row: AnyRow) -> Room:
+    return Room(**row._mapping)
+
+
+def select_members() -> Select[Any]:
+    """Members with their participants, in the order they joined."""
+    same = (participants.c.tenant_id == members.c.tenant_id) & (
+        participants.c.id == members.c.participant_id
+    )
+    return (
+        select(members, participants.c.driver.is_not(None).label("driven"), *_AUTHOR)
+        .join(participants, same)
+        .order_by(members.c.joined_ms, members.c.participant_id)
+    )
+
+
+def member_of(row: AnyRow) -> Member:
+    return Member(author_of(row), row.role, row.engagement, row.joined_ms, bool(row.driven))
+
+
+def select_messages() -> Select[Any]:
+    """Messages with their authors."""
+    same: ColumnElement[bool] = (participants.c.tenant_id == messages.c.tenant_id) & (
+        participants.c.id == messages.c.author_id
+    )
+    return select(messages, *_AUTHOR).join(participants, same)
+
+
+def message_of(row: AnyRow) -> Message:
+    return Message(
+        id=row.id, room_id=row.room_id, seq=row.seq, thread_id=row.thread_id,
+        author=author_of(row), content=row.content, mention=tuple(row.mention or ()),
+        created_ms=row.created_ms, client_id=row.client_id, run_id=row.run_id, status=row.status,
+        edited_ms=row.edited_ms, deleted_ms=row.deleted_ms, reply_count=row.reply_count,
+        last_reply_ms=row.last_reply_ms, finish_reason=row.finish_reason, usage=row.usage,
+    )  # fmt: skip
+
+
+def session_of(row: AnyRow) -> Session:
+    return Session(**{c.name: row._mapping[c.name] for c in sessions.c})
+
+
+def select_runs() -> Select[Any]:
+    return select(*_RUN_COLUMNS)
+
+
+def run_of(row: AnyRow) -> Run:
+    return Run(**{c.name: row._mapping[c.name] for c in _RUN_COLUMNS})
+
+
+def select_events() -> Select[Any]:
+    return select(events)
+
+
+def entry_of(row: AnyRow) -> LogEntry:
+    return LogEntry(row.room_id, row.seq, row.type, row.at_ms, row.ref, row.data)

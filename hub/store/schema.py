@@ -1,0 +1,235 @@
+"""The tables. One schema for SQLite and PostgreSQL; Alembic makes it, a test holds them equal.
+
+Times are milliseconds since 1970. The log (`events`) refers to rows and never copies message text.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+tenants = Table(
+    "tenants",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("name", String, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+)
+
+participants = Table(
+    "participants",
+    metadata,
+    Column("tenant_id", String, ForeignKey("tenants.id"), nullable=False),
+    Column("id", String, nullable=False),
+    Column("type", String, nullable=False),
+    Column("handle", String, nullable=False),
+    Column("name", String, nullable=False),
+    Column("driver", JSON(none_as_null=True)),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("disabled_ms", BigInteger),
+    PrimaryKeyConstraint("tenant_id", "id"),
+    UniqueConstraint("tenant_id", "handle"),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("tenant_id", String, nullable=False),
+    Column("participant_id", String, nullable=False),
+    Column("name", String, nullable=False),
+    Column("digest", String, nullable=False),
+    Column("role", String, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("expires_ms", BigInteger),
+    Column("revoked_ms", BigInteger),
+    ForeignKeyConstraint(["tenant_id", "participant_id"], ["participants.tenant_id",
+                                                           "participants.id"]),
+    Index(None, "tenant_id", "id"),
+    Index("ix_api_keys_revoked", "revoked_ms", sqlite_where=text("revoked_ms IS NOT NULL"),
+          postgresql_where=text("revoked_ms IS NOT NULL")),
+)  # fmt: skip
+
+rooms = Table(
+    "rooms",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("tenant_id", String, ForeignKey("tenants.id"), nullable=False),
+    Column("kind", String, nullable=False),
+    Column("name", String, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("private", Boolean(create_constraint=False), nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("created_by", String, nullable=False),
+    Column("archived_ms", BigInteger),
+    Column("head", BigInteger, nullable=False),
+    Column("first_seq", BigInteger, nullable=False),
+    Column("epoch", String, nullable=False),
+    Column("acl_version", BigInteger, nullable=False),
+    Column("settings", JSON, nullable=False),
+    Index(None, "tenant_id", "kind", "id"),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("id", String, ForeignKey("rooms.id", ondelete="CASCADE"), primary_key=True),
+    Column("tenant_id", String, nullable=False),
+    Column("owner", String, nullable=False),
+    Column("participant_id", String, nullable=False),
+    Column("model", String, nullable=False),
+    Column("title", String),
+    Column("system_prompt", Text),
+    Column("metadata", JSON, nullable=False),
+    Column("status", String, nullable=False),
+    Column("handling", String, nullable=False),
+    Column("message_count", Integer, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("updated_ms", BigInteger, nullable=False),
+    Column("deleted_ms", BigInteger),
+    Index(None, "tenant_id", "owner", "id"),
+    Index(None, "tenant_id", "id"),
+)
+
+members = Table(
+    "members",
+    metadata,
+    Column("room_id", String, ForeignKey("rooms.id", ondelete="CASCADE"), nullable=False),
+    Column("tenant_id", String, nullable=False),
+    Column("participant_id", String, nullable=False),
+    Column("role", String, nullable=False),
+    Column("engagement", String, nullable=False),
+    Column("joined_ms", BigInteger, nullable=False),
+    PrimaryKeyConstraint("room_id", "participant_id"),
+    ForeignKeyConstraint(["tenant_id", "participant_id"], ["participants.tenant_id",
+                                                           "participants.id"]),
+    Index(None, "tenant_id", "participant_id", "room_id"),
+)  # fmt: skip
+
+messages = Table(
+    "messages",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("room_id", String, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("tenant_id", String, nullable=False),
+    Column("thread_id", String),
+    Column("author_id", String, nullable=False),
+    Column("content", Text, nullable=False),
+    Column("mention", JSON(none_as_null=True)),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("edited_ms", BigInteger),
+    Column("deleted_ms", BigInteger),
+    Column("reply_count", Integer, nullable=False, server_default="0"),
+    Column("last_reply_ms", BigInteger),
+    Column("client_id", String),
+    Column("run_id", String),
+    Column("status", String, nullable=False, server_default="final"),
+    Column("depth", Integer, nullable=False),
+    Column("root_message_id", String, nullable=False),
+    Column("finish_reason", String),
+    Column("usage", JSON(none_as_null=True)),
+    Index("uq_messages_room_id_seq", "room_id", "seq", unique=True),
+    Index("ix_messages_thread", "thread_id", "seq", sqlite_where=text("thread_id IS NOT NULL"),
+          postgresql_where=text("thread_id IS NOT NULL")),
+)  # fmt: skip
+
+events = Table(
+    "events",
+    metadata,
+    Column("room_id", String, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("type", String, nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("ref", String, nullable=False),
+    Column("data", JSON(none_as_null=True)),
+    PrimaryKeyConstraint("room_id", "seq"),
+    sqlite_with_rowid=False,
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("tenant_id", String, nullable=False),
+    Column("room_id", String, nullable=False),
+    Column("participant_id", String, nullable=False),
+    Column("trigger_message_id", String, nullable=False),
+    Column("generation", Integer, nullable=False),
+    Column("thread_id", String, nullable=False),
+    Column("lane", String, nullable=False),
+    Column("state", String, nullable=False),
+    Column("reason", Text),
+    Column("attempt", Integer, nullable=False),
+    Column("worker", String),
+    Column("lease_until_ms", BigInteger),
+    Column("depth", Integer, nullable=False),
+    Column("root_message_id", String, nullable=False),
+    Column("reply_message_id", String, nullable=False),
+    Column("params", JSON, nullable=False),
+    Column("usage", JSON(none_as_null=True)),
+    Column("context", JSON(none_as_null=True)),
+    Column("error", JSON(none_as_null=True)),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("started_ms", BigInteger),
+    Column("first_delta_ms", BigInteger),
+    Column("finished_ms", BigInteger),
+    UniqueConstraint("trigger_message_id", "participant_id", "generation"),
+    Index("uq_runs_lane", "lane", unique=True, sqlite_where=text("state = 'running'"),
+          postgresql_where=text("state = 'running'")),
+    Index("ix_runs_open", "state", "created_ms",
+          sqlite_where=text("state IN ('queued', 'running', 'waiting')"),
+          postgresql_where=text("state IN ('queued', 'running', 'waiting')")),
+    Index(None, "room_id", "created_ms"),
+)  # fmt: skip
+
+idempotency = Table(
+    "idempotency",
+    metadata,
+    Column("scope", String, nullable=False),
+    Column("key", String, nullable=False),
+    Column("digest", String, nullable=False),
+    Column("ref", String, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+    PrimaryKeyConstraint("scope", "key"),
+    Index(None, "created_ms"),
+    sqlite_with_rowid=False,
+)
+
+audit_log = Table(
+    "audit_log",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("tenant_id", String, nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("actor_id", String, nullable=False),
+    Column("key_id", String, nullable=False),
+    Column("action", String, nullable=False),
+    Column("object_id", String, nullable=False),
+    Column("detail", JSON, nullable=False),
+    Index(None, "tenant_id", "id"),
+)

@@ -1,0 +1,34 @@
+"""The whole store on one database."""
+
+from __future__ import annotations
+
+from sqlalchemy import text
+
+from hub.ports import PostStore
+from hub.store.database import Database
+from hub.store.keys import SqlKeys
+from hub.store.log import SqlLog
+from hub.store.messages import SqlMessages
+from hub.store.participants import SqlParticipants
+from hub.store.posts import SqlitePosts
+from hub.store.rooms import SqlRooms
+from hub.store.runs import SqlRuns
+from hub.store.sessions import SqlSessions
+
+
+class SqlStore:
+    """`Store`: every port on one `Database`."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.posts: PostStore = SqlitePosts(database)
+        self.log = SqlLog(database)
+        self.rooms = SqlRooms(database)
+        self.messages = SqlMessages(database)
+        self.participants = SqlParticipants(database)
+        self.keys = SqlKeys(database)
+        self.sessions = SqlSessions(database)
+        self.runs = SqlRuns(database)
+
+    async def ping(self) -> None:
+        await self.database.read(lambda connection: connection.execute(text("SELECT 1")))

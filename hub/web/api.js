@@ -1,0 +1,123 @@
+// The REST side: one request function, the error it throws, and the calls the app makes.
+
+/** An answer that was not a success; `status` is 0 when the hub could not be reached. */
+export class ApiError extends Error {
+  constructor(status, error = {}) {
+    super(error.message || `The hub answered with status ${status}.`);
+    this.status = status;
+    this.code = error.code || "INTERNAL";
+    this.details = Array.isArray(error.details) ? error.details : [];
+    this.retryAfter = error.retry_after;
+  }
+}
+
+/** One sentence for people: the message, and the fields at fault unless it names them already. */
+export function explain(error) {
+  const said = error?.message || "Something went wrong.";
+  const message = said[0].toUpperCase() + said.slice(1);
+  const rest = (error?.details || [])
+    .map((detail) => `${detail.field}: ${detail.message}`)
+    .filter((line) => !said.includes(line));
+  const wait = error?.retryAfter ? ` Try again in ${Math.ceil(error.retryAfter)} s.` : "";
+  return message + (rest.length ? ` (${rest.join("; ")})` : "") + wait;
+}
+
+const part = encodeURIComponent;
+
+export class Api {
+  /** `onRefused(sentence)` is called when the key is no longer accepted (401). */
+  constructor(onRefused) {
+    this.key = null;
+    this.onRefused = onRefused;
+  }
+
+  async request(method, path, { body, auth = true, headers = {} } = {}) {
+    const init = { method, headers: { Accept: "application/json", ...headers }, cache: "no-store", credentials: "omit" };
+    const key = this.key;
+    if (auth) init.headers.Authorization = `Bearer ${key}`;
+    if (body !== undefined) {
+      init.headers["Content-Type"] = "application/json";
+      init.body = JSON.stringify(body);
+    }
+    let response;
+    try {
+      response = await fetch(path, init);
+    } catch {
+      throw new ApiError(0, { code: "UNREACHABLE", message: "The hub cannot be reached." });
+    }
+    const answer = await response.json().catch(() => ({}));
+    if (response.ok) return answer;
+    if (response.status === 401 && auth && key === this.key) {
+      this.onRefused("Your key is no longer accepted. Please sign in again.");
+    }
+    throw new ApiError(response.status, answer.error);
+  }
+
+  async data(method, path, options) {
+    return (await this.request(method, path, options)).data;
+  }
+
+  /** Every item of a paged list, at most `pages` pages of 200. */
+  async all(path, pages = 25) {
+    const items = [];
+    let cursor = null;
+    for (let page = 0; page < pages; page += 1) {
+      const query = `limit=200${cursor ? `&cursor=${part(cursor)}` : ""}`;
+      const answer = await this.request("GET", `${path}?${query}`);
+      items.push(...(answer.data?.items || []));
+      cursor = answer.pagination?.has_more ? answer.pagination.next_cursor : null;
+      if (!cursor) break;
+    }
+    return items;
+  }
+
+  login(ticket) {
+    return this.data("POST", "/v1/login", { body: { ticket }, auth: false });
+  }
+
+  me() {
+    return this.data("GET", "/v1/me");
+  }
+
+  rooms() {
+    return this.all("/v1/rooms");
+  }
+
+  participants() {
+    return this.all("/v1/participants", 5);
+  }
+
+  room(id) {
+    return this.data("GET", `/v1/rooms/${part(id)}`);
+  }
+
+  runs(id) {
+    return this.data("GET", `/v1/rooms/${part(id)}/runs`);
+  }
+
+  createRoom(body, key) {
+    return this.data("POST", "/v1/rooms", { body, headers: { "Idempotency-Key": key } });
+  }
+
+  addMember(room, { type, id }) {
+    return this.data("POST", `/v1/rooms/${part(room)}/members`, { body: { type, id } });
+  }
+
+  /** Roots and replies before a position: `{items, more}`. */
+  async before(room, seq, limit = 50) {
+    const answer = await this.request("GET", `/v1/rooms/${part(room)}/messages?before=${seq}&limit=${limit}`);
+    const items = answer.data?.items || [];
+    return { items, more: answer.pagination?.has_more ?? items.length >= limit };
+  }
+
+  /** A whole thread, the root included. */
+  thread(room, message) {
+    return this.all(`/v1/rooms/${part(room)}/messages/${part(message)}/thread`);
+  }
+
+  /** For a message whose frame would be over the socket's limit. */
+  post(room, { content, mention, thread_id, client_id }) {
+    const path = `/v1/rooms/${part(room)}/messages${thread_id ? `/${part(thread_id)}/reply` : ""}`;
+    return this.data("POST", path, { body: { content, mention, client_id } });
+  }
+}

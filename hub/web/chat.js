@@ -1,0 +1,358 @@
+// The signed-in app: the room list, the open room, and how the socket, the outbox and the view meet.
+
+import { explain } from "./api.js";
+import { Composer } from "./composer.js";
+import { askAddMembers, askNewRoom } from "./dialogs.js";
+import { byId, h, icon, toast } from "./dom.js";
+import { mentionsIn } from "./format.js";
+import { LogView } from "./log.js";
+import { renderMembers } from "./members.js";
+import { Outbox } from "./outbox.js";
+import { nameOf } from "./people.js";
+import { Room } from "./room.js";
+import { drawer, isNarrow, openDrawer, renderMe, renderRooms } from "./sidebar.js";
+import { ConnectionLost, Socket } from "./socket.js";
+import { Feed } from "./feed.js";
+
+const READ_AFTER_MS = 1200;
+
+export class Chat {
+  constructor(api, me, signOut) {
+    Object.assign(this, { api, signOut });
+    this.who = me.participant || me;
+    this.role = me.role;
+    this.me = this.who.id;
+    this.rooms = null;
+    this.called = new Set();
+    this.participants = null;
+    this.outbox = new Outbox(this, (roomId) => roomId === this.room?.id && this.view.schedule());
+    this.view = new LogView(this.actions(), this.outbox, this.me);
+    this.feed = new Feed(this);
+    this.socket = new Socket(api.key, {
+      onHello: () => this.greeted(),
+      onEvent: (event) => this.arrived(event),
+      onState: (state, detail) => this.showLink(state, detail),
+      onStop: (code, sentence) => code === 4401 && this.signOut(sentence),
+      onExpired: () => this.api.me().catch(() => {}),
+    });
+  }
+
+  actions() {
+    return {
+      send: (text, thread) => this.send(text, thread),
+      reply: (message) => this.view.write(message.thread_id || message.id),
+      react: (message, emoji, add) => this.command(add ? "react" : "unreact", { message_id: message.id, emoji }),
+      cancel: (run_id) => this.command("cancel", { run_id }),
+      retry: (item) => this.outbox.retry(item),
+      takeBack: (item) => this.takeBack(item),
+      older: () => this.feed.older(),
+      openThread: (root) => this.feed.thread(root.id),
+      threadAgain: (root) => this.feed.threadAgain(root.id),
+      typing: (thread_id) => this.tellTyping(thread_id),
+      seen: () => this.tellRead(),
+    };
+  }
+
+  start() {
+    renderMe({ participant: this.who, role: this.role });
+    drawer(null);
+    this.wire();
+    this.clearStage();
+    this.listRooms();
+    this.listParticipants();
+    this.socket.open();
+    this.typingTimer = setInterval(() => this.showTyping(), 1000);
+    this.follow();
+  }
+
+  wire() {
+    this.listening = new AbortController();
+    const { signal } = this.listening;
+    byId("new-room").onclick = () => this.newRoom();
+    byId("open-rooms").onclick = () => drawer("rooms");
+    byId("open-members").onclick = () => drawer(openDrawer() === "members" ? null : "members");
+    byId("close-members").onclick = () => drawer(null);
+    byId("scrim").onclick = () => drawer(null);
+    byId("add-member").onclick = () => this.addMembers();
+    byId("rooms").onclick = (event) => {
+      if (event.target.closest("a") && isNarrow()) drawer(null);
+    };
+    addEventListener("keydown", (event) => event.key === "Escape" && isNarrow() && openDrawer() && drawer(null), { signal });
+    document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && this.tellRead(), { signal });
+  }
+
+  close() {
+    this.closed = true;
+    this.socket.close();
+    this.listening?.abort();
+    clearInterval(this.typingTimer);
+    clearTimeout(this.readTimer);
+    byId("dialog").close();
+    this.room = null;
+    this.view.close();
+  }
+
+  // Rooms
+
+  async listRooms() {
+    try {
+      this.rooms = (await this.api.rooms()).filter((room) => room.kind !== "session");
+      this.roomsProblem = null;
+    } catch (error) {
+      this.roomsProblem = explain(error);
+    }
+    if (this.closed) return;
+    this.showRooms();
+    if (!this.room && !this.roomInAddress()) this.suggestRoom();
+  }
+
+  async listParticipants() {
+    this.participants = await this.api.participants().catch(() => null);
+    if (!this.closed) this.showHeader();
+  }
+
+  showRooms() {
+    const state = { rooms: this.rooms, problem: this.roomsProblem, current: this.room?.id, called: this.called };
+    renderRooms(state, () => this.listRooms());
+  }
+
+  /** Without a place in the address: the first room, or a word on how to begin. */
+  suggestRoom() {
+    if (this.rooms?.length && !isNarrow()) {
+      history.replaceState(null, "", `#room=${encodeURIComponent(this.rooms[0].id)}`);
+      this.follow();
+    } else if (this.rooms) {
+      if (this.rooms.length) this.stage("Choose a room", "Your rooms are in the list.", ["Show rooms", () => drawer("rooms")]);
+      else this.stage("No rooms yet", "A room is a place for people and AI participants. Make the first one.", ["New room", () => this.newRoom()]);
+    }
+  }
+
+  roomInAddress() {
+    return new URLSearchParams(location.hash.slice(1)).get("room");
+  }
+
+  follow() {
+    const id = this.roomInAddress();
+    if (id && id !== this.room?.id) this.open(id);
+    else if (!id && this.rooms && !this.room) this.suggestRoom();
+  }
+
+  async open(id) {
+    this.feed.leave();
+    this.room = new Room(id);
+    this.called.delete(id);
+    this.clearStage();
+    this.showRooms();
+    this.stage(null, "Opening the room…");
+    const room = this.room;
+    try {
+      room.load(await this.api.room(id));
+    } catch (error) {
+      if (room === this.room) this.openFailed(id, error);
+      return;
+    }
+    if (room !== this.room) return;
+    this.stage(null, null);
+    this.showHeader();
+    this.showComposer();
+    this.view.show(room);
+    this.feed.follow();
+  }
+
+  openFailed(id, error) {
+    if (error.status === 401) return;
+    const missing = error.status === 404;
+    this.stage(missing ? "Room not found" : "The room did not open", missing ? "It does not exist, or you are not a member of it." : explain(error), missing ? null : ["Try again", () => this.open(id)]);
+  }
+
+  newRoom() {
+    askNewRoom({
+      participants: this.participants,
+      me: this.me,
+      create: async (body, key) => {
+        const room = await this.api.createRoom(body, key);
+        await this.listRooms();
+        location.hash = `room=${encodeURIComponent(room.id)}`;
+        if (isNarrow()) drawer(null);
+      },
+    });
+  }
+
+  addMembers() {
+    const { room } = this;
+    askAddMembers({
+      participants: this.participants,
+      room,
+      add: async (person) => {
+        const member = await this.api.addMember(room.id, person);
+        if (member?.id) room.members.set(member.id, member);
+        this.showHeader();
+      },
+    });
+  }
+
+  // What is on the stage
+
+  clearStage() {
+    this.composer = null;
+    this.view.show(new Room(null));
+    for (const id of ["composer", "typing", "room-name", "room-about"]) byId(id).replaceChildren();
+    byId("open-members").hidden = true;
+    document.title = "roomhub";
+  }
+
+  /** A word in the middle of an empty log; nothing with null. */
+  stage(title, text, action = null) {
+    const parts = [title && h("h2", {}, title), text && h("p", {}, text), action && h("button", { class: "primary", type: "button", onclick: action[1] }, action[0])];
+    byId("log-state").replaceChildren(...parts.filter(Boolean));
+  }
+
+  showHeader() {
+    const { room } = this;
+    if (!room?.loaded) return;
+    byId("room-name").textContent = room.info.name || room.id;
+    byId("room-about").textContent = room.info.description || "";
+    document.title = `${room.info.name || "Room"} · roomhub`;
+    const button = byId("open-members");
+    button.hidden = false;
+    button.replaceChildren(icon("people"), String(room.members.size));
+    button.setAttribute("aria-label", `Members, ${room.members.size}`);
+    byId("add-member").hidden = !this.participants || !["owner", "admin"].includes(room.members.get(this.me)?.role);
+    renderMembers(room, this.me);
+  }
+
+  /** Keeps the composer and its text while one may post; says why when one may not. */
+  showComposer() {
+    const { room } = this;
+    const why = this.whyNot(room);
+    if (!why && this.composer) return;
+    this.composer = why ? null : this.makeComposer(room);
+    byId("composer").replaceChildren(why ? h("p", { class: "no-post" }, why) : this.composer.node);
+    if (this.composer && !isNarrow() && !byId("dialog").open) this.composer.input.focus({ preventScroll: true });
+  }
+
+  whyNot(room) {
+    const member = room.members.get(this.me);
+    if (room.gone) return "You are no longer in this room.";
+    if (room.info.archived_at) return "This room is archived: it can be read, not written to.";
+    if (!member) return "You are reading this room without being a member of it.";
+    if (member.role === "observer") return "You are an observer here: you can read, not write.";
+    return null;
+  }
+
+  makeComposer(room) {
+    return new Composer({ label: `Message ${room.info.name || "the room"}`, room, me: this.me, onSend: (text) => this.send(text, null), onTyping: () => this.tellTyping(null) });
+  }
+
+  showLink(state, detail) {
+    const words = { connecting: "Connecting…", reconnecting: "Reconnecting…", online: "Live", stopped: detail };
+    const node = byId("link-state");
+    node.dataset.state = state;
+    node.title = words[state];
+    node.replaceChildren(h("i", { "aria-hidden": "true" }), h("span", {}, state === "stopped" ? "Disconnected" : words[state]));
+    this.showStopped(state === "stopped" && detail);
+  }
+
+  showStopped(sentence) {
+    byId("stopped")?.remove();
+    if (!sentence) return;
+    const again = h("button", { class: "link", type: "button", onclick: () => this.socket.open() }, "Connect again");
+    const login = h("button", { class: "link", type: "button", onclick: () => this.signOut(sentence) }, "Sign in again");
+    byId("room").querySelector(".bar").after(h("div", { id: "stopped", class: "stopped", role: "alert" }, sentence, " ", again, " · ", login));
+  }
+
+  showTyping() {
+    const names = this.room?.loaded ? this.room.typingNow(this.me).map(nameOf) : [];
+    const text = names.length === 0 ? "" : names.length === 1 ? `${names[0]} is typing…` : names.length === 2 ? `${names[0]} and ${names[1]} are typing…` : "Several people are typing…";
+    if (byId("typing").textContent !== text) byId("typing").textContent = text;
+  }
+
+  // Live
+
+  greeted() {
+    this.feed.follow();
+    this.outbox.flush();
+  }
+
+  arrived(event) {
+    const ours = event.room_id === this.room?.id;
+    if (event.type === "mention" && !ours && event.room_id) {
+      this.called.add(event.room_id);
+      this.showRooms();
+    }
+    if (event.type === "room.removed" && (ours || event.data?.room_id === this.room?.id)) this.removed();
+    if (["room.added", "room.removed", "room.updated", "room.archived"].includes(event.type)) this.listRooms();
+    if (ours) this.feed.take(event);
+  }
+
+  removed() {
+    this.room.gone = true;
+    this.room.members.delete(this.me);
+    this.showComposer();
+    this.view.schedule();
+  }
+
+  /** Called by the feed after durable events changed the room. */
+  changed(effect) {
+    if (effect?.message) this.messageCame(effect.message);
+    this.view.schedule();
+  }
+
+  messageCame(message) {
+    this.outbox.settle(message);
+    this.showTyping();
+    if (message.author?.id === this.me) return;
+    this.view.noteUnread();
+    byId("announcer").textContent = `${nameOf(message.author)}: ${message.content.slice(0, 300)}`;
+    this.tellRead();
+  }
+
+  /** Whether the event of a stored message is still to come: only in the open room, and once. */
+  expects(roomId, item) {
+    return roomId === this.room?.id && !this.room.messages.has(item.id);
+  }
+
+  // Acts
+
+  send(text, thread_id) {
+    const { room } = this;
+    if (!room?.loaded || !text.trim()) return false;
+    const mention = mentionsIn(text, (handle) => room.byHandle(handle));
+    if (thread_id === null) this.view.atEnd = true;
+    this.outbox.add(room.id, { content: text, mention, thread_id });
+    this.view.render();
+    return true;
+  }
+
+  takeBack(item) {
+    this.outbox.remove(item);
+    if (item.thread_id) this.view.write(item.thread_id);
+    if (!this.composer) return;
+    this.composer.text = [this.composer.text, item.content].filter((text) => text.trim()).join("\n");
+    this.composer.input.focus();
+  }
+
+  command(type, fields) {
+    this.socket.command(type, fields).catch((error) => {
+      toast(error instanceof ConnectionLost ? "Not connected; please try again in a moment." : explain(error), "error");
+    });
+  }
+
+  tellTyping(thread_id) {
+    const fields = { room_id: this.room.id };
+    if (thread_id) fields.thread_id = thread_id;
+    this.socket.command("typing", fields).catch(() => {});
+  }
+
+  /** Marks the room read a moment after its end is on a visible screen. */
+  tellRead() {
+    clearTimeout(this.readTimer);
+    this.readTimer = setTimeout(() => {
+      const { room } = this;
+      if (!room?.loaded || !this.view.atEnd || document.visibilityState !== "visible" || !room.members.has(this.me)) return;
+      if (room.readTo === room.seq || !this.socket.online) return;
+      room.readTo = room.seq;
+      this.socket.command("read", { room_id: room.id, seq: room.seq }).catch(() => {});
+    }, READ_AFTER_MS);
+  }
+}

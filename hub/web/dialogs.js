@@ -1,0 +1,81 @@
+// The two dialogs: make a room, add members to one.
+
+import { explain } from "./api.js";
+import { byId, h, uuid } from "./dom.js";
+import { avatar, badge, nameOf } from "./people.js";
+
+/** A searchable list of participants with boxes to tick; `chosen()` gives those ticked. */
+function picker(participants) {
+  const boxes = new Map();
+  const rows = participants.map((person) => {
+    const box = h("input", { type: "checkbox", value: person.id });
+    boxes.set(box, person);
+    const row = h("label", { class: "pick" }, box, avatar(person, "small"), h("span", { class: "pick-name" }, nameOf(person)), badge(person), h("span", { class: "faint" }, `@${person.handle || person.id}`));
+    return { row, words: `${nameOf(person)} ${person.handle} ${person.id}`.toLowerCase() };
+  });
+  const none = h("p", { class: "faint pad", hidden: rows.length > 0 }, "Nobody found.");
+  const search = h("input", { type: "search", placeholder: "Find somebody", "aria-label": "Find somebody", autocomplete: "off" });
+  search.addEventListener("input", () => {
+    const wanted = search.value.trim().toLowerCase();
+    for (const { row, words } of rows) row.hidden = !words.includes(wanted);
+    none.hidden = rows.some(({ row }) => !row.hidden);
+  });
+  const node = h("div", { class: "picker" }, search, h("div", { class: "picks" }, ...rows.map(({ row }) => row), none));
+  return { node, chosen: () => [...boxes].filter(([box]) => box.checked).map(([, { type, id }]) => ({ type, id })) };
+}
+
+/** Shows a form in the one dialog; `submit()` resolves to close it, or throws what went wrong. */
+function ask({ title, fields, action, submit }) {
+  const dialog = byId("dialog");
+  const problem = h("p", { class: "problem", role: "alert", hidden: true });
+  const send = h("button", { class: "primary", type: "submit" }, action);
+  const cancel = h("button", { class: "ghost", type: "button", onclick: () => dialog.close() }, "Cancel");
+  const form = h("form", {}, h("h2", { id: "dialog-title" }, title), ...fields, problem, h("div", { class: "dialog-actions" }, cancel, send));
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    send.disabled = true;
+    problem.hidden = true;
+    try {
+      await submit();
+      dialog.close();
+    } catch (error) {
+      problem.textContent = explain(error);
+      problem.hidden = false;
+    }
+    send.disabled = false;
+  });
+  dialog.setAttribute("aria-labelledby", "dialog-title");
+  dialog.replaceChildren(form);
+  dialog.showModal();
+}
+
+/** `create(body, key)` makes the room; `participants` is null where they may not be listed. */
+export function askNewRoom({ participants, me, create }) {
+  const name = h("input", { id: "room-field-name", required: true, maxlength: "200", autocomplete: "off", placeholder: "Design review", autofocus: true });
+  const about = h("textarea", { id: "room-field-about", rows: "2", maxlength: "2000", placeholder: "What is it for? (optional)" });
+  const open = h("input", { type: "checkbox" });
+  const people = participants && picker(participants.filter((person) => person.id !== me));
+  const key = uuid();
+  const submit = () => {
+    const body = { name: name.value.trim(), private: !open.checked };
+    if (about.value.trim()) body.description = about.value.trim();
+    if (people?.chosen().length) body.initial_members = people.chosen();
+    return create(body, `${key}-${JSON.stringify(body).length}`);
+  };
+  const fields = [
+    h("label", { for: "room-field-name" }, "Name"), name,
+    h("label", { for: "room-field-about" }, "Description"), about,
+    h("label", { class: "check" }, open, "Everybody on this hub may read it"),
+    ...(people ? [h("p", { class: "label" }, "Members"), people.node] : []),
+  ];
+  ask({ title: "New room", fields, action: "Make room", submit });
+}
+
+/** `add(person)` adds one; those who are members already are not offered. */
+export function askAddMembers({ participants, room, add }) {
+  const people = picker(participants.filter((person) => !room.members.has(person.id)));
+  const submit = async () => {
+    for (const person of people.chosen()) await add(person);
+  };
+  ask({ title: `Add to ${room.info.name}`, fields: [people.node], action: "Add", submit });
+}

@@ -1,0 +1,140 @@
+// One row of the log: avatar, name, text, reactions and its actions. The parts are kept and refilled,
+// so a draft becomes its final message in place.
+
+import { h, icon } from "./dom.js";
+import { format } from "./format.js";
+import { avatar, badge, nameOf } from "./people.js";
+import { timeNode, timeOfDay } from "./time.js";
+
+const THUMB = "👍";
+
+export class Row {
+  constructor(kind) {
+    this.avatar = h("div", { class: "row-side" });
+    this.head = h("div", { class: "row-head" });
+    this.body = h("div", { class: "row-body" });
+    this.foot = h("div", { class: "row-foot" });
+    this.tools = h("div", { class: "row-tools" });
+    this.node = h("article", { class: `row ${kind}` }, this.avatar, h("div", { class: "row-main" }, this.head, this.body, this.foot), this.tools);
+    this.shown = null;
+  }
+
+  /** Refills every part but a text that did not change; focus inside the row survives. `same` names
+   * all there is besides the text: while it stays, only the text is looked at and no button moves. */
+  fill({ person, stamp, classes = "", text, people, extra = [], foot = [], tools = [], blank = null, same = null }) {
+    if (same !== null && same === this.same) return this.fillBody(text, people, blank);
+    this.same = same;
+    const held = this.node.contains(document.activeElement) ? document.activeElement.dataset.act : null;
+    this.node.className = `row ${classes}`;
+    const quietTime = stamp ? h("span", { class: "row-clock", "aria-hidden": "true" }, timeOfDay(stamp)) : null;
+    this.avatar.replaceChildren(avatar(person), ...(quietTime ? [quietTime] : []));
+    this.head.replaceChildren(h("strong", { class: "row-name" }, nameOf(person)), ...[badge(person), stamp && timeNode(stamp), ...extra].filter(Boolean));
+    this.fillBody(text, people, blank);
+    this.foot.replaceChildren(...foot.filter(Boolean));
+    this.tools.replaceChildren(...tools.filter(Boolean));
+    if (held) this.node.querySelector(`[data-act="${CSS.escape(held)}"]`)?.focus();
+  }
+
+  fillBody(text, people, blank) {
+    const shown = blank ? `blank:${blank.textContent}` : `text:${text}`;
+    if (shown === this.shown) return;
+    this.shown = shown;
+    this.body.replaceChildren(...(blank ? [blank] : format(text, people)));
+  }
+}
+
+function tool(act, name, label, onclick) {
+  return h("button", { class: "tool", type: "button", "data-act": act, title: label, "aria-label": label, onclick }, icon(name));
+}
+
+function reactions(message, { room, me, actions }) {
+  return Object.entries(message.reactions || {}).map(([emoji, ids]) => {
+    const mine = ids.includes(me);
+    const names = ids.map((id) => (id === me ? "You" : nameOf(room.person(id)))).join(", ");
+    const props = { class: "reaction", type: "button", "data-act": `r:${emoji}`, "aria-pressed": String(mine), title: `${emoji} ${names}` };
+    return h("button", { ...props, onclick: () => actions.react(message, emoji, !mine) }, h("span", {}, emoji), h("b", {}, String(ids.length)));
+  });
+}
+
+/** A stored message. */
+export function fillMessage(row, message, view, grouped) {
+  const { people, me, actions } = view;
+  const gone = Boolean(message.deleted_at);
+  const cut = { failed: "not finished", cancelled: "stopped" }[message.status];
+  const mine = (message.reactions?.[THUMB] || []).includes(me);
+  row.node.dataset.id = message.id;
+  row.fill({
+    person: view.room.person(message.author) && { ...view.room.person(message.author), ...message.author },
+    stamp: message.created_at,
+    classes: `message ${grouped ? "grouped" : ""} ${gone ? "gone" : ""}`,
+    text: message.content,
+    people,
+    blank: gone ? h("p", { class: "tombstone" }, "This message was deleted.") : null,
+    extra: [
+      !gone && message.edited_at && h("span", { class: "faint", title: new Date(message.edited_at).toLocaleString() }, "edited"),
+      cut && h("span", { class: "faint" }, cut),
+    ],
+    foot: gone ? [] : reactions(message, view),
+    tools: gone || !view.canPost() ? [] : [
+      tool("thumb", "thumb", mine ? "Take back 👍" : "React with 👍", () => actions.react(message, THUMB, !mine)),
+      tool("reply", "reply", "Reply in thread", () => actions.reply(message)),
+    ],
+  });
+}
+
+function stopButton(view, runId) {
+  if (!view.canPost()) return null;
+  return h("button", { class: "stop", type: "button", "data-act": "stop", onclick: () => view.actions.cancel(runId) }, icon("stop"), "Stop");
+}
+
+/** A reply that is being written. */
+export function fillDraft(row, draft, view) {
+  row.node.setAttribute("aria-busy", "true");
+  row.fill({
+    person: view.room.person(draft.participant),
+    classes: "message streaming",
+    text: draft.text,
+    people: view.people,
+    blank: draft.text ? null : dots("is writing"),
+    extra: [h("span", { class: "faint" }, draft.status || "writing…"), stopButton(view, draft.run_id)],
+    same: `draft:${draft.run_id}:${draft.status}`,
+  });
+}
+
+function dots(text) {
+  const three = h("span", { class: "dots", "aria-hidden": "true" }, h("i"), h("i"), h("i"));
+  return h("p", { class: "thinking" }, three, text);
+}
+
+const waits = { queued: "is thinking…", running: "is thinking…", waiting: "is waiting…" };
+
+/** A run that has no text yet. */
+export function fillThinking(row, run, view) {
+  const doing = run.status || (run.state === "waiting" && run.reason) || "";
+  const person = view.room.person(run.participant);
+  row.fill({
+    person,
+    classes: "message thinking-row",
+    blank: dots(`${nameOf(person)} ${waits[run.state] || waits.running}${doing ? ` ${doing}` : ""}`),
+    extra: [stopButton(view, run.id)],
+  });
+}
+
+/** A message of mine that the hub has not confirmed. */
+export function fillPending(row, item, view, grouped) {
+  const { actions } = view;
+  const failed = item.state === "failed";
+  const words = { sending: "sending…", waiting: "waiting for the connection…", failed: "not sent" };
+  const problem = failed && h("p", { class: "refused", role: "alert" }, item.problem, " ",
+    h("button", { class: "link", type: "button", onclick: () => actions.retry(item) }, "Try again"), " · ",
+    h("button", { class: "link", type: "button", onclick: () => actions.takeBack(item) }, "Edit"));
+  row.fill({
+    person: view.room.person(view.me),
+    stamp: item.at,
+    classes: `message pending ${item.state} ${grouped ? "grouped" : ""}`,
+    text: item.content,
+    people: view.people,
+    foot: [problem],
+    tools: [h("span", { class: "faint" }, words[item.state])],
+  });
+}

@@ -1,0 +1,85 @@
+"""Bodies and frames in: bytes to a checked JSON object, or a VALIDATION_ERROR that says where."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import orjson
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from hub.core.errors import FieldError, Invalid
+from hub.core.text import JSON_DEPTH
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class Body(BaseModel):
+    """A request body: unknown fields are refused, types are not coerced."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
+
+
+def parse_object(data: bytes | str) -> dict[str, Any]:
+    """A JSON object; Invalid for anything else, nesting over the limit included."""
+    try:
+        value = orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        raise Invalid(f"the body is not valid JSON: {error.args[0]}") from None
+    if not isinstance(value, dict):
+        raise Invalid("the body must be a JSON object")
+    if _brackets(data) > JSON_DEPTH and _too_deep(value):
+        raise Invalid(f"the body must not nest deeper than {JSON_DEPTH}")
+    return value
+
+
+def _brackets(data: bytes | str) -> int:
+    if isinstance(data, str):
+        return data.count("[") + data.count("{")
+    return data.count(b"[") + data.count(b"{")
+
+
+def _too_deep(value: Any) -> bool:
+    level, depth = [value], 0
+    while level:
+        depth += 1
+        if depth > JSON_DEPTH + 1:
+            return True
+        nested: list[Any] = []
+        for item in level:
+            if isinstance(item, dict):
+                nested.extend(v for v in item.values() if isinstance(v, dict | list))
+            else:
+                nested.extend(v for v in item if isinstance(v, dict | list))
+        level = nested
+    return False
+
+
+def validate(model: type[Model], value: Any) -> Model:
+    """`value` as `model`; Invalid with a path for every field at fault."""
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        details = tuple(
+            FieldError(_path(item["loc"]), _sentence(item)) for item in error.errors()[:20]
+        )
+        first = details[0]
+        raise Invalid(f"{first.field}: {first.message}", details=details) from None
+
+
+def _path(location: tuple[int | str, ...]) -> str:
+    path = ""
+    for part in location:
+        if isinstance(part, int):
+            path += f"[{part}]"
+        else:
+            path += f".{part}" if path else part
+    return path or "body"
+
+
+def _sentence(item: Any) -> str:
+    if item["type"] == "extra_forbidden":
+        return "is not a field of this request"
+    if item["type"] == "missing":
+        return "is required"
+    text = str(item["msg"]).removeprefix("Value error, ")
+    return text.removeprefix("Input ").strip()

@@ -1,0 +1,189 @@
+"""The bodies of requests and the fields of commands: what REST and WebSocket accept alike."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import orjson
+from pydantic import AfterValidator, Field, field_validator, model_validator
+
+from hub.core import text
+from hub.core.ids import HANDLE, participant_type
+from hub.core.times import parse_rfc3339
+from hub.core.values import Engagement, Json, MemberRole, TenantRole
+from hub.wire.bodies import Body
+
+
+def _content(value: str) -> str:
+    if fault := text.content_fault(value):
+        raise ValueError(fault)
+    return value
+
+
+def _plain(value: str) -> str:
+    if fault := text.text_fault(value):
+        raise ValueError(fault)
+    return value
+
+
+def _name(value: str) -> str:
+    if not value.strip():
+        raise ValueError("must not be empty")
+    return _plain(value)
+
+
+def _metadata(value: Json) -> Json:
+    if fault := text.json_fault(value):
+        raise ValueError(fault)
+    if len(orjson.dumps(value)) > text.METADATA_BYTES:
+        raise ValueError(f"must be at most {text.METADATA_BYTES} bytes of JSON")
+    return value
+
+
+def _prompt(value: str) -> str:
+    if len(value.encode(errors="surrogatepass")) > text.PROMPT_BYTES:
+        raise ValueError(f"must be at most {text.PROMPT_BYTES} bytes of UTF-8")
+    return _plain(value)
+
+
+def _handle(value: str) -> str:
+    if not HANDLE.fullmatch(value):
+        raise ValueError("must be 1 to 64 of a-z 0-9 _ -")
+    return value
+
+
+def _time(value: str) -> str:
+    try:
+        parse_rfc3339(value)
+    except ValueError:
+        raise ValueError("must be an RFC 3339 time such as 2030-01-31T12:00:00Z") from None
+    return value
+
+
+Content = Annotated[str, AfterValidator(_content)]
+Name = Annotated[str, Field(max_length=text.NAME_CHARS), AfterValidator(_name)]
+Description = Annotated[str, Field(max_length=text.DESCRIPTION_CHARS), AfterValidator(_plain)]
+Prompt = Annotated[str, AfterValidator(_prompt)]
+Metadata = Annotated[Json, AfterValidator(_metadata)]
+Handle = Annotated[str, AfterValidator(_handle)]
+Time = Annotated[str, AfterValidator(_time)]
+ClientId = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_plain)]
+ParticipantKind = Literal["user", "bot", "agent", "persona"]
+
+
+class ParticipantRef(Body):
+    """`{type, id}`: a participant by name."""
+
+    type: ParticipantKind
+    id: Annotated[str, Field(max_length=80)]
+
+    @field_validator("id")
+    @classmethod
+    def _is_id(cls, value: str) -> str:
+        if participant_type(value) is None:
+            raise ValueError("must be user_, bot_, agent_ or persona_ and 1 to 64 of a-z 0-9 _ -")
+        return value
+
+    @model_validator(mode="after")
+    def _types_agree(self) -> ParticipantRef:
+        if participant_type(self.id) != self.type:
+            raise ValueError(f"the id {self.id} is not the id of a {self.type}")
+        return self
+
+
+class NewMember(ParticipantRef):
+    role: MemberRole = "member"
+    engagement: Engagement = "mention"
+
+
+class MemberChange(Body):
+    role: MemberRole | None = None
+    engagement: Engagement | None = None
+
+
+class CreateRoom(Body):
+    name: Name
+    description: Description = ""
+    private: bool = True
+    initial_members: Annotated[list[NewMember], Field(max_length=500)] = []
+
+
+class ChangeRoom(Body):
+    name: Name | None = None
+    description: Description | None = None
+    settings: Metadata | None = None
+
+
+class PostMessage(Body):
+    content: Content
+    mention: Annotated[list[ParticipantRef], Field(max_length=50)] = []
+    client_id: ClientId | None = None
+
+
+class CreateSession(Body):
+    model: Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_plain)]
+    title: Name | None = None
+    system_prompt: Prompt | None = None
+    metadata: Metadata = {}
+
+
+class ChangeSession(Body):
+    title: Name | None = None
+    system_prompt: Prompt | None = None
+    metadata: Metadata | None = None
+    status: Literal["active", "closed"] | None = None
+
+
+class SendMessage(Body):
+    content: Content
+    stream: bool = False
+    max_tokens: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    temperature: Annotated[float, Field(ge=0, le=2, strict=False)] | None = None
+    top_p: Annotated[float, Field(gt=0, le=1, strict=False)] | None = None
+    stop: Annotated[list[str], Field(max_length=4)] | str | None = None
+
+
+class ModelDriver(Body):
+    kind: Literal["model"]
+    model: Annotated[str, Field(min_length=1, max_length=200)]
+    system_prompt: Prompt | None = None
+    temperature: Annotated[float, Field(ge=0, le=2, strict=False)] | None = None
+    max_tokens: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+
+
+class CreateParticipant(ParticipantRef):
+    name: Name
+    handle: Handle | None = None
+    driver: ModelDriver | None = None
+
+    @model_validator(mode="after")
+    def _users_have_no_driver(self) -> CreateParticipant:
+        if self.type == "user" and self.driver is not None:
+            raise ValueError("a user has no driver")
+        return self
+
+
+class ChangeParticipant(Body):
+    name: Name | None = None
+    handle: Handle | None = None
+    driver: ModelDriver | None = None
+
+
+class CreateKey(Body):
+    name: Name
+    participant_id: Annotated[str, Field(max_length=80)] | None = None
+    role: TenantRole = "tenant_user"
+    expires_at: Time | None = None
+
+
+class CreateTicket(Body):
+    purpose: Literal["ws", "login"]
+
+
+class LogIn(Body):
+    ticket: Annotated[str, Field(min_length=1, max_length=200)]
+
+
+def given(body: Body) -> dict[str, Any]:
+    """The fields a PATCH names, null included."""
+    return {name: getattr(body, name) for name in body.model_fields_set}

@@ -1,0 +1,1 @@
+"""What tests share: hubs and servers in processes of their own."""

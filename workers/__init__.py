@@ -1,0 +1,1 @@
+"""The pool: workers that invoke AI participants for the runs that mentions opened."""

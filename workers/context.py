@@ -1,0 +1,122 @@
+"""What a model is given: pinned instructions, then as much of the conversation as fits.
+
+Pure. Other speakers are user turns headed by their name and kind, the participant's own messages
+assistant turns. In a room that is the thread; in a session the messages up to the trigger, each
+reply right after what it answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hub.core.chat import ChatMessage, ChatRequest, Sampling, estimate_tokens
+from hub.core.values import Author, Json, Message, RoomView, Run, Session
+
+_TURN_TOKENS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The request, and the receipt: which messages went in, about how many tokens."""
+
+    request: ChatRequest
+    message_ids: tuple[str, ...]
+    tokens: int
+
+    def receipt(self) -> Json:
+        return {"message_ids": list(self.message_ids), "tokens": self.tokens}
+
+
+def room_context(
+    run: Run, driver: Json, author: Author, view: RoomView, thread: Sequence[Message], budget: int
+) -> Context:
+    """For a member of a room: character, room and members pinned, then the thread's newest."""
+    members = ", ".join(
+        f"{m.author.name} (@{m.author.handle}, {m.author.type})"
+        for m in list(view.members.values())[:50]
+    )
+    brief = [driver.get("system_prompt"), f"You are {author.name} (@{author.handle})."]
+    brief.append(f'You are in the room "{view.room.name}". {view.room.description}'.strip())
+    brief.append(f"Members: {members}. Answer the last message.")
+    system = "\n".join(line for line in brief if line)
+    turns = [(m, _turn(m, author)) for m in thread if _counts(m)]
+    return _fit(driver["model"], system, turns, _sampling(driver | run.params), budget)
+
+
+def session_context(
+    run: Run, session: Session, author: Author, history: Sequence[Message], budget: int
+) -> Context:
+    """For a session's model: its system prompt pinned, then the history up to the trigger."""
+    trigger = next(m.seq for m in history if m.id == run.trigger_message_id)
+    asked = [m for m in history if _counts(m) and m.author.id != author.id and m.seq <= trigger]
+    answers = _answers(history, author)
+    turns: list[tuple[Message, ChatMessage]] = []
+    for message in asked:
+        turns.append((message, ChatMessage("user", message.content)))
+        if answer := answers.get(message.id):
+            turns.append((answer, ChatMessage("assistant", answer.content)))
+    return _fit(session.model, session.system_prompt, turns, _sampling(run.params), budget)
+
+
+def _answers(history: Sequence[Message], author: Author) -> dict[str, Message]:
+    """The stored replies by the message they answer: the next unanswered one before them."""
+    waiting: list[str] = []
+    found: dict[str, Message] = {}
+    for message in history:
+        if message.author.id != author.id:
+            waiting.append(message.id)
+        elif waiting:
+            asked = waiting.pop(0)
+            if _counts(message):
+                found[asked] = message
+    return found
+
+
+def _counts(message: Message) -> bool:
+    """Deleted, failed and unfinished messages are left out."""
+    return message.deleted_ms is None and message.status == "final" and bool(message.content)
+
+
+def _turn(message: Message, author: Author) -> ChatMessage:
+    if message.author.id == author.id:
+        return ChatMessage("assistant", message.content)
+    speaker = message.author
+    return ChatMessage("user", f"{speaker.name} ({speaker.type}): {message.content}")
+
+
+def _fit(
+    model: str,
+    system: str | None,
+    turns: Sequence[tuple[Message, ChatMessage]],
+    sampling: Sampling,
+    budget: int,
+) -> Context:
+    """The newest turns that fit into `budget` tokens beside the instructions; always the last,
+    and the first of a thread before those in the middle."""
+    pinned = [ChatMessage("system", system)] if system else []
+    used = sum(_cost(message) for message in pinned)
+    kept: list[tuple[Message, ChatMessage]] = []
+    root = turns[:1] if len(turns) > 1 else []
+    used += sum(_cost(turn) for _, turn in root)
+    for message, turn in reversed(turns[len(root) :]):
+        if kept and used + _cost(turn) > budget:
+            break
+        kept.insert(0, (message, turn))
+        used += _cost(turn)
+    chosen = [*root, *kept]
+    request = ChatRequest(model, (*pinned, *(turn for _, turn in chosen)), sampling)
+    return Context(request, tuple(message.id for message, _ in chosen), used)
+
+
+def _cost(message: ChatMessage) -> int:
+    return estimate_tokens(message.content) + _TURN_TOKENS
+
+
+def _sampling(chosen: Json) -> Sampling:
+    return Sampling(
+        max_tokens=chosen.get("max_tokens"),
+        temperature=chosen.get("temperature"),
+        top_p=chosen.get("top_p"),
+        stop=tuple(chosen.get("stop") or ()),
+    )

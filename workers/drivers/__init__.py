@@ -1,0 +1,1 @@
+"""How AI participants are invoked, one file per kind of driver."""

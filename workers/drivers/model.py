@@ -1,0 +1,20 @@
+"""The `model` driver: a language model of the registry."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
+
+from hub.core.chat import ChatPart, ChatRequest
+from hub.models.base import open_stream
+from hub.models.registry import ModelRegistry
+
+
+class ModelDriver:
+    """`Driver` on the model registry."""
+
+    def __init__(self, models: ModelRegistry) -> None:
+        self._models = models
+
+    def invoke(self, request: ChatRequest) -> AbstractAsyncContextManager[AsyncIterator[ChatPart]]:
+        return open_stream(self._models.backend(request.model), request)
