@@ -32,7 +32,7 @@ _DEMO: Final[tuple[tuple[str, str, Json | None], ...]] = (
 
 
 def prepare_database(settings: Settings) -> bool:
-    """Bring the schema up to date; True when there was anything to do. Raises NewerDatabase."""
+    """Bring the schema up to date; True when there was anything to do. Raises UnusableDatabase."""
     engine = open_engine(sqlite_path(settings))
     try:
         return migrate(engine)

@@ -14,10 +14,13 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 import httpx
+import structlog
 
 from hub.bus.redis import RedisBus, open_bus
+from hub.core.errors import Unavailable
 from hub.core.ids import IdMaker
 from hub.models.openai import open_client
 from hub.models.registry import ModelConfig, ModelRegistry
@@ -32,6 +35,10 @@ from hub.service.writer import Writer
 from hub.settings import Settings, SettingsError
 from hub.store.database import open_sqlite
 from hub.store.store import SqlStore
+
+KEYS_KEPT_MS: Final = 24 * 3600 * 1000
+TIDY_S: Final = 600.0
+log = structlog.get_logger("hub.parts")
 
 
 def now_ms() -> int:
@@ -123,6 +130,7 @@ async def open_parts(settings: Settings, redis_url: str) -> AsyncIterator[Parts]
         parts = _assemble(settings, SqlStore(database), bus, make_registry(settings, client))
         writing = group.create_task(parts.writer.run())
         publishing = group.create_task(parts.publisher.run())
+        tidying = group.create_task(_tidy(parts.store))
         try:
             yield parts
         finally:
@@ -130,6 +138,17 @@ async def open_parts(settings: Settings, redis_url: str) -> AsyncIterator[Parts]
             await asyncio.wait({writing})
             await parts.publisher.drain(2)
             publishing.cancel()
+            tidying.cancel()
+
+
+async def _tidy(store: SqlStore) -> None:
+    """Forget what is kept for a day."""
+    while True:
+        try:
+            await store.forget_keys(now_ms() - KEYS_KEPT_MS)
+        except Unavailable as error:
+            log.warning("old request keys stay for now", reason=error.message)
+        await asyncio.sleep(TIDY_S)
 
 
 def _assemble(settings: Settings, store: SqlStore, bus: RedisBus, models: ModelRegistry) -> Parts:

@@ -225,6 +225,9 @@ class RunStore(Protocol):
     async def open_in(self, room_id: str) -> list[Run]:
         """The runs of a room that are not ended."""
 
+    async def page(self, room_id: str, page: Page) -> list[Run]:
+        """The runs of a room, newest first."""
+
     async def claim(self, run_id: str, worker: str, lease_ms: int) -> Run | None:
         """Take the run and begin its next attempt; None when somebody holds it, it has ended, or
         another run of its lane goes first."""

@@ -67,6 +67,13 @@ class Settings(BaseSettings):
     drain_s: float = 15.0
     worker_runs: int = 64
 
+    @field_validator("redis_url")
+    @classmethod
+    def _is_redis(cls, value: str | None) -> str | None:
+        if value and not value.startswith(("redis://", "rediss://", "unix://")):
+            raise ValueError("must begin with redis://, rediss:// or unix://")
+        return value or None
+
     @field_validator("allowed_origins", "outbound_allow", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
@@ -108,4 +115,5 @@ def load(**overrides: Any) -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
-        raise SettingsError(f"HUB_{name.upper()} (setting {name}): {first['msg']}") from None
+        variable = f"HUB_{name.upper()}, " if len(first["loc"]) == 1 else ""
+        raise SettingsError(f"{variable}setting {name}: {first['msg']}") from None

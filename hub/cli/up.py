@@ -25,7 +25,7 @@ from hub.gateway.gateway import Gateway
 from hub.gateway.server import Server, address_of, listen, make_server, stop_signals
 from hub.parts import Parts, open_parts
 from hub.settings import Settings, SettingsError
-from hub.store.migrate import NewerDatabase
+from hub.store.migrate import UnusableDatabase
 
 Sidecar = Callable[[Parts, asyncio.Event], Awaitable[None]]
 RESTART_S: Final = (0.1, 0.5, 2.0, 5.0)
@@ -42,7 +42,7 @@ def up(settings: Settings, console: Console, *, demo: bool) -> None:
     _check_folder(settings.data_dir)
     try:
         _up(settings, console, demo=demo)
-    except* (HubError, CannotStart, Locked, NoEngine, NewerDatabase, SettingsError) as group:
+    except* (HubError, CannotStart, Locked, NoEngine, UnusableDatabase, SettingsError) as group:
         raise CannotStart(_first(group)) from None
 
 

@@ -101,11 +101,16 @@ class Connection:
         return self._socket.congested
 
     def deliver(self, frames: bytes) -> None:
+        """Write; a client that has let too much pile up is told to come back and resume."""
         if self._closed:
             return
         self._socket.write(frames)
         if self._socket.congested and self._socket.pending_bytes > self._most_pending:
             self.close(SLOW, "slow, resume")
+
+    def replay(self, frames: bytes) -> None:
+        if not self._closed:
+            self._socket.write(frames)
 
     async def drained(self) -> None:
         """Replay is paced by the client: wait while it has much to read."""
@@ -121,6 +126,11 @@ class Connection:
         if not self._closed:
             self._socket.close_with(code, reason)
             self.on_closed()
+
+    def close_if_expired(self, now_ms: int) -> None:
+        expires = self.actor.expires_ms
+        if expires is not None and expires <= now_ms:
+            self.close(EXPIRED, "the key has expired; authenticate again")
 
     def on_closed(self) -> None:
         self._closed = True
@@ -253,7 +263,6 @@ class Connection:
     # Commands.
 
     async def _do(self, about: Any, command: Body) -> None:
-        self._check_key()
         if isinstance(command, Subscribe):
             await self._subscribe(about, command)
         elif isinstance(command, Post):
@@ -271,12 +280,6 @@ class Connection:
             await self._refresh(about, command)
         else:
             self._reply(about, {})
-
-    def _check_key(self) -> None:
-        expires = self.actor.expires_ms
-        if expires is not None and expires <= self._now_ms():
-            self.close(EXPIRED, "the key has expired")
-            raise Unauthenticated("the key has expired")
 
     async def _subscribe(self, about: Any, command: Subscribe) -> None:
         """Answer first, then the missed events, then live."""
@@ -347,12 +350,10 @@ class Connection:
         self._reply(about, {})
 
     def _reply(self, about: Any, data: dict[str, Any]) -> None:
-        if not self._closed:
-            self._socket.write(reply_frame(about, data))
+        self.deliver(reply_frame(about, data))
 
     def _refuse(self, about: Any, error: HubError) -> None:
-        if not self._closed:
-            self._socket.write(error_frame(about, error.as_dict()))
+        self.deliver(error_frame(about, error.as_dict()))
 
 
 def _posted(posted: Posted) -> dict[str, Any]:

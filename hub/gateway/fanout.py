@@ -60,6 +60,9 @@ class Joined:
 class Joiner(Subscriber, Protocol):
     """A subscriber that can be paced while it catches up."""
 
+    def replay(self, frames: bytes) -> None:
+        """Take history; it is paced by `drained` and does not count as being slow."""
+
     async def drained(self) -> None:
         """Returns when what was written has left."""
 
@@ -238,7 +241,7 @@ class Fanout:
                 rows = await self._store.log.read(feed.room_id, position, REPLAY_PAGE)
                 if not rows:
                     raise Unavailable("the room's log cannot be read now; subscribe again")
-                subscriber.deliver(b"".join([event_frame(entry, body) for entry, body in rows]))
+                subscriber.replay(b"".join([event_frame(entry, body) for entry, body in rows]))
                 position = rows[-1][0].seq
                 await subscriber.drained()
                 if position > feed.timeline.position:

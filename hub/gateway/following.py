@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Final
 
 import orjson
@@ -48,6 +48,9 @@ class Follower:
                 with contextlib.suppress(asyncio.QueueFull):  # the stored reply has it all
                     self._events.put_nowait(event)
 
+    def replay(self, frames: bytes) -> None:
+        self.deliver(frames)
+
     def expelled(self, room_id: str) -> None:
         """The reply was asked for while it was allowed: it is followed to its end."""
 
@@ -79,7 +82,9 @@ async def open_follower(gateway: Gateway, actor: Actor, room_id: str) -> AsyncIt
         gateway.fanout.leave(follower, room_id)
 
 
-async def texts(gateway: Gateway, follower: Follower, run: Run) -> AsyncIterator[str | Message]:
+async def texts(
+    gateway: Gateway, follower: Follower, run: Run
+) -> AsyncGenerator[str | Message, None]:
     """The pieces of the reply as they come, and last the stored message.
 
     Raises what made the run fail, and Replaced when another attempt began after the first piece.

@@ -13,13 +13,14 @@ import orjson
 from hub.core.errors import HubError, Missing
 from hub.core.values import Actor
 from hub.gateway.fanout import Fanout
-from hub.parts import Parts
+from hub.parts import Parts, now_ms
 
 if TYPE_CHECKING:
     from hub.gateway.connection import Connection
 
 RESTARTING: Final = 1012
 REVOKED: Final = 4410
+EXPIRY_CHECK_S: Final = 1.0
 _DRAIN_BATCHES: Final = 10
 
 
@@ -50,15 +51,26 @@ class Gateway:
     async def running(self) -> AsyncIterator[None]:
         """Fan out and watch revocations while the context lasts."""
         async with self.fanout.running(), asyncio.TaskGroup() as group:
-            watching = group.create_task(self.parts.access.watch_revocations(self._revoked))
+            watching = (
+                group.create_task(self.parts.access.watch_revocations(self._revoked)),
+                group.create_task(self._watch_expiry()),
+            )
             try:
                 yield
             finally:
-                watching.cancel()
+                for task in watching:
+                    task.cancel()
 
     def _revoked(self, key_id: str) -> None:
         for connection in [c for c in self.connections if c.actor.key_id == key_id]:
             connection.close(REVOKED, "the key was revoked")
+
+    async def _watch_expiry(self) -> None:
+        while True:
+            await asyncio.sleep(EXPIRY_CHECK_S)
+            now = now_ms()
+            for connection in tuple(self.connections):
+                connection.close_if_expired(now)
 
     async def drain(self, within_s: float) -> None:
         """Tell every client to come back later, in batches, so that they do not all at once."""

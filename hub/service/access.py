@@ -23,7 +23,7 @@ from hub.core.ids import IdMaker
 from hub.core.posts import RequestKey
 from hub.core.times import parse_rfc3339, rfc3339
 from hub.core.values import Actor, ApiKey, Json
-from hub.ports import AuditEntry, Bus, Clock, Page, Store
+from hub.ports import AuditEntry, Bus, Clock, Page, Store, StoredKey
 from hub.wire.requests import CreateKey
 
 WS_TICKET_S: Final = 30
@@ -32,6 +32,7 @@ LOGIN_KEY_MS: Final = 12 * 3600 * 1000
 REVOCATION_POLL_S: Final = 0.5
 _OVERLAP_MS: Final = 5_000
 _CACHED_KEYS: Final = 50_000
+_CACHED_MS: Final = 60_000
 log = structlog.get_logger("hub.access")
 
 
@@ -48,7 +49,7 @@ class Access:
         self._bus = bus
         self._ids = ids
         self._now_ms = now_ms
-        self._known: OrderedDict[str, tuple[str, Actor]] = OrderedDict()
+        self._known: OrderedDict[str, tuple[str, Actor, int]] = OrderedDict()
         self._revoked: dict[str, int] = {}
         self._revoked_to = now_ms()
 
@@ -58,10 +59,11 @@ class Access:
         known = self._known.get(f"key_{public}")
         if known is None or not hmac.compare_digest(known[0], digest_of(secret)):
             return None
-        if self._expired(known[1]):
-            del self._known[known[1].key_id]
+        _, actor, good_until = known
+        if self._now_ms() >= good_until or self._expired(actor):
+            del self._known[actor.key_id]
             return None
-        return known[1]
+        return actor
 
     async def authenticate(self, token: str) -> Actor:
         """The actor behind a key; Unauthenticated for anything else."""
@@ -73,9 +75,8 @@ class Access:
         found = await self._store.keys.find(f"key_{public}")
         if found is None or not hmac.compare_digest(found.digest, digest_of(secret)):
             raise Unauthenticated("the key is not valid")
-        key = found.key
-        actor = Actor(key.tenant_id, found.participant.author(), key.role, key.id, key.expires_ms)
-        gone = key.revoked_ms is not None or key.id in self._revoked
+        actor = _actor(found)
+        gone = found.key.revoked_ms is not None or found.key.id in self._revoked
         if gone or found.participant.disabled_ms is not None:
             raise Unauthenticated("the key was revoked")
         if self._expired(actor):
@@ -87,7 +88,7 @@ class Access:
         return actor.expires_ms is not None and actor.expires_ms <= self._now_ms()
 
     def _remember(self, digest: str, actor: Actor) -> None:
-        self._known[actor.key_id] = (digest, actor)
+        self._known[actor.key_id] = (digest, actor, self._now_ms() + _CACHED_MS)
         while len(self._known) > _CACHED_KEYS:
             self._known.popitem(last=False)
 
@@ -168,10 +169,10 @@ class Access:
         found = await self._store.keys.find(about["key_id"])
         if found is None or found.key.revoked_ms is not None:
             raise Unauthenticated("the key behind the ticket was revoked")
-        return Actor(
-            found.key.tenant_id, found.participant.author(), found.key.role, found.key.id,
-            found.key.expires_ms,
-        )  # fmt: skip
+        actor = _actor(found)
+        if self._expired(actor):
+            raise Unauthenticated("the key behind the ticket has expired")
+        return actor
 
     async def log_in(self, ticket: str) -> Json:
         """A key for the web app, good for twelve hours."""
@@ -204,3 +205,8 @@ class Access:
                 self._revoked_to = max(self._revoked_to, at_ms)
             oldest = self._revoked_to - 2 * _OVERLAP_MS
             self._revoked = {k: at for k, at in self._revoked.items() if at >= oldest}
+
+
+def _actor(found: StoredKey) -> Actor:
+    key = found.key
+    return Actor(key.tenant_id, found.participant.author(), key.role, key.id, key.expires_ms)

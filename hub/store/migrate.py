@@ -9,13 +9,13 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine
+from sqlalchemy import Engine, exc
 
 _SCRIPTS: Final = Path(__file__).parent / "migrations"
 
 
-class NewerDatabase(Exception):
-    """The database was written by a later version of roomhub."""
+class UnusableDatabase(Exception):
+    """The database was written by a later version of roomhub, or is no database."""
 
 
 def config() -> Config:
@@ -26,7 +26,15 @@ def config() -> Config:
 
 
 def migrate(engine: Engine) -> bool:
-    """Upgrade to the newest revision; True when there was anything to do."""
+    """Upgrade to the newest revision; True when there was anything to do. Raises
+    UnusableDatabase."""
+    try:
+        return _migrate(engine)
+    except exc.DatabaseError as error:
+        raise UnusableDatabase(f"the database {engine.url.database}: {error.orig}") from error
+
+
+def _migrate(engine: Engine) -> bool:
     with engine.connect() as connection:
         current = MigrationContext.configure(connection).get_current_revision()
     scripts = ScriptDirectory.from_config(config())
@@ -34,7 +42,7 @@ def migrate(engine: Engine) -> bool:
     if current == newest:
         return False
     if current is not None and current not in {s.revision for s in scripts.walk_revisions()}:
-        raise NewerDatabase(
+        raise UnusableDatabase(
             f"the database is at revision {current}, which this version of roomhub does not know; "
             "install the version that wrote it, or a later one"
         )

@@ -46,7 +46,7 @@ _RUN = """INSERT INTO runs (id, tenant_id, room_id, participant_id, trigger_mess
           params, created_ms, finished_ms)
           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
 _CAUSE = """SELECT depth, root_message_id FROM runs WHERE room_id = ? AND participant_id = ?
-            ORDER BY created_ms DESC, id DESC LIMIT 1"""
+            ORDER BY id DESC LIMIT 1"""
 _HUMAN = """SELECT root_message_id FROM messages WHERE room_id = ? AND author_id GLOB 'user_*'
             ORDER BY seq DESC LIMIT 1"""
 

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, and_, exists, insert, or_, sel
 from hub.core.posts import LogEntry, LogRow, run_event
 from hub.core.runs import OPEN, sources_of
 from hub.core.values import Json, Message, Run
-from hub.ports import Ended, Reply
+from hub.ports import Ended, Page, Reply
 from hub.store import rows
 from hub.store.common import append, now_ms
 from hub.store.database import Database
@@ -42,6 +42,9 @@ class SqlRuns:
         mine = (runs.c.room_id == room_id) & runs.c.state.in_(OPEN)
         return await self._database.read(lambda c: _select(c, mine))
 
+    async def page(self, room_id: str, page: Page) -> list[Run]:
+        return await self._database.read(lambda c: _page(c, room_id, page))
+
     async def claim(self, run_id: str, worker: str, lease_ms: int) -> Run | None:
         return await self._database.write(lambda c: _claim(c, run_id, worker, lease_ms))
 
@@ -60,6 +63,14 @@ class SqlRuns:
 
 def _select(connection: Connection, which: ColumnElement[bool]) -> list[Run]:
     found = connection.execute(rows.select_runs().where(which).order_by(runs.c.id))
+    return [rows.run_of(row) for row in found]
+
+
+def _page(connection: Connection, room_id: str, page: Page) -> list[Run]:
+    statement = rows.select_runs().where(runs.c.room_id == room_id)
+    if page.after:
+        statement = statement.where(runs.c.id < page.after)
+    found = connection.execute(statement.order_by(runs.c.id.desc()).limit(page.limit))
     return [rows.run_of(row) for row in found]
 
 

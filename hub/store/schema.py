@@ -204,7 +204,7 @@ runs = Table(
     Index("ix_runs_open", "state", "created_ms",
           sqlite_where=text("state IN ('queued', 'running', 'waiting')"),
           postgresql_where=text("state IN ('queued', 'running', 'waiting')")),
-    Index(None, "room_id", "created_ms"),
+    Index(None, "room_id", "id"),
 )  # fmt: skip
 
 idempotency = Table(

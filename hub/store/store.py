@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import text
+from sqlalchemy import delete, text
 
 from hub.ports import PostStore
 from hub.store.database import Database
@@ -13,6 +13,7 @@ from hub.store.participants import SqlParticipants
 from hub.store.posts import SqlitePosts
 from hub.store.rooms import SqlRooms
 from hub.store.runs import SqlRuns
+from hub.store.schema import idempotency
 from hub.store.sessions import SqlSessions
 
 
@@ -29,6 +30,11 @@ class SqlStore:
         self.keys = SqlKeys(database)
         self.sessions = SqlSessions(database)
         self.runs = SqlRuns(database)
+
+    async def forget_keys(self, before_ms: int) -> int:
+        """Forget requests' keys from before a time; returns how many."""
+        old = delete(idempotency).where(idempotency.c.created_ms < before_ms)
+        return await self.database.write(lambda connection: connection.execute(old).rowcount)
 
     async def ping(self) -> None:
         await self.database.read(lambda connection: connection.execute(text("SELECT 1")))

@@ -171,4 +171,9 @@ def envelope(answer: Answer) -> Response:
             "has_more": answer.next_cursor is not None,
             "next_cursor": answer.next_cursor,
         }
-    return Response(orjson.dumps(body), answer.status, media_type="application/json")
+    return plain(body, answer.status)
+
+
+def plain(body: dict[str, Any], status: int = 200) -> Response:
+    """A JSON answer as it is."""
+    return Response(orjson.dumps(body), status, media_type="application/json")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any, Final
 
 from starlette.responses import Response, StreamingResponse
 
 from hub.core.errors import HubError, Unavailable
 from hub.core.posts import Posted, RequestKey
-from hub.core.values import Message, Session, session_message
+from hub.core.values import Message, Run, Session, session_message
 from hub.gateway.following import Follower, open_follower, texts
 from hub.gateway.rest.call import Answer, Call, Operation
 from hub.wire.requests import ChangeSession, CreateSession, SendMessage
@@ -77,7 +77,7 @@ async def send(call: Call) -> Answer | Response:
     raise Unavailable("the reply was not stored")
 
 
-def _run(posted: Posted) -> Any:
+def _run(posted: Posted) -> Run:
     if not posted.runs:
         raise Unavailable("no model answers in this session now", code="MODEL_UNAVAILABLE")
     return posted.runs[0]
@@ -113,7 +113,7 @@ async def _stream(
     except BaseException:
         await stack.aclose()
         raise
-    chunks = _Chunks(posted.runs[0].reply_message_id, session.model, run.created_ms // 1000)
+    chunks = _Chunks(run.reply_message_id, session.model, run.created_ms // 1000)
     return StreamingResponse(
         _with_heartbeats(_lines(call, follower, run, chunks), stack),
         media_type="text/event-stream",
@@ -137,15 +137,18 @@ class _Chunks:
         return self._head | {"choices": [choice]}
 
 
-async def _lines(call: Call, follower: Follower, run: Any, chunks: _Chunks) -> AsyncIterator[bytes]:
+async def _lines(
+    call: Call, follower: Follower, run: Run, chunks: _Chunks
+) -> AsyncGenerator[bytes, None]:
     yield sse(chunks.chunk({"role": "assistant", "content": ""}))
     try:
-        async for part in texts(call.gateway, follower, run):
-            if isinstance(part, str):
-                yield sse(chunks.chunk({"content": part}))
-            else:
-                last = chunks.chunk({}, part.finish_reason or "stop")
-                yield sse(last | {"usage": _usage(part)})
+        async with contextlib.aclosing(texts(call.gateway, follower, run)) as parts:
+            async for part in parts:
+                if isinstance(part, str):
+                    yield sse(chunks.chunk({"content": part}))
+                else:
+                    last = chunks.chunk({}, part.finish_reason or "stop")
+                    yield sse(last | {"usage": _usage(part)})
     except HubError as error:
         failure = {"code": error.code, "message": error.message}
         yield sse(chunks.chunk({}) | failure, event="error")
@@ -153,7 +156,7 @@ async def _lines(call: Call, follower: Follower, run: Any, chunks: _Chunks) -> A
 
 
 async def _with_heartbeats(
-    lines: AsyncIterator[bytes], stack: contextlib.AsyncExitStack
+    lines: AsyncGenerator[bytes, None], stack: contextlib.AsyncExitStack
 ) -> AsyncIterator[bytes]:
     """A comment whenever nothing was said for a while, so that proxies keep the line open."""
     async with stack:
@@ -171,6 +174,8 @@ async def _with_heartbeats(
                 waiting = asyncio.ensure_future(anext(lines, None))
         finally:
             waiting.cancel()
+            await asyncio.wait({waiting})
+            await lines.aclose()
 
 
 _ONE = "/v1/sessions/{session_id}"
