@@ -9,12 +9,11 @@ from typing import Final
 from hub.core.ids import IdMaker
 from hub.core.values import ApiKey, Json, Member, Participant, Room
 from hub.models.eliza import ELIZA_SLUG
-from hub.parts import now_ms, sqlite_path, write_private
+from hub.parts import now_ms, write_private
 from hub.service.access import digest_of
 from hub.settings import Settings
 from hub.store import participants as participant_rows
-from hub.store.database import open_engine
-from hub.store.migrate import migrate
+from hub.store.opening import prepare
 from hub.store.store import SqlStore
 
 TENANT: Final = "default"
@@ -32,19 +31,18 @@ _DEMO: Final[tuple[tuple[str, str, Json | None], ...]] = (
 
 
 def prepare_database(settings: Settings) -> bool:
-    """Bring the schema up to date; True when there was anything to do. Raises UnusableDatabase."""
-    engine = open_engine(sqlite_path(settings))
-    try:
-        return migrate(engine)
-    finally:
-        engine.dispose()
+    """Bring the schema up to date; True when there was anything to do. Raises
+    UnusableDatabase."""
+    return prepare(settings.database)
 
 
-async def first_start(settings: Settings, store: SqlStore, *, demo: bool) -> bool:
+async def first_start(
+    settings: Settings, store: SqlStore, *, demo: bool, key_anew: bool = True
+) -> bool:
     """Make the tenant and its admin unless they are there; True on the first start.
 
-    The admin's key lies in `admin.key` in the data directory. Where a start was cut before the
-    file was there, the next one makes another key.
+    The admin's key lies in `admin.key` in the data directory. Where it is missing later on, a start
+    with `key_anew` makes another.
     """
     key_file = settings.data_dir / "admin.key"
     new = await store.database.write(
@@ -54,7 +52,7 @@ async def first_start(settings: Settings, store: SqlStore, *, demo: bool) -> boo
         await _add(store, ADMIN, "Admin", None)
         if demo:
             await _add_demo(store)
-    if not key_file.exists():
+    if not key_file.exists() and (new or key_anew):
         await _add_admin_key(store, key_file)
     return new
 

@@ -32,8 +32,8 @@ from hub.service.rooms import Rooms
 from hub.service.sessions import Sessions
 from hub.service.views import RoomViews
 from hub.service.writer import Writer
-from hub.settings import Settings, SettingsError
-from hub.store.database import open_sqlite
+from hub.settings import Settings
+from hub.store.opening import open_store
 from hub.store.store import SqlStore
 
 KEYS_KEPT_MS: Final = 24 * 3600 * 1000
@@ -78,16 +78,6 @@ class Parts:
     sessions: Sessions
 
 
-def sqlite_path(settings: Settings) -> Path:
-    """The file behind the database URL; SettingsError for a URL of another kind."""
-    scheme, _, path = settings.database.partition(":///")
-    if scheme != "sqlite":
-        raise SettingsError(
-            f"HUB_DATABASE_URL: {scheme}: is not supported, use sqlite:///path/to/hub.db"
-        )
-    return Path(path)
-
-
 def hub_secret(settings: Settings) -> bytes:
     """What cursors are signed with: HUB_SECRET_KEY, or one made on the first start."""
     if settings.secret_key:
@@ -122,12 +112,12 @@ async def open_parts(settings: Settings, redis_url: str) -> AsyncIterator[Parts]
     """Everything but the edges, open until the context ends; then posts that were accepted are
     stored and published first. The database must have been migrated."""
     async with (
-        open_sqlite(sqlite_path(settings)) as database,
+        open_store(settings.database) as store,
         open_bus(redis_url, settings.redis_prefix, secrets.token_hex(6)) as bus,
         open_client() as client,
         asyncio.TaskGroup() as group,
     ):
-        parts = _assemble(settings, SqlStore(database), bus, make_registry(settings, client))
+        parts = _assemble(settings, store, bus, make_registry(settings, client))
         writing = group.create_task(parts.writer.run())
         publishing = group.create_task(parts.publisher.run())
         tidying = group.create_task(_tidy(parts.store))

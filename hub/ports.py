@@ -12,7 +12,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-from hub.core.posts import LogRow, NewPost, Outcome, RequestKey
+from hub.core.posts import LogRow, NewPost, RequestKey, Verdict
 from hub.core.values import (
     Actor,
     ApiKey,
@@ -91,11 +91,13 @@ class Ended:
 
 
 class PostStore(Protocol):
-    async def commit(self, posts: Sequence[NewPost]) -> list[Outcome]:
+    async def commit(self, posts: Sequence[NewPost], *, wait: bool = False) -> list[Verdict]:
         """Store a batch in one transaction; one outcome per post, in order.
 
         Seqs are dense per room and follow the order of the batch. A post that is refused takes no
-        seq and does not disturb the others.
+        seq and does not disturb the others. Posts to a room that another transaction holds come
+        back Deferred, all of that room's, unless told to `wait`. Raises OUTCOME_UNKNOWN when the
+        batch may or may not be stored.
         """
 
 

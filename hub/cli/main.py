@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+from collections.abc import Iterator
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from hub.cli.up import CannotStart
+from hub.cli.gateway import gateway as run_gateway
+from hub.cli.serving import CannotStart
 from hub.cli.up import up as run_up
 from hub.settings import Settings, SettingsError, load
 
@@ -32,6 +36,15 @@ def settings_or_stop(**overrides: object) -> Settings:
         raise Stop(str(error)) from None
 
 
+@contextlib.contextmanager
+def one_line() -> Iterator[None]:
+    """What keeps a hub from starting ends the command with one line."""
+    try:
+        yield
+    except CannotStart as error:
+        raise Stop(str(error)) from None
+
+
 @app.callback()
 def roomhub() -> None:
     """Options come after the command."""
@@ -46,10 +59,28 @@ def up(
 ) -> None:
     """Run the hub: gateway, workers and an embedded Valkey in one process."""
     settings = settings_or_stop(host=host, port=port, data_dir=data_dir)
-    try:
+    with one_line():
         run_up(settings, console, demo=demo)
-    except CannotStart as error:
-        raise Stop(str(error)) from None
+
+
+@app.command()
+def gateway(
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on, 0 for any.")] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Run one of several gateways on a shared PostgreSQL and Redis."""
+    settings = settings_or_stop(host=host, port=port, data_dir=data_dir)
+    with one_line():
+        run_gateway(settings, console)
+
+
+@app.command()
+def workers() -> None:
+    """Run the worker pool on a shared PostgreSQL and Redis."""
+    (point,) = entry_points(group="hub.commands", name="workers")
+    with one_line():
+        point.load()(settings_or_stop(), console)
 
 
 def run() -> None:

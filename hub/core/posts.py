@@ -111,7 +111,12 @@ class StaleAccess(Exception):
     """The room's members changed after the post was authorised: authorise it again."""
 
 
+class Deferred(Exception):
+    """Another transaction holds the room: try the post again with the next batch."""
+
+
 Outcome = Posted | HubError | StaleAccess
+Verdict = Outcome | Deferred
 
 
 @dataclass(slots=True)

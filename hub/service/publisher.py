@@ -66,8 +66,12 @@ class Publisher:
         except TimeoutError:
             log.warning("stopped with packets not published", packets=len(self._packets))
 
+    def lost(self, room_ids: Iterable[str]) -> None:
+        """Something of these rooms may be stored that was not published."""
+        self._on_lost(room_ids)
+
     def _drop(self, packets: Sequence[tuple[str, Packet]]) -> None:
-        self._on_lost({room_id for room_id, _ in packets})
+        self.lost({room_id for room_id, _ in packets})
 
 
 def packets_of(rows: Sequence[LogRow]) -> list[tuple[str, Packet]]:

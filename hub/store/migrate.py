@@ -9,9 +9,10 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, exc
+from sqlalchemy import Connection, Engine, exc, func, select
 
 _SCRIPTS: Final = Path(__file__).parent / "migrations"
+_LOCK: Final = 0x726F6F6D687562
 
 
 class UnusableDatabase(Exception):
@@ -29,17 +30,20 @@ def migrate(engine: Engine) -> bool:
     """Upgrade to the newest revision; True when there was anything to do. Raises
     UnusableDatabase."""
     try:
-        return _migrate(engine)
+        with engine.begin() as connection:
+            return migrate_on(connection)
     except exc.DatabaseError as error:
         raise UnusableDatabase(f"the database {engine.url.database}: {error.orig}") from error
 
 
-def _migrate(engine: Engine) -> bool:
-    with engine.connect() as connection:
-        current = MigrationContext.configure(connection).get_current_revision()
+def migrate_on(connection: Connection) -> bool:
+    """As `migrate`, in the transaction of a connection; processes that start together wait for
+    each other."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
+    current = MigrationContext.configure(connection).get_current_revision()
     scripts = ScriptDirectory.from_config(config())
-    newest = scripts.get_current_head()
-    if current == newest:
+    if current == scripts.get_current_head():
         return False
     if current is not None and current not in {s.revision for s in scripts.walk_revisions()}:
         raise UnusableDatabase(
@@ -47,7 +51,6 @@ def _migrate(engine: Engine) -> bool:
             "install the version that wrote it, or a later one"
         )
     alembic = config()
-    with engine.begin() as connection:
-        alembic.attributes["connection"] = connection
-        command.upgrade(alembic, "head")
+    alembic.attributes["connection"] = connection
+    command.upgrade(alembic, "head")
     return True

@@ -9,23 +9,20 @@ from typing import Any
 
 from sqlalchemy import Connection, exc
 
-from hub.core.errors import Conflict, HubError, missing
+from hub.core.errors import HubError
 from hub.core.posts import (
     Cause,
     NewPost,
-    Outcome,
     Plan,
     Posted,
     RoomState,
     RootState,
+    Verdict,
     plan,
     rooms_of,
 )
-from hub.core.values import Run
-from hub.store import rows
 from hub.store.database import Database, sqlite_driver
-from hub.store.runs import lane_of
-from hub.store.schema import messages, runs
+from hub.store.posted import RUN_COLUMNS, closed, dump, run_row, stored
 
 _IN = "IN (SELECT value FROM json_each(?))"
 _ROOMS = f"SELECT id, head, acl_version, archived_ms, kind FROM rooms WHERE id {_IN}"
@@ -41,10 +38,7 @@ _EVENT = "INSERT INTO events (room_id, seq, type, at_ms, ref, data) VALUES (?, ?
 _MESSAGE = """INSERT INTO messages (id, room_id, seq, tenant_id, thread_id, author_id, content,
               mention, created_ms, client_id, depth, root_message_id)
               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
-_RUN = """INSERT INTO runs (id, tenant_id, room_id, participant_id, trigger_message_id, generation,
-          thread_id, lane, state, reason, attempt, depth, root_message_id, reply_message_id,
-          params, created_ms, finished_ms)
-          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+_RUN = f"INSERT INTO runs ({', '.join(RUN_COLUMNS)}) VALUES ({', '.join('?' * len(RUN_COLUMNS))})"
 _CAUSE = """SELECT depth, root_message_id FROM runs WHERE room_id = ? AND participant_id = ?
             ORDER BY id DESC LIMIT 1"""
 _HUMAN = """SELECT root_message_id FROM messages WHERE room_id = ? AND author_id GLOB 'user_*'
@@ -59,7 +53,7 @@ class SqlitePosts:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def commit(self, posts: Sequence[NewPost]) -> list[Outcome]:
+    async def commit(self, posts: Sequence[NewPost], *, wait: bool = False) -> list[Verdict]:
         try:
             return await self._database.write(lambda connection: _commit(connection, posts))
         except (exc.IntegrityError, sqlite_driver.IntegrityError) as error:
@@ -69,7 +63,7 @@ class SqlitePosts:
         return await self.commit(posts[:half]) + await self.commit(posts[half:])
 
 
-def _commit(connection: Connection, posts: Sequence[NewPost]) -> list[Outcome]:
+def _commit(connection: Connection, posts: Sequence[NewPost]) -> list[Verdict]:
     raw = connection.connection.driver_connection
     assert raw is not None
 
@@ -86,30 +80,16 @@ def _commit(connection: Connection, posts: Sequence[NewPost]) -> list[Outcome]:
     )
     if done.messages:
         _write(raw, posts, done)
-    return done.outcomes
+    return [*done.outcomes]
 
 
 def _rooms(fetch: Fetch, ids: list[str]) -> dict[str, RoomState]:
     asked = [i for i in ids if i.startswith("sess_")]
     sessions = {s: (a, b) for s, a, b in fetch(_SESSIONS, [json.dumps(asked)])} if asked else {}
     return {
-        room: RoomState(head, acl, _closed(archived, sessions.get(room)), kind == "session")
+        room: RoomState(head, acl, closed(archived, sessions.get(room)), kind == "session")
         for room, head, acl, archived, kind in fetch(_ROOMS, [json.dumps(ids)])
     }
-
-
-def _closed(archived: int | None, session: tuple[str, int | None] | None) -> HubError | None:
-    if session is not None:
-        status, deleted = session
-        if deleted is not None:
-            return missing("session")
-        if status == "closed":
-            return Conflict(
-                "the session is closed; set its status to active", code="SESSION_CLOSED"
-            )
-    if archived is not None:
-        return Conflict("the room is archived; restore it to post", code="ROOM_ARCHIVED")
-    return None
 
 
 def _keys(
@@ -119,20 +99,9 @@ def _keys(
     if not asked:
         return {}
     return {
-        (scope, key): (digest, _stored(connection, ref))
+        (scope, key): (digest, stored(connection, ref))
         for scope, key, digest, ref in fetch(_KEYS, [json.dumps(asked)])
     }
-
-
-def _stored(connection: Connection, message_id: str) -> Posted:
-    """The result of the request that stored this message, read back."""
-    row = connection.execute(rows.select_messages().where(messages.c.id == message_id)).one()
-    message = rows.message_of(row)
-    found = connection.execute(
-        rows.select_runs().where(runs.c.trigger_message_id == message_id).order_by(runs.c.id)
-    )
-    return Posted(message.id, message.room_id, message.seq, message,
-                  tuple(rows.run_of(run) for run in found))  # fmt: skip
 
 
 def _roots(fetch: Fetch, posts: Sequence[NewPost]) -> dict[str, RootState]:
@@ -158,10 +127,6 @@ def _causes(fetch: Fetch, posts: Sequence[NewPost]) -> dict[tuple[str, str], Cau
     return found
 
 
-def _dump(value: Any) -> str | None:
-    return None if value is None else json.dumps(value, ensure_ascii=False)
-
-
 def _write(raw: Any, posts: Sequence[NewPost], done: Plan) -> None:
     tenants = {post.message_id: post.tenant_id for post in posts}
     raw.executemany(_KEY, [(k.scope, k.key, k.digest, ref, at) for k, ref, at in done.keys])
@@ -169,29 +134,20 @@ def _write(raw: Any, posts: Sequence[NewPost], done: Plan) -> None:
         _MESSAGE,
         [
             (m.id, m.room_id, m.seq, tenants[m.id], m.thread_id, m.author.id, m.content,
-             _dump(list(m.mention)) if m.mention else None, m.created_ms, m.client_id,
+             dump(list(m.mention)) if m.mention else None, m.created_ms, m.client_id,
              cause.depth, cause.root_message_id)
             for m, cause in done.messages
         ],
     )  # fmt: skip
     raw.executemany(
-        _EVENT, [(e.room_id, e.seq, e.type, e.at_ms, e.ref, _dump(e.data)) for e in done.entries]
+        _EVENT, [(e.room_id, e.seq, e.type, e.at_ms, e.ref, dump(e.data)) for e in done.entries]
     )
     raw.executemany(_HEAD, [(head, room) for room, head in sorted(done.heads.items())])
     if done.runs:
-        raw.executemany(_RUN, [_run_row(run) for run in done.runs])
+        raw.executemany(_RUN, [run_row(run) for run in done.runs])
     if done.replies:
         raw.executemany(_THREAD, [(n, at, root) for root, (n, at) in done.replies.items()])
     counts = Counter(m.room_id for m, _ in done.messages if m.room_id.startswith("sess_"))
     if counts:
         at = done.messages[-1][0].created_ms
         raw.executemany(_COUNT, [(n, at, room) for room, n in counts.items()])
-
-
-def _run_row(run: Run) -> tuple[Any, ...]:
-    return (
-        run.id, run.tenant_id, run.room_id, run.participant_id, run.trigger_message_id,
-        run.generation, run.thread_id, lane_of(run), run.state, run.reason, run.attempt, run.depth,
-        run.root_message_id, run.reply_message_id, _dump(run.params), run.created_ms,
-        run.finished_ms,
-    )  # fmt: skip

@@ -13,7 +13,7 @@ from hub.ports import Ended, Page, Reply
 from hub.store import rows
 from hub.store.common import append, now_ms
 from hub.store.database import Database
-from hub.store.schema import messages, participants, runs, sessions
+from hub.store.schema import messages, participants, rooms, runs, sessions
 
 
 def lane_of(run: Run) -> str:
@@ -123,11 +123,18 @@ def _finish(connection: Connection, run_id: str, attempt: int, reply: Reply) -> 
         "context": reply.context, "first_delta_ms": reply.first_delta_ms,
         "finished_ms": reply.at_ms, "lease_until_ms": None,
     }  # fmt: skip
+    _lock_room_of(connection, run_id)
     if not connection.execute(update(runs).where(mine).values(**values)).rowcount:
         return None
     run = _select(connection, runs.c.id == run_id)[0]
     entries = _write_end(connection, run, reply)
     return Ended(run, tuple(entries), _next_in_lane(connection, run))
+
+
+def _lock_room_of(connection: Connection, run_id: str) -> None:
+    """Rooms are locked before runs, in every transaction."""
+    room = select(runs.c.room_id).where(runs.c.id == run_id).scalar_subquery()
+    connection.execute(select(rooms.c.id).where(rooms.c.id == room).with_for_update(key_share=True))
 
 
 def _write_end(connection: Connection, run: Run, reply: Reply) -> list[LogRow]:

@@ -10,7 +10,6 @@ from hub.store.keys import SqlKeys
 from hub.store.log import SqlLog
 from hub.store.messages import SqlMessages
 from hub.store.participants import SqlParticipants
-from hub.store.posts import SqlitePosts
 from hub.store.rooms import SqlRooms
 from hub.store.runs import SqlRuns
 from hub.store.schema import idempotency
@@ -20,9 +19,9 @@ from hub.store.sessions import SqlSessions
 class SqlStore:
     """`Store`: every port on one `Database`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, posts: PostStore) -> None:
         self.database = database
-        self.posts: PostStore = SqlitePosts(database)
+        self.posts = posts
         self.log = SqlLog(database)
         self.rooms = SqlRooms(database)
         self.messages = SqlMessages(database)

@@ -1,0 +1,62 @@
+"""What both ways to commit posts share: why a room takes none, and results read back."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from sqlalchemy import Connection
+
+from hub.core.errors import Conflict, HubError, missing
+from hub.core.posts import Posted
+from hub.core.values import Run
+from hub.store import rows
+from hub.store.runs import lane_of
+from hub.store.schema import messages, runs
+
+RUN_COLUMNS = (
+    "id", "tenant_id", "room_id", "participant_id", "trigger_message_id", "generation",
+    "thread_id", "lane", "state", "reason", "attempt", "depth", "root_message_id",
+    "reply_message_id", "params", "created_ms", "finished_ms",
+)  # fmt: skip
+
+
+def closed(archived_ms: int | None, session: tuple[str, int | None] | None) -> HubError | None:
+    """Why a room takes no posts; `session` is the status and deletion time of one."""
+    if session is not None:
+        status, deleted_ms = session
+        if deleted_ms is not None:
+            return missing("session")
+        if status == "closed":
+            return Conflict(
+                "the session is closed; set its status to active", code="SESSION_CLOSED"
+            )
+    if archived_ms is not None:
+        return Conflict("the room is archived; restore it to post", code="ROOM_ARCHIVED")
+    return None
+
+
+def stored(connection: Connection, message_id: str) -> Posted:
+    """The result of the request that stored this message, read back."""
+    row = connection.execute(rows.select_messages().where(messages.c.id == message_id)).one()
+    message = rows.message_of(row)
+    found = connection.execute(
+        rows.select_runs().where(runs.c.trigger_message_id == message_id).order_by(runs.c.id)
+    )
+    runs_of = tuple(rows.run_of(run) for run in found)
+    return Posted(message.id, message.room_id, message.seq, message, runs_of)
+
+
+def dump(value: Any) -> str | None:
+    """A JSON column's text, NULL for None."""
+    return None if value is None else json.dumps(value, ensure_ascii=False)
+
+
+def run_row(run: Run) -> tuple[Any, ...]:
+    """The values of `RUN_COLUMNS`."""
+    return (
+        run.id, run.tenant_id, run.room_id, run.participant_id, run.trigger_message_id,
+        run.generation, run.thread_id, lane_of(run), run.state, run.reason, run.attempt, run.depth,
+        run.root_message_id, run.reply_message_id, dump(run.params), run.created_ms,
+        run.finished_ms,
+    )  # fmt: skip

@@ -1,0 +1,188 @@
+"""PostgreSQL as `Database`: the same work as on SQLite, on asyncpg, with every wait bounded."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, Final, TypeVar
+
+import asyncpg
+from sqlalchemy import Connection, exc
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from hub.core.errors import HubError, Unavailable
+
+T = TypeVar("T")
+CONNECTIONS: Final = 10
+ACQUIRE_S: Final = 5.0
+CONNECT_S: Final = 5.0
+STATEMENT_S: Final = 15.0
+RETRIES: Final = 5
+_AWAY: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+_RETRY_STATES: Final = frozenset({"40P01", "40001"})
+
+
+def postgres_url(url: str) -> URL:
+    """The asyncpg form of a `postgresql://` URL."""
+    return make_url(url.replace("postgres://", "postgresql://", 1)).set(
+        drivername="postgresql+asyncpg"
+    )
+
+
+def make_engine(url: str) -> AsyncEngine:
+    """An engine whose commits are synchronous and whose statements end in bounded time."""
+    return create_async_engine(
+        postgres_url(url),
+        pool_size=CONNECTIONS,
+        max_overflow=0,
+        pool_timeout=ACQUIRE_S,
+        pool_pre_ping=False,
+        connect_args={
+            "timeout": CONNECT_S,
+            "command_timeout": STATEMENT_S,
+            "server_settings": {
+                "application_name": "roomhub",
+                "synchronous_commit": "on",
+                "statement_timeout": str(int(STATEMENT_S * 1000)),
+                "idle_in_transaction_session_timeout": "30000",
+            },
+        },
+    )
+
+
+class PostgresDatabase:
+    """`Database` on a bounded pool."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self.engine = engine
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        async def attempt() -> T:
+            async with _reaching(), self.engine.connect() as connection:
+                return await connection.run_sync(work)
+
+        return await self._again(attempt)
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        return await self.transact(lambda connection: connection.run_sync(work))
+
+    async def transact(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+        """Run `work` in one transaction; again after a deadlock or a serialization failure.
+
+        Raises OUTCOME_UNKNOWN when the answer to the commit was lost: it may be stored.
+        """
+
+        async def attempt() -> T:
+            async with _reaching(), self.engine.connect() as connection:
+                transaction = await connection.begin()
+                try:
+                    result = await work(connection)
+                except BaseException:
+                    await _abandon(connection)
+                    raise
+                async with _committing():
+                    await transaction.commit()
+                return result
+
+        return await self._again(attempt)
+
+    async def transact_driver(self, work: Callable[[Any], Awaitable[T]]) -> T:
+        """As `transact`, on asyncpg's own connection: for bulk statements."""
+
+        async def attempt() -> T:
+            async with _reaching(), self.engine.connect() as connection:
+                driver: Any = (await connection.get_raw_connection()).driver_connection
+                try:
+                    transaction = driver.transaction()
+                    await transaction.start()
+                    try:
+                        result = await work(driver)
+                    except BaseException:
+                        with contextlib.suppress(*_AWAY):
+                            await transaction.rollback()
+                        raise
+                    async with _committing():
+                        await transaction.commit()
+                except Exception as error:
+                    if isinstance(error, Unavailable | OSError | TimeoutError) or _is_away(error):
+                        await connection.invalidate()
+                    raise
+                return result
+
+        return await self._again(attempt)
+
+    async def _again(self, attempt: Callable[[], Awaitable[T]]) -> T:
+        for _ in range(RETRIES):
+            try:
+                return await attempt()
+            except (exc.DBAPIError, asyncpg.PostgresError) as error:
+                if _state(error) not in _RETRY_STATES:
+                    raise
+        return await attempt()
+
+
+async def _abandon(connection: AsyncConnection) -> None:
+    """Roll back, unless the connection is gone with its transaction."""
+    with contextlib.suppress(exc.DBAPIError, OSError, TimeoutError):
+        await connection.rollback()
+
+
+def _state(error: Exception) -> str:
+    """The SQLSTATE, whether SQLAlchemy wrapped the error or not."""
+    cause = error.orig if isinstance(error, exc.DBAPIError) else error
+    return str(getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None) or "")
+
+
+@contextlib.asynccontextmanager
+async def _reaching() -> AsyncIterator[None]:
+    """Turns every way in which a database can be away into Unavailable."""
+    try:
+        yield
+    except HubError:
+        raise
+    except (exc.DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        if _is_away(error):
+            reason = error.orig if isinstance(error, exc.DBAPIError) else error
+            raise Unavailable(f"the database cannot be reached: {reason}") from error
+        raise
+    except (OSError, TimeoutError, exc.TimeoutError) as error:
+        reason = str(error) or type(error).__name__
+        raise Unavailable(f"the database cannot be reached: {reason}") from error
+
+
+def _is_away(error: Exception) -> bool:
+    """Connection failures (class 08), exhaustion (53), shut-downs and cancelled statements (57),
+    a standby that only reads. A client-side failure has no state at all."""
+    state = _state(error)
+    lost = isinstance(error, exc.OperationalError | exc.InterfaceError | asyncpg.InterfaceError)
+    invalidated = isinstance(error, exc.DBAPIError) and error.connection_invalidated
+    return invalidated or lost or state[:2] in ("08", "53", "57") or state in ("25006", "25P03")
+
+
+@contextlib.asynccontextmanager
+async def _committing() -> AsyncIterator[None]:
+    """A commit whose answer does not come may have happened."""
+    try:
+        yield
+    except (exc.DBAPIError, *_AWAY) as error:
+        if _state(error) in _RETRY_STATES or _state(error).startswith("23"):
+            raise
+        raise _unknown() from error
+
+
+def _unknown() -> Unavailable:
+    return Unavailable(
+        "the database did not say whether it stored this; retry with the same key",
+        code="OUTCOME_UNKNOWN",
+    )
+
+
+@contextlib.asynccontextmanager
+async def open_postgres(url: str) -> AsyncIterator[PostgresDatabase]:
+    """The database, its pool closed at the end."""
+    engine = make_engine(url)
+    try:
+        yield PostgresDatabase(engine)
+    finally:
+        await engine.dispose()

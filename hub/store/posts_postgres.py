@@ -1,0 +1,187 @@
+"""Group commit on PostgreSQL: a batch of posts in one transaction, by asyncpg's own statements.
+
+Locks are taken in the order of the whole system: requests' keys, then rooms, each sorted. Rooms
+that another transaction holds are skipped and their posts deferred, so that one held row does not
+hold up a batch for many rooms.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import asyncpg
+
+from hub.core.errors import HubError
+from hub.core.posts import (
+    Cause,
+    Deferred,
+    NewPost,
+    Plan,
+    Posted,
+    RoomState,
+    RootState,
+    Verdict,
+    plan,
+    rooms_of,
+)
+from hub.store.posted import RUN_COLUMNS, closed, dump, run_row, stored
+from hub.store.postgres import PostgresDatabase
+
+_CLAIM_KEYS = """INSERT INTO idempotency (scope, key, digest, ref, created_ms)
+    SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[])
+    ORDER BY 1, 2 ON CONFLICT DO NOTHING RETURNING scope, key"""
+_KNOWN_KEYS = """SELECT i.scope, i.key, i.digest, i.ref FROM idempotency i
+    JOIN unnest($1::text[], $2::text[]) AS k(scope, key) USING (scope, key)"""
+_DROP_KEYS = """DELETE FROM idempotency i USING unnest($1::text[], $2::text[]) AS k(scope, key)
+    WHERE i.scope = k.scope AND i.key = k.key"""
+_LOCK = """SELECT id, head, acl_version, archived_ms, kind FROM rooms WHERE id = ANY($1::text[])
+    ORDER BY id FOR NO KEY UPDATE"""
+_EXIST = "SELECT id FROM rooms WHERE id = ANY($1::text[])"
+_SESSIONS = "SELECT id, status, deleted_ms FROM sessions WHERE id = ANY($1::text[])"
+_ROOTS = "SELECT id, room_id, thread_id FROM messages WHERE id = ANY($1::text[])"
+_CAUSE = """SELECT depth, root_message_id FROM runs WHERE room_id = $1 AND participant_id = $2
+    ORDER BY id DESC LIMIT 1"""
+_HUMAN = r"""SELECT root_message_id FROM messages WHERE room_id = $1 AND author_id LIKE 'user\_%'
+    ORDER BY seq DESC LIMIT 1"""
+_MESSAGES = """INSERT INTO messages (id, room_id, seq, tenant_id, thread_id, author_id, content,
+    mention, created_ms, client_id, depth, root_message_id)
+    SELECT id, room_id, seq, tenant_id, thread_id, author_id, content, mention::json, created_ms,
+    client_id, depth, root_message_id FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[],
+    $5::text[], $6::text[], $7::text[], $8::text[], $9::bigint[], $10::text[], $11::int[],
+    $12::text[]) AS v(id, room_id, seq, tenant_id, thread_id, author_id, content, mention,
+    created_ms, client_id, depth, root_message_id)"""
+_EVENTS = """INSERT INTO events (room_id, seq, type, at_ms, ref, data)
+    SELECT room_id, seq, type, at_ms, ref, data::json FROM unnest($1::text[], $2::bigint[],
+    $3::text[], $4::bigint[], $5::text[], $6::text[]) AS v(room_id, seq, type, at_ms, ref, data)"""
+_HEADS = """UPDATE rooms SET head = v.head FROM unnest($1::text[], $2::bigint[]) AS v(id, head)
+    WHERE rooms.id = v.id"""
+_THREADS = """UPDATE messages SET reply_count = reply_count + v.n, last_reply_ms = v.at_ms
+    FROM unnest($1::text[], $2::int[], $3::bigint[]) AS v(id, n, at_ms) WHERE messages.id = v.id"""
+_COUNTS = """UPDATE sessions SET message_count = message_count + v.n, updated_ms = $3
+    FROM unnest($1::text[], $2::int[]) AS v(id, n) WHERE sessions.id = v.id"""
+_RUNS = f"""INSERT INTO runs ({", ".join(RUN_COLUMNS)})
+    VALUES ({", ".join(f"${i}" for i in range(1, len(RUN_COLUMNS) + 1))})"""
+
+Known = dict[tuple[str, str], tuple[str, Posted]]
+
+
+class PostgresPosts:
+    """`PostStore` on PostgreSQL."""
+
+    def __init__(self, database: PostgresDatabase) -> None:
+        self._database = database
+
+    async def commit(self, posts: Sequence[NewPost], *, wait: bool = False) -> list[Verdict]:
+        async def work(connection: Any) -> list[Verdict]:
+            return await self._commit(connection, posts, wait)
+
+        try:
+            return await self._database.transact_driver(work)
+        except asyncpg.IntegrityConstraintViolationError as error:
+            if len(posts) == 1:
+                return [HubError(f"the post breaks a rule of the database: {error}")]
+        half = len(posts) // 2
+        return [
+            *await self.commit(posts[:half], wait=wait),
+            *await self.commit(posts[half:], wait=wait),
+        ]
+
+    async def _commit(self, db: Any, posts: Sequence[NewPost], wait: bool) -> list[Verdict]:
+        claimed, known = await self._keys(db, posts)
+        rooms, held = await _rooms(db, rooms_of(posts), wait)
+        free = [post for post in posts if post.room_id not in held]
+        done = plan(free, rooms, known, await _roots(db, free), await _causes(db, free))
+        stored_keys = {(key.scope, key.key) for key, _, _ in done.keys}
+        if unused := claimed - stored_keys:
+            await db.execute(_DROP_KEYS, *map(list, zip(*unused, strict=True)))
+        if done.messages:
+            await _write(db, free, done)
+        outcomes = iter(done.outcomes)
+        return [Deferred() if p.room_id in held else next(outcomes) for p in posts]
+
+    async def _keys(self, db: Any, posts: Sequence[NewPost]) -> tuple[set[tuple[str, str]], Known]:
+        """The keys this batch is the first to use, and the results stored under the others."""
+        asked = {(p.key.scope, p.key.key): p for p in reversed(posts) if p.key}
+        if not asked:
+            return set(), {}
+        rows = [
+            (scope, key, p.key.digest, p.message_id, p.at_ms)
+            for (scope, key), p in asked.items()
+            if p.key
+        ]
+        claimed = {tuple(row) for row in await db.fetch(_CLAIM_KEYS, *_columns(rows))}
+        others = [at for at in asked if at not in claimed]
+        known: Known = {}
+        if others:
+            for scope, key, digest, ref in await db.fetch(_KNOWN_KEYS, *_columns(others)):
+                known[scope, key] = (digest, await self._read_back(ref))
+        return claimed, known
+
+    async def _read_back(self, message_id: str) -> Posted:
+        return await self._database.read(lambda connection: stored(connection, message_id))
+
+
+def _columns(rows: Sequence[tuple[Any, ...]]) -> list[list[Any]]:
+    return [list(column) for column in zip(*rows, strict=True)]
+
+
+async def _rooms(db: Any, ids: list[str], wait: bool) -> tuple[dict[str, RoomState], set[str]]:
+    """The rooms this transaction has locked, and those that others hold."""
+    found = await db.fetch(_LOCK if wait else f"{_LOCK} SKIP LOCKED", ids)
+    missed = sorted(set(ids) - {row["id"] for row in found})
+    held = {row["id"] for row in await db.fetch(_EXIST, missed)} if missed else set()
+    asked = [i for i in ids if i.startswith("sess_")]
+    sessions = {s: (a, b) for s, a, b in await db.fetch(_SESSIONS, asked)} if asked else {}
+    states = {
+        room: RoomState(head, acl, closed(archived, sessions.get(room)), kind == "session")
+        for room, head, acl, archived, kind in found
+    }
+    return states, held
+
+
+async def _roots(db: Any, posts: Sequence[NewPost]) -> dict[str, RootState]:
+    asked = sorted({p.thread_id for p in posts if p.thread_id})
+    if not asked:
+        return {}
+    return {i: RootState(room, thread) for i, room, thread in await db.fetch(_ROOTS, asked)}
+
+
+async def _causes(db: Any, posts: Sequence[NewPost]) -> dict[tuple[str, str], Cause]:
+    """Where AI authors stand who post by their own key: a hop past who addressed them last."""
+    found: dict[tuple[str, str], Cause] = {}
+    for post in posts:
+        if not post.author.is_ai:
+            continue
+        at = (post.room_id, post.author.id)
+        if called := await db.fetchrow(_CAUSE, *at):
+            found[at] = Cause(*called)
+        elif human := await db.fetchrow(_HUMAN, post.room_id):
+            found[at] = Cause(1, human[0])
+        else:
+            found[at] = Cause(1, post.message_id)
+    return found
+
+
+async def _write(db: Any, posts: Sequence[NewPost], done: Plan) -> None:
+    tenants = {post.message_id: post.tenant_id for post in posts}
+    rows = [
+        (m.id, m.room_id, m.seq, tenants[m.id], m.thread_id, m.author.id, m.content,
+         dump(list(m.mention)) if m.mention else None, m.created_ms, m.client_id, cause.depth,
+         cause.root_message_id)
+        for m, cause in done.messages
+    ]  # fmt: skip
+    await db.execute(_MESSAGES, *_columns(rows))
+    entries = [(e.room_id, e.seq, e.type, e.at_ms, e.ref, dump(e.data)) for e in done.entries]
+    await db.execute(_EVENTS, *_columns(entries))
+    await db.execute(_HEADS, *_columns(sorted(done.heads.items())))
+    if done.runs:
+        await db.executemany(_RUNS, [run_row(run) for run in done.runs])
+    if done.replies:
+        replies = [(root, n, at) for root, (n, at) in sorted(done.replies.items())]
+        await db.execute(_THREADS, *_columns(replies))
+    counts = Counter(m.room_id for m, _ in done.messages if m.room_id.startswith("sess_"))
+    if counts:
+        at = done.messages[-1][0].created_ms
+        await db.execute(_COUNTS, *_columns(sorted(counts.items())), at)
