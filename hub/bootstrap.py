@@ -6,10 +6,9 @@ import secrets
 from pathlib import Path
 from typing import Final
 
-from hub.core.ids import IdMaker
 from hub.core.values import ApiKey, Json, Member, Participant, Room
 from hub.models.eliza import ELIZA_SLUG
-from hub.parts import now_ms, write_private
+from hub.parts import make_ids, now_ms, write_private
 from hub.service.access import digest_of
 from hub.settings import Settings
 from hub.store import participants as participant_rows
@@ -65,7 +64,7 @@ async def _add(store: SqlStore, participant_id: str, name: str, driver: Json | N
 
 
 async def _add_admin_key(store: SqlStore, key_file: Path) -> None:
-    ids = IdMaker(now_ms, secrets.randbits)
+    ids = make_ids()
     key_id, secret = ids.make("key"), secrets.token_urlsafe(32)
     key = ApiKey(key_id, TENANT, ADMIN, "first key", "tenant_admin", now_ms(), None, None)
     await store.keys.create(key, digest_of(secret), None, None)
@@ -77,7 +76,7 @@ async def _add_demo(store: SqlStore) -> None:
     everybody = [await _add(store, *each) for each in _DEMO]
     admin = await store.participants.get(TENANT, ADMIN)
     assert admin is not None
-    ids = IdMaker(now_ms, secrets.randbits)
+    ids = make_ids()
     room = Room(
         id=ids.make("room"), tenant_id=TENANT, kind="room", name="Design Review",
         description="Weekly product design review", private=True, created_ms=now_ms(),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import random
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
@@ -44,6 +45,11 @@ log = structlog.get_logger("hub.parts")
 def now_ms() -> int:
     """Wall-clock milliseconds since 1970."""
     return time.time_ns() // 1_000_000
+
+
+def make_ids() -> IdMaker:
+    """Ids of this process, seeded apart from every other's."""
+    return IdMaker(now_ms, random.Random(secrets.randbits(256)).getrandbits)
 
 
 @dataclass(slots=True)
@@ -142,7 +148,7 @@ async def _tidy(store: SqlStore) -> None:
 
 
 def _assemble(settings: Settings, store: SqlStore, bus: RedisBus, models: ModelRegistry) -> Parts:
-    ids, lost = IdMaker(now_ms, secrets.randbits), Lost()
+    ids, lost = make_ids(), Lost()
     publisher = Publisher(bus, lost)
     writer = Writer(store.posts, publisher)
     views = RoomViews(store.rooms)

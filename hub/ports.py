@@ -101,12 +101,23 @@ class PostStore(Protocol):
         """
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A room's head and the ids of its runs that are not ended, of one moment."""
+
+    head: Head
+    open_runs: tuple[str, ...]
+
+
 class LogStore(Protocol):
     async def read(self, room_id: str, after: int, limit: int) -> list[LogRow]:
         """Entries with seq > `after` in order, messages rendered as they are now."""
 
     async def heads(self, room_ids: Sequence[str]) -> dict[str, Head]:
         """Where these rooms stand; a missing room is left out."""
+
+    async def standing(self, room_id: str) -> Standing | None:
+        """Where a room stands and which of its runs are open; None for a missing room."""
 
 
 class RoomStore(Protocol):

@@ -29,7 +29,8 @@ def participant_type(participant_id: str) -> str | None:
 class IdMaker:
     """Makes ids that sort by time, strictly rising within one process.
 
-    `now_ms` is the wall clock in milliseconds, `randbits(n)` a source of secure random bits.
+    `now_ms` is the wall clock in milliseconds, `randbits(n)` a source of random bits. Ids are
+    names, not secrets: a seeded generator will do.
     """
 
     def __init__(self, now_ms: Callable[[], int], randbits: Callable[[int], int]) -> None:
@@ -45,5 +46,5 @@ class IdMaker:
             self._ms = now
             self._tail = self._randbits(_RANDOM_BITS - 1)
         else:
-            self._tail += 1 + self._randbits(16)
+            self._tail += 1
         return f"{prefix}_{ulid(self._ms, self._tail)}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -266,21 +266,20 @@ class Fanout:
 
     async def _look(self, feed: Feed, cursor: Cursor | None) -> Joining:
         """Where the room stands now, and whether the cursor fits."""
-        drafts = await self._drafts(feed.room_id)
-        head = (await self._store.log.heads([feed.room_id])).get(feed.room_id)
-        if head is None:
+        standing = await self._store.log.standing(feed.room_id)
+        if standing is None:
             raise missing("room")
+        head, drafts = standing.head, await self._drafts(standing.open_runs)
         await self._mend(feed, head.head)
         recovered = cursor is not None and fits(cursor, head)
         position = feed.timeline.position
         joined = Joined(feed.room_id, position, head.epoch, recovered, drafts)
         return Joining(feed, cursor.since if cursor and recovered else position, joined)
 
-    async def _drafts(self, room_id: str) -> list[Json]:
+    async def _drafts(self, open_runs: Sequence[str]) -> list[Json]:
         """Drafts of the runs that are open in the database."""
-        running = [run.id for run in await self._store.runs.open_in(room_id)]
         try:
-            return [draft.as_dict() for draft in await self._bus.drafts(running)]
+            return [draft.as_dict() for draft in await self._bus.drafts(open_runs)]
         except Unavailable:
             return []
 

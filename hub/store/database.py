@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import sqlite3
 import sys
+import threading
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -78,42 +78,46 @@ def _begin(connection: Connection) -> None:
 
 
 class SqliteDatabase:
-    """The embedded default, as `Database`."""
+    """The embedded default, as `Database`. Each thread keeps a connection of its own."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self._writer = ThreadPoolExecutor(1, "hub-writer")
         self._readers = ThreadPoolExecutor(READERS, "hub-reader")
+        self._mine = threading.local()
+        self._opened: list[Connection] = []
 
     async def read(self, work: Callable[[Connection], T]) -> T:
-        return await self._run(self._readers, self._read, work)
+        return await self._run(self._readers, "DEFERRED", work)
 
     async def write(self, work: Callable[[Connection], T]) -> T:
-        return await self._run(self._writer, self._write, work)
+        return await self._run(self._writer, "IMMEDIATE", work)
 
     async def _run(
-        self, threads: ThreadPoolExecutor, how: Callable[[Callable[[Connection], T]], T],
-        work: Callable[[Connection], T],
-    ) -> T:  # fmt: skip
+        self, threads: ThreadPoolExecutor, mode: str, work: Callable[[Connection], T]
+    ) -> T:
+        loop = asyncio.get_running_loop()
         try:
-            return await asyncio.get_running_loop().run_in_executor(threads, how, work)
-        except (exc.OperationalError, sqlite_driver.OperationalError, sqlite3.Error) as error:
+            return await loop.run_in_executor(threads, self._work, mode, work)
+        except (exc.OperationalError, sqlite_driver.OperationalError) as error:
             reason = str(getattr(error, "orig", None) or error)
             raise Unavailable(f"the database cannot be used now: {reason}") from error
 
-    def _read(self, work: Callable[[Connection], T]) -> T:
-        with self.engine.connect() as connection:
-            connection = connection.execution_options(sqlite_begin="DEFERRED")
-            return work(connection)
-
-    def _write(self, work: Callable[[Connection], T]) -> T:
-        with self.engine.begin() as connection:
+    def _work(self, mode: str, work: Callable[[Connection], T]) -> T:
+        connection: Connection | None = getattr(self._mine, "connection", None)
+        if connection is None:
+            connection = self.engine.connect().execution_options(sqlite_begin=mode)
+            self._mine.connection = connection
+            self._opened.append(connection)
+        with connection.begin():
             return work(connection)
 
     def close(self) -> None:
         """Let what was begun finish, then close the file."""
         self._writer.shutdown()
         self._readers.shutdown()
+        for connection in self._opened:
+            connection.close()
         self.engine.dispose()
 
 

@@ -8,10 +8,10 @@ from sqlalchemy import Connection, select
 
 from hub.core.posts import LogRow
 from hub.core.values import Message
-from hub.ports import Head
+from hub.ports import Head, Standing
 from hub.store import rows
 from hub.store.database import Database
-from hub.store.schema import events, messages, rooms
+from hub.store.schema import events, messages, rooms, runs
 
 
 class SqlLog:
@@ -25,6 +25,9 @@ class SqlLog:
 
     async def heads(self, room_ids: Sequence[str]) -> dict[str, Head]:
         return await self._database.read(lambda c: _heads(c, room_ids))
+
+    async def standing(self, room_id: str) -> Standing | None:
+        return await self._database.read(lambda c: _standing(c, room_id))
 
 
 def _read(connection: Connection, room_id: str, after: int, limit: int) -> list[LogRow]:
@@ -52,3 +55,11 @@ def _heads(connection: Connection, room_ids: Sequence[str]) -> dict[str, Head]:
     statement = select(rooms.c.id, rooms.c.head, rooms.c.epoch, rooms.c.first_seq)
     found = connection.execute(statement.where(rooms.c.id.in_(room_ids)))
     return {row.id: Head(row.head, row.epoch, row.first_seq) for row in found}
+
+
+def _standing(connection: Connection, room_id: str) -> Standing | None:
+    head = _heads(connection, [room_id]).get(room_id)
+    if head is None:
+        return None
+    mine = select(runs.c.id).where(runs.c.room_id == room_id, runs.c.finished_ms.is_(None))
+    return Standing(head, tuple(connection.execute(mine).scalars()))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, or_
+from sqlalchemy import Connection
 
 from hub.core.values import Message
 from hub.store import rows
@@ -55,10 +55,17 @@ def _page(
 def _thread(
     connection: Connection, room_id: str, root_id: str, after: int, limit: int
 ) -> list[Message]:
-    statement = rows.select_messages().where(
-        messages.c.room_id == room_id,
-        or_(messages.c.id == root_id, messages.c.thread_id == root_id),
-        messages.c.seq > after,
+    """Root and replies are looked up apart: one condition on both would read the whole room."""
+    mine = (messages.c.id == root_id) & (messages.c.room_id == room_id)
+    root = connection.execute(rows.select_messages().where(mine)).first()
+    if root is None:
+        return []
+    replies = (
+        rows.select_messages()
+        .where(messages.c.thread_id == root_id, messages.c.seq > after)
+        .order_by(messages.c.seq)
+        .limit(limit)
     )
-    found = connection.execute(statement.order_by(messages.c.seq).limit(limit))
-    return [rows.message_of(row) for row in found]
+    found = [rows.message_of(row) for row in connection.execute(replies)]
+    first = [rows.message_of(root)] if root.seq > after else []
+    return (first + found)[:limit]

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_, exists, insert, or_, select, update
 
 from hub.core.posts import LogEntry, LogRow, run_event
-from hub.core.runs import OPEN, sources_of
+from hub.core.runs import sources_of
 from hub.core.values import Json, Message, Run
 from hub.ports import Ended, Page, Reply
 from hub.store import rows
@@ -39,7 +39,7 @@ class SqlRuns:
         return await self._database.read(lambda c: _select(c, mine))
 
     async def open_in(self, room_id: str) -> list[Run]:
-        mine = (runs.c.room_id == room_id) & runs.c.state.in_(OPEN)
+        mine = and_(runs.c.room_id == room_id, runs.c.finished_ms.is_(None))
         return await self._database.read(lambda c: _select(c, mine))
 
     async def page(self, room_id: str, page: Page) -> list[Run]:
@@ -208,7 +208,12 @@ def _due(connection: Connection, grace_ms: int, limit: int) -> list[str]:
         and_(runs.c.state == "queued", runs.c.created_ms < now - grace_ms),
         and_(runs.c.state == "running", runs.c.lease_until_ms < now),
     )
-    statement = select(runs.c.id).where(late).order_by(runs.c.created_ms, runs.c.id).limit(limit)
+    statement = (
+        select(runs.c.id)
+        .where(runs.c.finished_ms.is_(None), late)
+        .order_by(runs.c.created_ms, runs.c.id)
+        .limit(limit)
+    )
     return list(connection.execute(statement).scalars())
 
 

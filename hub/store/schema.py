@@ -201,10 +201,11 @@ runs = Table(
     UniqueConstraint("trigger_message_id", "participant_id", "generation"),
     Index("uq_runs_lane", "lane", unique=True, sqlite_where=text("state = 'running'"),
           postgresql_where=text("state = 'running'")),
-    Index("ix_runs_open", "state", "created_ms",
-          sqlite_where=text("state IN ('queued', 'running', 'waiting')"),
-          postgresql_where=text("state IN ('queued', 'running', 'waiting')")),
+    Index("ix_runs_open", "created_ms", sqlite_where=text("finished_ms IS NULL"),
+          postgresql_where=text("finished_ms IS NULL")),
+    Index(None, "room_id", "finished_ms"),
     Index(None, "room_id", "id"),
+    Index(None, "lane", "state"),
 )  # fmt: skip
 
 idempotency = Table(

@@ -105,7 +105,7 @@ class CreateRoom(Body):
     name: Name
     description: Description = ""
     private: bool = True
-    initial_members: Annotated[list[NewMember], Field(max_length=500)] = []
+    initial_members: Annotated[list[NewMember], Field(max_length=500)] = Field(default_factory=list)
 
 
 class ChangeRoom(Body):
@@ -116,7 +116,7 @@ class ChangeRoom(Body):
 
 class PostMessage(Body):
     content: Content
-    mention: Annotated[list[ParticipantRef], Field(max_length=50)] = []
+    mention: Annotated[list[ParticipantRef], Field(max_length=50)] = Field(default_factory=list)
     client_id: ClientId | None = None
 
 
@@ -124,7 +124,7 @@ class CreateSession(Body):
     model: Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_plain)]
     title: Name | None = None
     system_prompt: Prompt | None = None
-    metadata: Metadata = {}
+    metadata: Metadata = Field(default_factory=dict)
 
 
 class ChangeSession(Body):

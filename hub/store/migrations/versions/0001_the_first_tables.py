@@ -114,13 +114,15 @@ def upgrade() -> None:
             name=op.f("uq_runs_trigger_message_id_participant_id_generation"),
         ),
     )
+    op.create_index(op.f("ix_runs_lane_state"), "runs", ["lane", "state"])
     op.create_index(
         "ix_runs_open",
         "runs",
-        ["state", "created_ms"],
-        sqlite_where=sa.text("state IN ('queued', 'running', 'waiting')"),
-        postgresql_where=sa.text("state IN ('queued', 'running', 'waiting')"),
+        ["created_ms"],
+        sqlite_where=sa.text("finished_ms IS NULL"),
+        postgresql_where=sa.text("finished_ms IS NULL"),
     )
+    op.create_index(op.f("ix_runs_room_id_finished_ms"), "runs", ["room_id", "finished_ms"])
     op.create_index(op.f("ix_runs_room_id_id"), "runs", ["room_id", "id"])
     op.create_index(
         "uq_runs_lane",
