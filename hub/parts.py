@@ -20,6 +20,7 @@ from typing import Final
 import httpx
 import structlog
 
+from hub.bus.client import end
 from hub.bus.redis import RedisBus, open_bus
 from hub.core.errors import Unavailable
 from hub.core.ids import IdMaker
@@ -133,7 +134,7 @@ async def open_parts(settings: Settings, redis_url: str) -> AsyncIterator[Parts]
             parts.writer.close()
             await asyncio.wait({writing})
             await parts.publisher.drain(2)
-            publishing.cancel()
+            await end(publishing)
             tidying.cancel()
 
 

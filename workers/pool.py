@@ -8,6 +8,7 @@ from typing import Final
 
 import structlog
 
+from hub.bus.client import end
 from hub.core.errors import HubError, Unavailable
 from hub.core.values import Run
 from hub.parts import Parts
@@ -42,7 +43,7 @@ class Pool:
             ]
             await stopping.wait()
             for task in claiming:
-                task.cancel()
+                await end(task)
             if self._working:
                 await asyncio.wait(
                     self._working.values(), timeout=self._parts.settings.drain_s * DRAIN_SHARE

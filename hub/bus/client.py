@@ -6,6 +6,7 @@ lost adds it twice.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Iterator
 from typing import Final
@@ -19,6 +20,7 @@ from hub.core.errors import Unavailable
 
 CONNECT_TIMEOUT_S: Final = 2.0
 ANSWER_TIMEOUT_S: Final = 5.0
+CANCEL_AGAIN_S: Final = 0.2
 
 
 def make_client(url: str, *, answer_timeout_s: float | None = ANSWER_TIMEOUT_S) -> Redis:
@@ -42,3 +44,11 @@ def answering() -> Iterator[None]:
     except (RedisError, OSError, TimeoutError) as error:
         reason = str(error) or type(error).__name__
         raise Unavailable(f"Redis does not answer: {reason}", code="BUS_UNAVAILABLE") from error
+
+
+async def end(task: asyncio.Task[None]) -> None:
+    """Cancel a task that works on Redis, until it has ended: redis-py can swallow a cancellation
+    that comes while it connects."""
+    while not task.done():
+        task.cancel()
+        await asyncio.wait({task}, timeout=CANCEL_AGAIN_S)

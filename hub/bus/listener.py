@@ -16,7 +16,7 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from hub.bus.client import answering
+from hub.bus.client import answering, end
 from hub.bus.names import Names
 from hub.core.errors import Unavailable
 from hub.ports import Hear
@@ -156,4 +156,4 @@ async def open_listener(
         try:
             yield listener
         finally:
-            task.cancel()
+            await end(task)
