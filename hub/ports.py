@@ -224,6 +224,11 @@ class SessionStore(Protocol):
         self, tenant_id: str, session_id: str, changes: Json, audit: AuditEntry | None
     ) -> Session | None: ...
 
+    async def delete(
+        self, tenant_id: str, session_id: str, at_ms: int, audit: AuditEntry
+    ) -> tuple[Session, Written] | None:
+        """Hide the session, also as a room; what it held stays, and so does its audit trail."""
+
     async def erase(self, tenant_id: str, session_id: str, audit: AuditEntry) -> bool:
         """Delete the session, its messages, log and runs for good; its audit trail stays."""
 

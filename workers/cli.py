@@ -6,12 +6,17 @@ import asyncio
 
 from rich.console import Console
 
-from hub.cli.gateway import check_shared
-from hub.cli.logs import set_up_logs
-from hub.cli.serving import CannotStart, innermost, reach_redis, run_loop
 from hub.core.errors import HubError
-from hub.gateway.server import stop_signals
+from hub.logs import set_up_logs
 from hub.parts import open_parts
+from hub.process import (
+    CannotStart,
+    check_shared,
+    innermost,
+    reach_redis,
+    run_loop,
+    stop_signals,
+)
 from hub.settings import Settings
 from hub.store.migrate import UnusableDatabase
 from workers.service import serve

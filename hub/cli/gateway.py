@@ -9,32 +9,22 @@ import socket
 from rich.console import Console
 
 from hub.bootstrap import first_start, prepare_database
-from hub.cli.logs import set_up_logs
-from hub.cli.serving import (
+from hub.cli.serving import open_listener, serve_gateway
+from hub.core.errors import HubError
+from hub.gateway.server import address_of
+from hub.logs import set_up_logs
+from hub.parts import open_parts
+from hub.process import (
     CannotStart,
     check_folder,
+    check_shared,
     innermost,
-    open_listener,
     reach_redis,
     run_loop,
-    serve_gateway,
+    stop_signals,
 )
-from hub.core.errors import HubError
-from hub.gateway.server import address_of, stop_signals
-from hub.parts import open_parts
 from hub.settings import Settings
 from hub.store.migrate import UnusableDatabase
-from hub.store.opening import is_postgres
-
-
-def check_shared(settings: Settings, command: str) -> str:
-    """The Redis URL; CannotStart unless database and Redis can be shared by processes."""
-    if not is_postgres(settings.database) or settings.redis_url is None:
-        raise CannotStart(
-            f"roomhub {command} shares its database and Redis with other processes: set "
-            "HUB_DATABASE_URL to postgresql://… and HUB_REDIS_URL; for one process use roomhub up"
-        )
-    return settings.redis_url
 
 
 def gateway(settings: Settings, console: Console) -> None:

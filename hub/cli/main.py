@@ -6,34 +6,26 @@ import contextlib
 import sys
 from collections.abc import Iterator
 from importlib.metadata import entry_points
-from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
+from hub.cli import admin, bench
+from hub.cli.demo import demo as run_demo
 from hub.cli.gateway import gateway as run_gateway
-from hub.cli.serving import CannotStart
+from hub.cli.reach import DataDir, Key, Stop, Url, reach, settings_or_stop
 from hub.cli.up import up as run_up
-from hub.settings import Settings, SettingsError, load
+from hub.process import CannotStart
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False,
     help="roomhub: rooms that people and AI participants share.",
 )  # fmt: skip
 console = Console(stderr=True)
-DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Where the hub keeps its data.")]
-
-
-class Stop(Exception):
-    """Ends a command with one line on standard error."""
-
-
-def settings_or_stop(**overrides: object) -> Settings:
-    try:
-        return load(**overrides)
-    except SettingsError as error:
-        raise Stop(str(error)) from None
+app.add_typer(admin.keys, name="keys")
+app.add_typer(admin.participants, name="participants")
+app.add_typer(bench.app, name="bench")
 
 
 @contextlib.contextmanager
@@ -81,6 +73,12 @@ def workers() -> None:
     (point,) = entry_points(group="hub.commands", name="workers")
     with one_line():
         point.load()(settings_or_stop(), console)
+
+
+@app.command()
+def demo(url: Url = None, data_dir: DataDir = None, key: Key = None) -> None:
+    """Watch people and an AI talk in a room of a running hub, as two clients see it live."""
+    run_demo(reach(data_dir, url, key), Console())
 
 
 def run() -> None:

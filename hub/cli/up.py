@@ -12,20 +12,19 @@ from rich.console import Console
 from hub.bootstrap import ADMIN, first_start, prepare_database
 from hub.bus.embedded import NoEngine, run_valkey
 from hub.cli.lock import Lock, Locked, hold_lock
-from hub.cli.logs import set_up_logs
-from hub.cli.serving import (
+from hub.cli.serving import Sidecar, open_listener, serve_gateway
+from hub.core.errors import HubError, Unauthenticated
+from hub.gateway.server import address_of
+from hub.logs import set_up_logs
+from hub.parts import Parts, open_parts
+from hub.process import (
     CannotStart,
-    Sidecar,
     check_folder,
     innermost,
-    open_listener,
     reach_redis,
     run_loop,
-    serve_gateway,
+    stop_signals,
 )
-from hub.core.errors import HubError, Unauthenticated
-from hub.gateway.server import address_of, stop_signals
-from hub.parts import Parts, open_parts
 from hub.settings import Settings
 from hub.store.migrate import UnusableDatabase
 from hub.store.opening import is_postgres

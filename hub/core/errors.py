@@ -72,8 +72,14 @@ class Missing(HubError):
 
 
 class MethodNotAllowed(HubError):
+    """`allowed` lists the methods there are, for the Allow header."""
+
     status = 405
     code = "METHOD_NOT_ALLOWED"
+
+    def __init__(self, message: str, *, allowed: str) -> None:
+        super().__init__(message)
+        self.allowed = allowed
 
 
 class Conflict(HubError):

@@ -46,6 +46,7 @@ def make_app(gateway: Gateway) -> Starlette:
             Exception: _failed,
         },
     )
+    app.router.redirect_slashes = False
     origins = gateway.parts.settings.allowed_origins
     if origins:
         app.add_middleware(
@@ -112,6 +113,8 @@ def _answer_error(request: Request, error: HubError) -> Response:
     headers = {}
     if error.retry_after is not None:
         headers["Retry-After"] = str(max(1, round(error.retry_after)))
+    if isinstance(error, MethodNotAllowed):
+        headers["Allow"] = error.allowed
     if error.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     return Response(orjson.dumps(body), error.status, headers, "application/json")
@@ -125,7 +128,9 @@ async def _refused(request: Request, error: Exception) -> Response:
 async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code == 405:
-        return _answer_error(request, MethodNotAllowed(f"{request.method} is not possible here"))
+        allowed = (error.headers or {}).get("Allow", "GET")
+        message = f"{request.method} is not possible here; use {allowed}"
+        return _answer_error(request, MethodNotAllowed(message, allowed=allowed))
     if error.status_code == 404:
         return _answer_error(request, Missing("there is nothing at this path"))
     return _answer_error(request, HubError(error.detail))

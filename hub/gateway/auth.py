@@ -41,5 +41,8 @@ def origin_allowed(headers: Headers, allowed: tuple[str, ...]) -> bool:
         return True
     if allowed:
         return origin in allowed
-    parts = urlsplit(origin)
+    try:
+        parts = urlsplit(origin)
+    except ValueError:
+        return False
     return parts.scheme in ("http", "https") and parts.netloc == headers.get("host")

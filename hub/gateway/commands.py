@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from hub.wire.bodies import Body
 from hub.wire.requests import PostMessage
 
 RoomId = Annotated[str, Field(min_length=1, max_length=80)]
 Seq = Annotated[int, Field(ge=0, le=2**53)]
-CommandId = int | str | None
+
+
+def _command_id(value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, int | str | None):
+        raise ValueError("must be a string or a whole number")
+    return value
+
+
+CommandId = Annotated[Any, AfterValidator(_command_id)]
 
 
 class RoomCursor(Body):
@@ -81,7 +89,7 @@ COMMANDS: dict[str, type[Body]] = {
 }
 
 
-def command_id(value: dict[str, Any]) -> CommandId:
+def command_id(value: dict[str, Any]) -> int | str | None:
     """The id to answer to, whatever else is wrong with the command."""
     found = value.get("id")
     return found if isinstance(found, int | str) and not isinstance(found, bool) else None

@@ -40,6 +40,7 @@ from hub.wire.packets import Packet
 GREETING_S: Final = 5.0
 GREETING_BYTES: Final = 8_192
 INBOX: Final = 256
+EARLY: Final = 16
 IN_FLIGHT: Final = 256
 ROOMS: Final = 1_000
 FRAME_BYTES: Final = 65_536
@@ -84,6 +85,8 @@ class Connection:
         self._most_pending = gateway.parts.settings.pending_bytes
         self._actor: Actor | None = None
         self._closed = False
+        self._auth_seen = False
+        self._early: list[str | bytes] = []
         self._inbox: deque[tuple[Any, Body]] = deque()
         self._wake = asyncio.Event()
         self._in_flight = 0
@@ -146,6 +149,9 @@ class Connection:
         if actor is not None:
             self._gateway.connections.add(self)
             self._say_hello()
+            early, self._early = self._early, []
+            for data in early:
+                self.on_frame(data)
 
     async def run(self) -> None:
         """Serve until closed."""
@@ -245,10 +251,16 @@ class Connection:
         return validate(model, value)
 
     def _take_greeting(self, data: str | bytes) -> None:
-        """Only `auth` may come before authentication, once, and small."""
+        """The first frame is `auth`, and small; what is sent behind it waits for the answer."""
+        if self._auth_seen:
+            self._early.append(data)
+            if sum(map(_size, self._early)) > GREETING_BYTES or len(self._early) > EARLY:
+                self.close(NOT_AUTHENTICATED, "too much was sent before authentication")
+            return
+        self._auth_seen = True
         try:
-            if self._inbox or len(data) > GREETING_BYTES:
-                raise Invalid("nothing but one auth frame may come first")
+            if _size(data) > GREETING_BYTES:
+                raise Invalid("the auth frame is too large")
             value = parse_object(data)
             self._queue(command_id(value), validate(Auth, value))
         except HubError:
@@ -354,6 +366,10 @@ class Connection:
 
     def _refuse(self, about: Any, error: HubError) -> None:
         self.deliver(error_frame(about, error.as_dict()))
+
+
+def _size(data: str | bytes) -> int:
+    return len(data.encode() if isinstance(data, str) else data)
 
 
 def _posted(posted: Posted) -> dict[str, Any]:

@@ -30,6 +30,7 @@ class Gateway:
     def __init__(self, parts: Parts) -> None:
         self.parts = parts
         self.connections: set[Connection] = set()
+        self.sockets = 0
         self.stopping = False
         self.fanout = Fanout(
             parts.store,

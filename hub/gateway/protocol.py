@@ -18,6 +18,9 @@ CONTROL_BYTES: Final = 65_536
 ABORT_S: Final = 5.0
 
 
+_BAD_REQUEST: Final = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+
+
 class FrameSink(Protocol):
     """What a connection is to its socket."""
 
@@ -98,6 +101,12 @@ class HubSocket(WebSocketsSansIOProtocol):
         self.close_timer = self.loop.call_later(ABORT_S, self.transport.abort)
 
     # What uvicorn calls.
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.conn.handshake_exc is not None and not self.handshake_initiated:
+            self.transport.write(_BAD_REQUEST)
+            self.transport.close()
 
     def handle_connect(self, event: Request) -> None:
         super().handle_connect(event)

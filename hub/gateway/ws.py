@@ -38,16 +38,20 @@ class WebSocketApp:
         except Refused as refusal:
             socket.close_with(refusal.code, refusal.reason)
             return
-        connection.greet(actor)
-        socket.attach(connection)
-        await connection.run()
+        self._gateway.sockets += 1
+        try:
+            connection.greet(actor)
+            socket.attach(connection)
+            await connection.run()
+        finally:
+            self._gateway.sockets -= 1
 
     async def _admit(self, headers: Headers, query: QueryParams) -> Actor | None:
         """Who it is, when the handshake says so; Refused when it may not come in."""
         gateway = self._gateway
         if gateway.stopping:
             raise Refused(RESTARTING, "restarting")
-        if len(gateway.connections) >= gateway.parts.settings.max_connections:
+        if gateway.sockets >= gateway.parts.settings.max_connections:
             raise Refused(TOO_MUCH, '{"retry_s":5}')
         if not origin_allowed(headers, gateway.parts.settings.allowed_origins):
             raise Refused(FORBIDDEN, "this Origin may not connect")

@@ -177,7 +177,7 @@ class Access:
     async def log_in(self, ticket: str) -> Json:
         """A key for the web app, good for twelve hours."""
         actor = await self.redeem(ticket, "login")
-        expires = self._now_ms() + LOGIN_KEY_MS
+        expires = min(self._now_ms() + LOGIN_KEY_MS, actor.expires_ms or 2**53)
         made = await self._issue(actor, actor.id, "web log-in", actor.role, expires)
         return {"key": made["key"], "expires_at": made["expires_at"]}
 

@@ -88,7 +88,8 @@ class Messages:
         if not permissions.may_post(view.members.get(actor.id)):
             raise Denied("only members of the room post, and observers do not")
         if key is None and body.client_id is not None:
-            key = request_key(actor, f"post/{room.id}/{thread_id or ''}", body.client_id, body)
+            what = f"post/{room.id}/{thread_id or ''}"
+            key = request_key(actor, what, body.client_id, body, {"content", "mention"})
         return NewPost(
             tenant_id=room.tenant_id,
             room_id=room.id,

@@ -153,15 +153,15 @@ class Sessions:
             session = await self.read(actor, session_id)
         action = "session.erased" if hard else "session.deleted"
         audit = self._audit(actor, action, session_id, {"owner": session.owner})
-        now = self._now_ms()
         if hard:
             await self._store.sessions.erase(actor.tenant_id, session_id, audit)
             return session
-        changes = {"deleted_ms": now, "status": "closed"}
-        changed = await self._store.sessions.update(actor.tenant_id, session_id, changes, audit)
-        if changed is None:
+        gone = await self._store.sessions.delete(actor.tenant_id, session_id, self._now_ms(), audit)
+        if gone is None:
             raise missing("session")
-        return changed
+        deleted, written = gone
+        self._publisher.put(written.entries)
+        return deleted
 
     def _audit(self, actor: Actor, action: str, session_id: str, detail: Json) -> AuditEntry:
         return AuditEntry(
@@ -170,9 +170,6 @@ class Sessions:
 
 
 def _sampling(body: SendMessage) -> Json:
-    chosen = body.model_dump(
+    return body.model_dump(
         include={"max_tokens", "temperature", "top_p", "stop"}, exclude_none=True
     )
-    if isinstance(chosen.get("stop"), str):
-        chosen["stop"] = [chosen["stop"]]
-    return chosen

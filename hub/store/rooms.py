@@ -12,7 +12,7 @@ from hub.ports import Page, Written
 from hub.store import rows
 from hub.store.common import append, claim_key
 from hub.store.database import Database
-from hub.store.schema import members, rooms
+from hub.store.schema import members, rooms, sessions
 
 
 class SqlRooms:
@@ -94,10 +94,19 @@ def _view(connection: Connection, tenant_id: str, room_id: str, known_acl: int) 
     if row is None:
         return None
     room = rows.room_of(row)
+    if room.kind == "session" and _deleted(connection, room_id):
+        return None
     if room.acl_version == known_acl:
         return RoomView(room, {})
     found = connection.execute(rows.select_members().where(members.c.room_id == room_id))
     return RoomView(room, {m.author.id: m for m in map(rows.member_of, found)})
+
+
+def _deleted(connection: Connection, session_id: str) -> bool:
+    mine = select(sessions.c.id).where(
+        sessions.c.id == session_id, sessions.c.deleted_ms.is_not(None)
+    )
+    return connection.execute(mine).first() is not None
 
 
 def _page(connection: Connection, tenant_id: str, member_id: str | None, page: Page) -> list[Room]:

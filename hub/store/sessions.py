@@ -10,7 +10,7 @@ from hub.core.posts import RequestKey
 from hub.core.values import Json, Member, Room, Session
 from hub.ports import AuditEntry, Page, Written
 from hub.store import rows
-from hub.store.common import write_audit
+from hub.store.common import append, write_audit
 from hub.store.database import Database
 from hub.store.rooms import create as create_room
 from hub.store.schema import events, messages, rooms, runs, sessions
@@ -43,6 +43,11 @@ class SqlSessions:
         return await self._database.write(
             lambda c: _update(c, tenant_id, session_id, changes, audit)
         )
+
+    async def delete(
+        self, tenant_id: str, session_id: str, at_ms: int, audit: AuditEntry
+    ) -> tuple[Session, Written] | None:
+        return await self._database.write(lambda c: _delete(c, tenant_id, session_id, at_ms, audit))
 
     async def erase(self, tenant_id: str, session_id: str, audit: AuditEntry) -> bool:
         return await self._database.write(lambda c: _erase(c, tenant_id, session_id, audit))
@@ -106,6 +111,18 @@ def _update(
         return None
     write_audit(connection, audit)
     return rows.session_of(row)
+
+
+def _delete(
+    connection: Connection, tenant_id: str, session_id: str, at_ms: int, audit: AuditEntry
+) -> tuple[Session, Written] | None:
+    changes: Json = {"deleted_ms": at_ms, "updated_ms": at_ms, "status": "closed"}
+    gone = _update(connection, tenant_id, session_id, changes, audit)
+    if gone is None:
+        return None
+    entry = ("room.archived", session_id, {"id": session_id})
+    entries = append(connection, session_id, [entry], at_ms, access=True)
+    return gone, Written(tuple((each, None) for each in entries))
 
 
 def _erase(connection: Connection, tenant_id: str, session_id: str, audit: AuditEntry) -> bool:

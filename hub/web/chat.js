@@ -107,7 +107,8 @@ export class Chat {
   }
 
   async listParticipants() {
-    this.participants = await this.api.participants().catch(() => null);
+    const found = await this.api.participants().catch(() => null);
+    this.participants = found && found.filter((one) => !one.id.startsWith("persona_model-"));
     if (!this.closed) this.showHeader();
   }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 import orjson
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
 from hub.core import text
 from hub.core.ids import HANDLE, participant_type
@@ -60,6 +60,10 @@ def _time(value: str) -> str:
     return value
 
 
+def _as_list(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
 Content = Annotated[str, AfterValidator(_content)]
 Name = Annotated[str, Field(max_length=text.NAME_CHARS), AfterValidator(_name)]
 Description = Annotated[str, Field(max_length=text.DESCRIPTION_CHARS), AfterValidator(_plain)]
@@ -67,6 +71,8 @@ Prompt = Annotated[str, AfterValidator(_prompt)]
 Metadata = Annotated[Json, AfterValidator(_metadata)]
 Handle = Annotated[str, AfterValidator(_handle)]
 Time = Annotated[str, AfterValidator(_time)]
+StopText = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_plain)]
+Stops = Annotated[list[StopText], Field(max_length=4), BeforeValidator(_as_list)]
 ClientId = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_plain)]
 ParticipantKind = Literal["user", "bot", "agent", "persona"]
 
@@ -138,16 +144,16 @@ class SendMessage(Body):
     content: Content
     stream: bool = False
     max_tokens: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
-    temperature: Annotated[float, Field(ge=0, le=2, strict=False)] | None = None
-    top_p: Annotated[float, Field(gt=0, le=1, strict=False)] | None = None
-    stop: Annotated[list[str], Field(max_length=4)] | str | None = None
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    top_p: Annotated[float, Field(gt=0, le=1)] | None = None
+    stop: Stops | None = None
 
 
 class ModelDriver(Body):
     kind: Literal["model"]
     model: Annotated[str, Field(min_length=1, max_length=200)]
     system_prompt: Prompt | None = None
-    temperature: Annotated[float, Field(ge=0, le=2, strict=False)] | None = None
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     max_tokens: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
 
 

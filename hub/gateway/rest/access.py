@@ -28,7 +28,6 @@ async def create_key(call: Call) -> Answer:
 
 
 async def keys(call: Call) -> Answer:
-    call.allow("limit", "cursor")
     found = await call.parts.access.keys(call.actor, call.page("api-keys"))
     return call.listed("api-keys", found, lambda key: str(key.id), ApiKey.as_dict)
 
@@ -46,7 +45,7 @@ async def create_ticket(call: Call) -> Answer:
 OPERATIONS = [
     Operation("GET", "/v1/me", me, "Who the caller is"),
     Operation("POST", "/v1/api-keys", create_key, "Create an API key", CreateKey),
-    Operation("GET", "/v1/api-keys", keys, "List API keys"),
+    Operation("GET", "/v1/api-keys", keys, "List API keys", query=("limit", "cursor")),
     Operation("DELETE", "/v1/api-keys/{key_id}", revoke_key, "Revoke an API key"),
     Operation("POST", "/v1/tickets", create_ticket, "Create a single-use ticket", CreateTicket),
 ]

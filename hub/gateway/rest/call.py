@@ -54,16 +54,18 @@ class Call:
 
     def path(self, name: str) -> str:
         """A part of the path; one that no id can look like reads as a missing thing."""
-        return str(self.request.path_params[name])[:200].replace("\0", "")
+        text = str(self.request.path_params[name])
+        return "-" if text_fault(text) or len(text) > 200 else text
 
     async def body(self, model: type[Model]) -> Model:
         return validate(model, parse_object(await read_body(self.request)))
 
     def key(self, what: str, body: Body) -> RequestKey | None:
         """The Idempotency-Key header as a request key."""
-        text = self.request.headers.get("idempotency-key")
-        if text is not None and (not 1 <= len(text) <= 200 or text_fault(text)):
-            raise invalid("Idempotency-Key", "must be 1 to 200 characters")
+        given = self.request.headers.getlist("idempotency-key")
+        text = given[0] if given else None
+        if text is not None and (len(given) > 1 or not 1 <= len(text) <= 200 or text_fault(text)):
+            raise invalid("Idempotency-Key", "must be given once, 1 to 200 characters")
         return request_key(self.actor, what, text, body)
 
     # Query parameters.
@@ -144,6 +146,7 @@ class Operation:
     handler: Handler
     summary: str
     body: type[BaseModel] | None = None
+    query: tuple[str, ...] = ()
 
 
 async def read_body(request: Request) -> bytes:

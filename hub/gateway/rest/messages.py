@@ -40,7 +40,6 @@ async def read(call: Call) -> Answer:
 
 async def page(call: Call) -> Answer:
     """The newest messages, or those before or after a seq; always in rising order."""
-    call.allow("limit", "cursor", "before", "after")
     before, after = call.number("before"), call.number("after")
     if before is not None and after is not None:
         raise invalid("after", "give either before or after")
@@ -68,7 +67,6 @@ def paged(call: Call, name: str, found: Sequence[Message], limit: int, *, forwar
 
 async def thread(call: Call) -> Answer:
     """The root first, then its replies."""
-    call.allow("limit", "cursor", "after")
     room_id, message_id = call.path("room_id"), call.path("message_id")
     name = f"thread/{room_id}/{message_id}"
     cursor = call.cursor(name)
@@ -81,7 +79,6 @@ async def thread(call: Call) -> Answer:
 
 async def events(call: Call) -> Answer:
     """The room's log after `since`, as clients are told of it."""
-    call.allow("since", "limit", "cursor")
     room_id, limit = call.path("room_id"), call.limit()
     name = f"events/{room_id}"
     cursor = call.cursor(name)
@@ -96,9 +93,19 @@ _ROOM = "/v1/rooms/{room_id}"
 _MESSAGE = f"{_ROOM}/messages/{{message_id}}"
 OPERATIONS = [
     Operation("POST", f"{_ROOM}/messages", post, "Post a message", PostMessage),
-    Operation("GET", f"{_ROOM}/messages", page, "List messages by seq"),
+    Operation(
+        "GET",
+        f"{_ROOM}/messages",
+        page,
+        "List messages by seq",
+        query=("limit", "cursor", "before", "after"),
+    ),
     Operation("GET", _MESSAGE, read, "Read a message"),
     Operation("POST", f"{_MESSAGE}/reply", reply, "Reply in a message's thread", PostMessage),
-    Operation("GET", f"{_MESSAGE}/thread", thread, "Read a thread"),
-    Operation("GET", f"{_ROOM}/events", events, "Read the room's log"),
-]
+    Operation(
+        "GET", f"{_MESSAGE}/thread", thread, "Read a thread", query=("limit", "cursor", "after")
+    ),
+    Operation(
+        "GET", f"{_ROOM}/events", events, "Read the room's log", query=("since", "limit", "cursor")
+    ),
+]  # fmt: skip

@@ -14,7 +14,6 @@ async def create(call: Call) -> Answer:
 
 
 async def page(call: Call) -> Answer:
-    call.allow("limit", "cursor")
     found = await call.parts.participants.page(call.actor, call.page("participants"))
     return call.listed("participants", found, lambda p: str(p.id), Participant.as_dict)
 
@@ -39,7 +38,7 @@ async def disable(call: Call) -> Answer:
 _ONE = "/v1/participants/{participant_id}"
 OPERATIONS = [
     Operation("POST", "/v1/participants", create, "Create a participant", CreateParticipant),
-    Operation("GET", "/v1/participants", page, "List participants"),
+    Operation("GET", "/v1/participants", page, "List participants", query=("limit", "cursor")),
     Operation("GET", _ONE, read, "Read a participant"),
     Operation("PATCH", _ONE, change, "Change a participant", ChangeParticipant),
     Operation("DELETE", _ONE, disable, "Take a participant out of use"),

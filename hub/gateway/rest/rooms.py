@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hub.core.values import Room, RoomView
+from hub.core.values import Member, Room, RoomView
 from hub.gateway.rest.call import Answer, Call, Operation
 from hub.wire.requests import ChangeRoom, CreateRoom, MemberChange, NewMember
 
@@ -23,7 +23,6 @@ async def create(call: Call) -> Answer:
 
 
 async def page(call: Call) -> Answer:
-    call.allow("limit", "cursor", "scope")
     whole_tenant = call.choice("scope", "tenant") == "tenant"
     rooms = await call.parts.rooms.page(
         call.actor, whole_tenant=whole_tenant, page=call.page("rooms")
@@ -55,7 +54,12 @@ async def restore(call: Call) -> Answer:
 
 async def members(call: Call) -> Answer:
     view = await call.parts.rooms.read(call.actor, call.path("room_id"))
-    return Answer([m.as_dict() for m in view.members.values()], is_list=True)
+    name, everybody = f"members/{view.room.id}", list(view.members.values())
+    after = call.cursor(name)
+    ids = [member.author.id for member in everybody]
+    start = ids.index(after) + 1 if after in ids else 0
+    rest = everybody[start : start + call.limit() + 1]
+    return call.listed(name, rest, lambda member: str(member.author.id), Member.as_dict)
 
 
 async def add_member(call: Call) -> Answer:
@@ -82,12 +86,13 @@ async def remove_member(call: Call) -> Answer:
 _ROOM = "/v1/rooms/{room_id}"
 OPERATIONS = [
     Operation("POST", "/v1/rooms", create, "Create a room", CreateRoom),
-    Operation("GET", "/v1/rooms", page, "List the caller's rooms"),
+    Operation("GET", "/v1/rooms", page, "List the caller's rooms",
+              query=("limit", "cursor", "scope")),
     Operation("GET", _ROOM, read, "Read a room, its members and recent messages"),
     Operation("PATCH", _ROOM, change, "Change a room", ChangeRoom),
     Operation("DELETE", _ROOM, archive, "Archive a room"),
     Operation("POST", f"{_ROOM}/restore", restore, "Restore an archived room"),
-    Operation("GET", f"{_ROOM}/members", members, "List members"),
+    Operation("GET", f"{_ROOM}/members", members, "List members", query=("limit", "cursor")),
     Operation("POST", f"{_ROOM}/members", add_member, "Add a member", NewMember),
     Operation("PATCH", f"{_ROOM}/members/{{participant_id}}", change_member,
               "Change a member's role or engagement", MemberChange),

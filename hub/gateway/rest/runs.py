@@ -18,7 +18,6 @@ async def read(call: Call) -> Answer:
 
 async def of_room(call: Call) -> Answer:
     """The runs of a room, newest first."""
-    call.allow("limit", "cursor")
     view = await call.parts.rooms.read(call.actor, call.path("room_id"))
     name = f"runs/{view.room.id}"
     found = await call.parts.store.runs.page(view.room.id, call.page(name))
@@ -44,6 +43,8 @@ def _model(entry: ModelEntry) -> dict[str, object]:
 
 OPERATIONS = [
     Operation("GET", "/v1/runs/{run_id}", read, "Read a run"),
-    Operation("GET", "/v1/rooms/{room_id}/runs", of_room, "List a room's runs"),
+    Operation(
+        "GET", "/v1/rooms/{room_id}/runs", of_room, "List a room's runs", query=("limit", "cursor")
+    ),
     Operation("GET", "/v1/models", models, "List models"),
-]
+]  # fmt: skip

@@ -28,7 +28,6 @@ async def create(call: Call) -> Answer:
 
 
 async def page(call: Call) -> Answer:
-    call.allow("limit", "cursor", "scope", "status")
     whole_tenant = call.choice("scope", "tenant") == "tenant"
     status = call.choice("status", "active", "closed")
     found = await call.parts.sessions.page(
@@ -39,7 +38,6 @@ async def page(call: Call) -> Answer:
 
 async def read(call: Call) -> Answer:
     """The session and its messages in order: all of them unless paged."""
-    call.allow("limit", "before")
     limit = call.limit() if call.query("limit") is not None else None
     session, messages = await call.parts.sessions.history(
         call.actor, call.path("session_id"), limit=limit, before=call.number("before")
@@ -55,7 +53,6 @@ async def change(call: Call) -> Answer:
 
 
 async def delete(call: Call) -> Answer:
-    call.allow("hard")
     hard = call.choice("hard", "true", "false") == "true"
     session = await call.parts.sessions.delete(call.actor, call.path("session_id"), hard=hard)
     return Answer(session.as_dict())
@@ -181,9 +178,15 @@ async def _with_heartbeats(
 _ONE = "/v1/sessions/{session_id}"
 OPERATIONS = [
     Operation("POST", "/v1/sessions", create, "Create a session", CreateSession),
-    Operation("GET", "/v1/sessions", page, "List the caller's sessions"),
-    Operation("GET", _ONE, read, "Read a session and its messages"),
+    Operation(
+        "GET",
+        "/v1/sessions",
+        page,
+        "List the caller's sessions",
+        query=("limit", "cursor", "scope", "status"),
+    ),
+    Operation("GET", _ONE, read, "Read a session and its messages", query=("limit", "before")),
     Operation("PATCH", _ONE, change, "Change a session", ChangeSession),
-    Operation("DELETE", _ONE, delete, "Delete a session"),
+    Operation("DELETE", _ONE, delete, "Delete a session", query=("hard",)),
     Operation("POST", f"{_ONE}/messages", send, "Send a message to the model", SendMessage),
-]
+]  # fmt: skip

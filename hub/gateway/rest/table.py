@@ -44,9 +44,13 @@ def _endpoint(gateway: Gateway, operations: dict[str, Operation]) -> Endpoint:
         operation = operations.get(method)
         if operation is None:
             allowed = ", ".join(sorted(operations))
-            raise MethodNotAllowed(f"{request.method} is not possible here; use {allowed}")
+            raise MethodNotAllowed(
+                f"{request.method} is not possible here; use {allowed}", allowed=allowed
+            )
         actor = await caller(request, gateway.parts.access)
-        answer = await operation.handler(Call(request, gateway, actor))
+        call = Call(request, gateway, actor)
+        call.allow(*operation.query)
+        answer = await operation.handler(call)
         return answer if isinstance(answer, Response) else envelope(answer)
 
     return endpoint

@@ -1,0 +1,85 @@
+"""A process of the hub: why it cannot start, its loop, its signals."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import sys
+from collections.abc import Coroutine, Iterator
+from pathlib import Path
+from typing import Any
+
+from hub.core.errors import HubError
+from hub.parts import Parts
+from hub.settings import Settings
+from hub.store.opening import is_postgres
+
+
+class CannotStart(Exception):
+    """Why the hub does not start, in one line."""
+
+
+def innermost(group: BaseExceptionGroup[Any]) -> str:
+    """The sentence of the innermost first error."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return str(error)
+
+
+def run_loop(work: Coroutine[Any, Any, None]) -> None:
+    """Run on uvloop where there is one."""
+    factory = None
+    if sys.platform != "win32":
+        import uvloop
+
+        factory = uvloop.new_event_loop
+    with asyncio.Runner(loop_factory=factory) as runner:
+        runner.run(work)
+
+
+def check_folder(folder: Path) -> None:
+    """Make the data directory, for its owner alone; CannotStart when it cannot be written."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        probe = folder / ".write-test"
+        probe.write_bytes(b"")
+        probe.unlink()
+    except OSError as error:
+        raise CannotStart(
+            f"the data directory {folder} cannot be written ({error.strerror}); "
+            "set HUB_DATA_DIR to one that can"
+        ) from None
+
+
+async def reach_redis(parts: Parts) -> None:
+    """CannotStart when Redis does not answer."""
+    try:
+        await parts.bus.ping()
+    except HubError as error:
+        where = parts.settings.redis_url or "the embedded Valkey"
+        raise CannotStart(f"{where}: {error.message}; check HUB_REDIS_URL") from None
+
+
+def check_shared(settings: Settings, command: str) -> str:
+    """The Redis URL; CannotStart unless database and Redis can be shared by processes."""
+    if not is_postgres(settings.database) or settings.redis_url is None:
+        raise CannotStart(
+            f"roomhub {command} shares its database and Redis with other processes: set "
+            "HUB_DATABASE_URL to postgresql://… and HUB_REDIS_URL; for one process use roomhub up"
+        )
+    return settings.redis_url
+
+
+@contextlib.contextmanager
+def stop_signals(stopping: asyncio.Event) -> Iterator[None]:
+    """SIGINT and SIGTERM set `stopping`; one place, in the loop's own thread."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopping.set)
+    try:
+        yield
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)

@@ -1,0 +1,1 @@
+"""The hub beside its peers, under one load generator; `python -m tests.bench`."""

@@ -1,0 +1,104 @@
+"""`python -m tests.bench`: the hub beside its peers in one run, with one load generator."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import platform
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+from hub.bench.fanout import Shape
+from hub.bench.process import BenchError
+from tests.bench.peers import NCHAN, Missing, Peer, open_hub, open_nchan, open_sketch
+from tests.bench.table import Run, markdown
+
+RESULTS = Path(__file__).parent / "results"
+SHAPES = {
+    "10x100 w4": Shape(10, 100, 4),
+    "10x100 w16": Shape(10, 100, 16),
+    "1x5000 w16": Shape(1, 5000, 16),
+    "500x4 w4": Shape(500, 4, 4),
+}
+Opener = Callable[[Path], contextlib.AbstractContextManager[Peer]]
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("--repeats", type=int, default=3, metavar="N")
+    parser.add_argument("--secs", type=float, default=5.0)
+    parser.add_argument("--size", type=int, default=200, help="bytes of a message")
+    parser.add_argument("--shapes", nargs="+", choices=SHAPES, default=list(SHAPES))
+    parser.add_argument("--sketch", type=Path, metavar="FILE", help="a yardstick to run as well")
+    return parser.parse_args()
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+@contextlib.contextmanager
+def _open_peers(given: argparse.Namespace) -> Iterator[list[Peer]]:
+    """Everybody who is here; the rest are named with the reason."""
+    openers: dict[str, Opener] = {
+        "roomhub": open_hub,
+        "sketch": lambda folder: open_sketch(given.sketch, folder),
+        NCHAN: open_nchan,
+    }
+    with contextlib.ExitStack() as stack:
+        peers = []
+        for name, opener in openers.items():
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
+            try:
+                peers.append(stack.enter_context(opener(folder)))
+            except Missing as missing:
+                _say(f"SKIPPED {name}: {missing}")
+        yield peers
+
+
+def _run(name: str, shape: Shape, peer: Peer) -> Run:
+    try:
+        counted = peer.measure(shape)
+    except BenchError as error:
+        _say(f"{name}  {peer.name}: no figure: {error}")
+        return Run(name, peer.name, None, str(error))
+    _say(f"{name}  {peer.name}: {counted.per_s:,.0f} deliveries/s, p99 {counted.p99_ms:.1f} ms")
+    return Run(name, peer.name, counted)
+
+
+def _measure(given: argparse.Namespace) -> list[Run]:
+    """Servers take turns, so that what else the machine does falls on all of them."""
+    runs = []
+    with _open_peers(given) as peers:
+        for name in given.shapes:
+            about = SHAPES[name]
+            shape = Shape(about.rooms, about.members, about.window, 0.0, given.size, given.secs)
+            for _ in range(given.repeats):
+                runs += [_run(name, shape, peer) for peer in peers]
+    return runs
+
+
+def _save(runs: list[Run]) -> Path:
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / time.strftime("%Y%m%d-%H%M%S.json")
+    machine = {"cores": os.cpu_count(), "python": platform.python_version()}
+    about = {"machine": machine, "runs": [asdict(run) for run in runs]}
+    path.write_text(json.dumps(about, indent=1))
+    return path
+
+
+def main() -> int:
+    runs = _measure(_arguments())
+    _say(f"raw figures: tests/bench/results/{_save(runs).name}")
+    print(markdown(runs, NCHAN))
+    return 0 if all(run.counted for run in runs) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

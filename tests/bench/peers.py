@@ -1,0 +1,168 @@
+"""Who is measured: the hub, the sketch of its path, Nchan with Redis."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Protocol
+
+from hub.bench import fanout
+from hub.bench.fanout import Shape
+from hub.bench.load import Counted, Load
+from hub.bench.process import BenchError, faults_of, run_load
+from hub.bench.stage import Stage, open_api, open_stage
+from tests.bench.processes import free_port, run_server
+from tests.support.hub import HubProcess, run_hub
+
+NCHAN = "Nchan + Redis"
+_SETTLE_S = 1.5
+_NGINX = """
+load_module {modules}/ngx_nchan_module.so;
+daemon off; worker_processes 1; worker_rlimit_nofile 20000; pid {folder}/nginx.pid;
+error_log {folder}/error.log crit;
+events {{ worker_connections 20000; }}
+http {{
+  access_log off; nchan_shared_memory_size 256M;
+  client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
+  fastcgi_temp_path {folder}/fastcgi; uwsgi_temp_path {folder}/uwsgi;
+  scgi_temp_path {folder}/scgi;
+  upstream r {{ nchan_redis_server redis://127.0.0.1:{redis}; }}
+  server {{
+    listen 127.0.0.1:{port} backlog=4096;
+    location ~ ^/red/(\\d+)$ {{
+      nchan_pubsub websocket; nchan_channel_id r$1; nchan_redis_pass r;
+      nchan_message_buffer_length 100; nchan_message_timeout 30s;
+      nchan_subscriber_first_message newest;
+    }}
+  }}
+}}
+"""
+
+
+class Peer(Protocol):
+    """A server that runs, and can be measured again and again."""
+
+    name: str
+
+    def measure(self, shape: Shape) -> Counted:
+        """One run. Raises BenchError when the count cannot be believed."""
+
+
+class Missing(Exception):
+    """Why a peer is left out."""
+
+
+class Hub:
+    """The hub over its own protocol; members are made once per size and used by every run."""
+
+    name = "roomhub"
+
+    def __init__(self, process: HubProcess) -> None:
+        self._process = process
+        self._stages: dict[tuple[int, int], Stage] = {}
+
+    def measure(self, shape: Shape) -> Counted:
+        return asyncio.run(self._measure(shape))
+
+    async def _measure(self, shape: Shape) -> Counted:
+        size = (shape.rooms, shape.members)
+        async with open_api(self._process.address, self._process.key) as api:
+            if size not in self._stages:
+                async with open_stage(api, shape.groups, keep=True) as stage:
+                    self._stages[size] = stage
+            _, counted = await fanout.measure(api, self._stages[size], shape)
+            return counted
+
+
+class Other:
+    """Another server, as a load says how to talk to it."""
+
+    def __init__(self, name: str, load: Callable[[Shape], Load]) -> None:
+        self.name = name
+        self._load = load
+
+    def measure(self, shape: Shape) -> Counted:
+        load = self._load(shape)
+        counted = run_load(load)
+        if faults := faults_of(load, counted):
+            raise BenchError("; ".join(faults))
+        return counted
+
+
+def _load(port: int, shape: Shape, publish: str, **how: object) -> Load:
+    about = {
+        "host": "127.0.0.1", "port": port, "publish": publish, "rooms": shape.rooms,
+        "members": shape.members, "window": shape.window, "rate": shape.rate,
+        "size": shape.size, "secs": shape.secs, "settle_s": _SETTLE_S,
+    }  # fmt: skip
+    return Load(**(about | how))  # type: ignore[arg-type]
+
+
+@contextlib.contextmanager
+def open_hub(folder: Path) -> Iterator[Peer]:
+    """`roomhub up` on a data directory of its own."""
+    with run_hub(folder / "hub", "--no-demo") as process:
+        yield Hub(process)
+
+
+@contextlib.contextmanager
+def _open_redis(folder: Path) -> Iterator[int]:
+    program = shutil.which("redis-server")
+    if program is None:
+        raise Missing("redis-server is not on PATH (Debian: apt-get install redis-server)")
+    port = free_port()
+    command = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "",
+               "--appendonly", "no", "--dir", str(folder)]  # fmt: skip
+    with run_server(command, port, folder / f"redis-{port}.log"):
+        yield port
+
+
+@contextlib.contextmanager
+def open_nchan(folder: Path) -> Iterator[Peer]:
+    """nginx with Nchan, its channels in a Redis of their own. Raises Missing."""
+    program = shutil.which("nginx")
+    modules = _nginx_modules(program) if program else None
+    if program is None or modules is None:
+        raise Missing(
+            "nginx with nchan is not here (Debian: apt-get install nginx libnginx-mod-nchan)"
+        )
+    with _open_redis(folder) as redis:
+        port, config = free_port(), folder / "nginx.conf"
+        config.write_text(_NGINX.format(modules=modules, folder=folder, port=port, redis=redis))
+        command = [program, "-p", str(folder), "-c", str(config)]
+        with run_server(command, port, folder / "nginx.log"):
+            yield Other(NCHAN, lambda shape: _load(port, shape, "{payload}", path="/red/{room}"))
+
+
+def _nginx_modules(program: str) -> Path | None:
+    """The folder nginx loads modules from, when Nchan is in it."""
+    said = subprocess.run([program, "-V"], capture_output=True, text=True, check=True).stderr
+    found = re.search(r"--modules-path=(\S+)", said)
+    folder = Path(found.group(1)) if found else None
+    return folder if folder and (folder / "ngx_nchan_module.so").exists() else None
+
+
+@contextlib.contextmanager
+def open_sketch(script: Path | None, folder: Path) -> Iterator[Peer]:
+    """The sketch of the design's path, with this interpreter's packages. Raises Missing."""
+    if script is None:
+        raise Missing("no --sketch FILE was given")
+    with _open_redis(folder) as redis:
+        port = free_port()
+        command = [sys.executable, str(script), str(port), str(redis), str(folder / "sketch.db")]
+        with run_server(command, port, folder / "sketch.log"):
+            yield Other("sketch", lambda shape: _sketch_load(port, shape))
+
+
+def _sketch_load(port: int, shape: Shape) -> Load:
+    return _load(
+        port, shape, '{"id":2,"type":"post","room_id":"{room}","content":"{payload}"}',
+        pre=('{"id":1,"type":"subscribe","room_id":"{room}"}',), ready='"ok":true',
+        acked='"id":2,"ok":true',
+    )  # fmt: skip

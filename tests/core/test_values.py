@@ -1,0 +1,110 @@
+"""`hub.core.values`: the shapes that clients see, as the contract lists them."""
+
+from __future__ import annotations
+
+from dataclasses import FrozenInstanceError, replace
+
+import pytest
+
+from hub.core.values import ApiKey, Participant, Session, session_message
+
+from .nouns import ALICE, AT_MS, BOB, ELIZA, member, message, room, run
+
+AT = "2026-05-28T20:26:40.000Z"
+SESSION = Session(
+    id="sess_1", tenant_id="acme", owner="user_alice", participant_id="persona_eliza", model="m",
+    title=None, system_prompt=None, metadata={}, status="active", handling="ai", message_count=2,
+    created_ms=AT_MS, updated_ms=AT_MS,
+)  # fmt: skip
+
+
+def test_a_room_has_the_fields_of_the_contract() -> None:
+    assert room("room_1").as_dict() == {
+        "id": "room_1", "kind": "room", "name": "Design", "description": "", "private": True,
+        "created_at": AT, "created_by": "user_alice", "archived_at": None, "head": 0,
+        "epoch": "e1", "settings": {},
+    }  # fmt: skip
+
+
+def test_a_member_has_the_fields_of_the_contract() -> None:
+    assert member(ALICE, "owner").as_dict() == {
+        "type": "user", "id": "user_alice", "handle": "alice", "name": "Alice", "role": "owner",
+        "engagement": "mention", "joined_at": AT,
+    }  # fmt: skip
+
+
+def test_a_message_has_the_fields_of_the_contract() -> None:
+    assert message("msg_1", ALICE, "hi").as_dict() == {
+        "id": "msg_1", "room_id": "room_1", "seq": 1, "thread_id": None,
+        "author": {"type": "user", "id": "user_alice", "handle": "alice", "name": "Alice"},
+        "content": "hi", "mention": [], "created_at": AT, "edited_at": None, "deleted_at": None,
+        "reply_count": 0, "last_reply_at": None, "reactions": {}, "client_id": None,
+        "run_id": None, "status": "final",
+    }  # fmt: skip
+
+
+def test_a_deleted_message_shows_no_content_anywhere() -> None:
+    deleted = replace(message("msg_1", ALICE, "secret"), deleted_ms=AT_MS)
+    assert (deleted.as_dict()["content"], deleted.as_dict()["deleted_at"]) == ("", AT)
+    assert session_message(deleted, SESSION)["content"] == ""
+
+
+def test_a_run_has_the_fields_of_the_contract() -> None:
+    assert set(run("run_1").as_dict()) == {
+        "id", "room_id", "participant", "trigger_message_id", "generation", "state", "reason",
+        "attempt", "depth", "root_message_id", "reply_message_id", "usage", "context",
+        "created_at", "started_at", "first_delta_at", "finished_at", "error",
+    }  # fmt: skip
+    assert run("run_1").as_dict()["participant"] == {"type": "persona", "id": "persona_eliza"}
+
+
+def test_a_session_has_the_fields_of_the_contract() -> None:
+    assert set(SESSION.as_dict()) == {
+        "id", "model", "title", "system_prompt", "metadata", "status", "handling", "owner",
+        "created_at", "updated_at", "message_count",
+    }  # fmt: skip
+    assert replace(SESSION, deleted_ms=AT_MS).as_dict()["deleted_at"] == AT
+
+
+@pytest.mark.parametrize(
+    ("author", "role"), [(ALICE, "user"), (ELIZA, "assistant"), (BOB, "human_agent")]
+)
+def test_a_session_message_says_the_role_of_its_author(author: object, role: str) -> None:
+    assert author in (ALICE, BOB, ELIZA)
+    shown = session_message(replace(message("msg_1", ALICE, "hi"), author=author), SESSION)
+    assert shown == {
+        "id": "msg_1", "role": role, "content": "hi", "created_at": AT, "status": "final"
+    }  # fmt: skip
+
+
+def test_a_reply_in_a_session_says_how_it_ended_and_what_it_used() -> None:
+    reply = replace(message("m", ELIZA, "hi"), finish_reason="stop", usage={"prompt_tokens": 3})
+    shown = session_message(reply, SESSION)
+    assert (shown["finish_reason"], shown["usage"]) == ("stop", {"prompt_tokens": 3})
+
+
+def test_a_key_never_shows_its_secret() -> None:
+    key = ApiKey("key_1", "acme", "user_alice", "laptop", "tenant_user", AT_MS, None, None)
+    assert set(key.as_dict()) == {
+        "id", "name", "participant_id", "role", "created_at", "expires_at", "revoked_at"
+    }  # fmt: skip
+
+
+def test_a_participant_shows_its_driver() -> None:
+    driver = {"kind": "model", "model": "builtin/eliza"}
+    eliza = Participant("acme", ELIZA.id, "persona", "eliza", "Eliza", driver, AT_MS)
+    assert eliza.as_dict() == {
+        "type": "persona", "id": "persona_eliza", "handle": "eliza", "name": "Eliza",
+        "driver": driver, "created_at": AT, "disabled_at": None,
+    }  # fmt: skip
+
+
+def test_everybody_but_a_user_is_an_ai() -> None:
+    assert [replace(ALICE, type=t).is_ai for t in ("user", "bot", "agent", "persona")] == [
+        False, True, True, True,
+    ]  # fmt: skip
+
+
+def test_values_cannot_be_changed() -> None:
+    with pytest.raises(FrozenInstanceError):
+        ALICE.name = "Mallory"  # type: ignore[misc]

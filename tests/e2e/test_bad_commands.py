@@ -1,0 +1,117 @@
+"""Commands that are wrong are refused by name, and the socket stays open."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import ClientConnection
+
+from tests.e2e.refusals import BOT, INVALID, MISSING_ROOM, Stage, check, refusal
+
+pytestmark = pytest.mark.usefixtures("nothing_is_stored")
+
+
+@pytest.mark.parametrize(
+    ("command", "fields"),
+    [
+        ("subscribe", {}),
+        ("subscribe", {"since": 0}),
+        ("post", {"content": "x"}),
+        ("post", {"content": "x", "mention": [BOT]}),
+        ("post", {"content": "x", "thread_id": "msg_x"}),
+        ("typing", {}),
+    ],
+)
+def test_a_foreign_room_answers_like_a_missing_one_on_the_socket(
+    stage: Stage, line: ClientConnection, command: str, fields: dict[str, Any]
+) -> None:
+    errors = [
+        refusal(line, json.dumps({"id": 1, "type": command, "room_id": room_id} | fields), about=1)
+        for room_id in (stage.foreign_id, MISSING_ROOM)
+    ]
+    check(errors[0], "ROOM_NOT_FOUND", [])
+    assert errors[0] == errors[1]
+
+
+def test_one_foreign_room_among_several_refuses_the_whole_subscription(
+    stage: Stage, line: ClientConnection
+) -> None:
+    rooms = [{"room_id": stage.room_id}, {"room_id": stage.foreign_id}]
+    command = {"id": 1, "type": "subscribe", "rooms": rooms}
+    check(refusal(line, json.dumps(command), about=1), "ROOM_NOT_FOUND", [])
+    typing = {"id": 2, "type": "typing", "room_id": stage.room_id}
+    check(refusal(line, json.dumps(typing), about=2), "ROOM_NOT_FOUND", [])
+
+
+@pytest.mark.parametrize(
+    ("command", "fields"),
+    [
+        ({"type": "fly"}, ["type"]),
+        ({"type": "POST"}, ["type"]),
+        ({"type": None}, ["type"]),
+        ({"type": ["ping"]}, ["type"]),
+        ({}, ["type"]),
+        ({"type": "ping", "now": 1}, ["now"]),
+        ({"type": "subscribe", "room_id": 5}, ["room_id"]),
+        ({"type": "subscribe", "room_id": ""}, ["room_id"]),
+        ({"type": "subscribe"}, ["body"]),
+        ({"type": "subscribe", "room_id": "ROOM", "since": -1}, ["since"]),
+        ({"type": "subscribe", "room_id": "ROOM", "since": 1.5}, ["since"]),
+        ({"type": "subscribe", "room_id": "ROOM", "since": 1.0}, ["since"]),
+        ({"type": "subscribe", "room_id": "ROOM", "since": "1"}, ["since"]),
+        ({"type": "subscribe", "room_id": "ROOM", "since": True}, ["since"]),
+        ({"type": "subscribe", "room_id": "ROOM", "since": 2**53 + 1}, ["since"]),
+        ({"type": "subscribe", "room_id": "ROOM", "since": 2**64}, ["since"]),
+        ({"type": "subscribe", "room_id": "ROOM", "since": 10**400}, None),
+        ({"type": "subscribe", "room_id": "ROOM", "epoch": 5}, ["epoch"]),
+        ({"type": "subscribe", "rooms": []}, ["rooms"]),
+        ({"type": "subscribe", "rooms": ["ROOM"]}, ["rooms[0]"]),
+        ({"type": "subscribe", "rooms": [{"room_id": "ROOM", "since": -1}]}, ["rooms[0].since"]),
+        ({"type": "subscribe", "room_id": "ROOM", "rooms": [{"room_id": "ROOM"}]}, ["body"]),
+        ({"type": "unsubscribe"}, ["room_id"]),
+        ({"type": "typing", "room_id": "ROOM", "thread_id": 5}, ["thread_id"]),
+        ({"type": "post", "content": "x"}, ["room_id"]),
+        ({"type": "auth"}, ["token"]),
+        ({"type": "auth", "token": 5}, ["token"]),
+    ],
+)
+def test_a_bad_command_is_refused_and_the_socket_stays_open(
+    stage: Stage, line: ClientConnection, command: dict[str, Any], fields: list[str] | None
+) -> None:
+    text = json.dumps({"id": 7} | command).replace("ROOM", stage.room_id)
+    error = refusal(line, text, about=7 if fields is not None else None)
+    check(error, INVALID, fields or [])
+
+
+def test_a_refused_refresh_leaves_the_caller_as_it_was(
+    stage: Stage, line: ClientConnection
+) -> None:
+    wrong = {"id": 1, "type": "auth", "token": "rhk_nobody_nothing"}
+    check(refusal(line, json.dumps(wrong), about=1), "AUTH_TOKEN_INVALID", [])
+    foreign = {"id": 2, "type": "auth", "token": stage.other.key}
+    check(refusal(line, json.dumps(foreign), about=2), INVALID, ["token"])
+
+
+def test_a_binary_frame_is_refused_where_json_is_spoken(line: ClientConnection) -> None:
+    line.send(b'{"id":1,"type":"ping"}')
+    answer = json.loads(line.recv(10))
+    assert (None, False) == (answer["id"], answer["ok"])
+    check(answer["error"], INVALID, [])
+
+
+@pytest.mark.parametrize("number", [1.5, [], {}, True])
+def test_a_bad_command_id_is_named_id(line: ClientConnection, number: Any) -> None:
+    error = refusal(line, json.dumps({"id": number, "type": "ping"}), about=None)
+    check(error, INVALID, ["id"])
+
+
+def test_the_socket_is_still_there(line: ClientConnection) -> None:
+    """The last on the shared socket: none of the above has closed it."""
+    try:
+        line.send('{"id":1,"type":"ping"}')
+        assert json.loads(line.recv(10))["ok"]
+    except ConnectionClosed as closed:
+        pytest.fail(f"closed: {closed}")

@@ -1,0 +1,168 @@
+"""A bus, a client and a socket that do what a test tells them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any
+
+import orjson
+
+from hub.core.errors import Unavailable
+from hub.core.posts import LogRow
+from hub.core.values import Actor
+from hub.ports import Draft, Hear
+from hub.service.publisher import packets_of
+from hub.wire.frames import bodies
+from hub.wire.packets import Packet
+from tests.support.parts import ALICE
+
+PATIENCE_S = 10.0
+Event = dict[str, Any]
+
+
+class FakeListener:
+    """A `Listener`: what is subscribed is heard, once `confirmed` is set."""
+
+    def __init__(self) -> None:
+        self.deaf = False
+        self.rooms: list[str] = []
+        self.asked: list[str] = []
+        self.confirmed = asyncio.Event()
+        self.confirmed.set()
+
+    async def subscribe(self, room_id: str) -> None:
+        self.asked.append(room_id)
+        await self.confirmed.wait()
+        if self.deaf:
+            raise Unavailable("Redis does not answer", code="BUS_UNAVAILABLE")
+        self.rooms.append(room_id)
+
+    async def unsubscribe(self, room_id: str) -> None:
+        await asyncio.sleep(0)
+        self.rooms.remove(room_id)
+
+
+class FakeBus:
+    """The parts of a `Bus` that a fan-out uses; a test decides what arrives."""
+
+    def __init__(self) -> None:
+        self.listener = FakeListener()
+        self.kept: dict[str, Draft] = {}
+        self._hear: Hear | None = None
+
+    @contextlib.asynccontextmanager
+    async def listen(self, hear: Hear) -> AsyncIterator[FakeListener]:
+        self._hear = hear
+        yield self.listener
+
+    async def drafts(self, run_ids: Sequence[str]) -> list[Draft]:
+        return [self.kept[run_id] for run_id in run_ids if run_id in self.kept]
+
+    def bring(self, room_id: str, packet: Packet | None) -> None:
+        """A packet arrives, if the room is subscribed."""
+        assert self._hear is not None
+        if room_id in self.listener.rooms:
+            self._hear(room_id, packet)
+
+    def carry(self, rows: Sequence[LogRow]) -> None:
+        """What a publisher would publish of these rows arrives."""
+        for room_id, packet in packets_of(rows):
+            self.bring(room_id, packet)
+
+
+class Client:
+    """A `Joiner` that keeps what it is sent."""
+
+    def __init__(self, actor: Actor = ALICE) -> None:
+        self.actor = actor
+        self.congested = False
+        self.packed = False
+        self.writes: list[bytes] = []
+        self.expelled_from: list[str] = []
+        self.flowing = asyncio.Event()
+        self.flowing.set()
+        self.draining = asyncio.Event()
+        self._changed = asyncio.Event()
+
+    def deliver(self, frames: bytes) -> None:
+        self.writes.append(frames)
+        self._changed.set()
+
+    def replay(self, frames: bytes) -> None:
+        self.deliver(frames)
+
+    async def drained(self) -> None:
+        self.draining.set()
+        await self.flowing.wait()
+
+    def expelled(self, room_id: str) -> None:
+        self.expelled_from.append(room_id)
+        self._changed.set()
+
+    @property
+    def events(self) -> list[Event]:
+        return [orjson.loads(body) for write in self.writes for body in bodies(write)]
+
+    @property
+    def seqs(self) -> list[int]:
+        return [event["seq"] for event in self.events if "seq" in event]
+
+    async def wait_for(self, holds: Callable[[Client], bool]) -> None:
+        async with asyncio.timeout(PATIENCE_S):
+            while not holds(self):
+                self._changed.clear()
+                await self._changed.wait()
+
+
+class FakeSocket:
+    """A `Socket` whose client reads when it likes."""
+
+    def __init__(self) -> None:
+        self.congested = False
+        self.pending_bytes = 0
+        self.written: list[bytes] = []
+        self.closed: tuple[int, str] | None = None
+        self.paused = False
+        self.reading = asyncio.Event()
+        self.reading.set()
+        self._changed = asyncio.Event()
+
+    def write(self, frames: bytes) -> None:
+        self.written.append(frames)
+        if self.congested:
+            self.pending_bytes += len(frames)
+        self._changed.set()
+
+    async def drained(self) -> None:
+        await self.reading.wait()
+
+    def pause(self) -> None:
+        self.paused = True
+
+    def resume(self) -> None:
+        self.paused = False
+
+    def close_with(self, code: int, reason: str) -> None:
+        assert self.closed is None, "a socket is closed once"
+        self.closed = (code, reason)
+        self._changed.set()
+
+    @property
+    def said(self) -> list[Event]:
+        """Everything written, parsed."""
+        return [orjson.loads(body) for frames in self.written for body in bodies(frames)]
+
+    async def wait_for(self, holds: Callable[[FakeSocket], bool]) -> None:
+        async with asyncio.timeout(PATIENCE_S):
+            while not holds(self):
+                self._changed.clear()
+                await self._changed.wait()
+
+    async def reply_to(self, command_id: int) -> Event:
+        def found() -> list[Event]:
+            return [s for s in self.said if s["type"] == "reply" and s["id"] == command_id]
+
+        await self.wait_for(lambda _: bool(found()))
+        return found()[0]

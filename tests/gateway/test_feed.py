@@ -1,0 +1,128 @@
+"""`hub.gateway.feed`: frames of one tick joined, one write per connection, in order."""
+
+from __future__ import annotations
+
+from hub.gateway.feed import Feed
+from hub.wire.frames import bodies, frame
+from hub.wire.packets import Packet
+
+from .fakes import Client
+
+
+def durable(first: int, count: int = 1, *, access: bool = False) -> Packet:
+    frames = b"".join(frame(b'{"seq":%d}' % seq) for seq in range(first, first + count))
+    return Packet(first, count, frames, access)
+
+
+def short(body: bytes = b'{"typing":1}') -> Packet:
+    return Packet(0, 1, frame(body))
+
+
+def live(*clients: Client, head: int = 0) -> Feed:
+    feed = Feed("room_1")
+    feed.start(head)
+    for client in clients:
+        feed.joining[client] = []
+        feed.enter(client)
+    return feed
+
+
+def test_what_ripens_in_one_tick_is_one_write() -> None:
+    one, other = Client(), Client()
+    feed = live(one, other)
+    for packet in (durable(1), short(), durable(2, 3)):
+        feed.take(packet)
+    assert one.writes == []
+    feed.flush()
+    assert len(one.writes) == 1
+    assert one.writes == other.writes
+    assert one.seqs == [1, 2, 3, 4]
+    feed.flush()
+    assert len(one.writes) == 1
+
+
+def test_the_same_bytes_serve_everybody() -> None:
+    one, other = Client(), Client()
+    feed = live(one, other)
+    feed.take(durable(1))
+    feed.flush()
+    assert one.writes[0] is other.writes[0]
+
+
+def test_a_congested_client_is_spared_what_may_be_dropped() -> None:
+    slow, quick = Client(), Client()
+    slow.congested = True
+    feed = live(slow, quick)
+    for packet in (short(), durable(1), short(), durable(2)):
+        feed.take(packet)
+    feed.flush()
+    assert [("seq" in e) for e in slow.events] == [True, True]
+    assert [("seq" in e) for e in quick.events] == [False, True, False, True]
+    feed.take(short())
+    feed.flush()
+    assert len(slow.writes) == 1
+
+
+def test_who_joins_gets_nothing_durable_before_it_entered_and_nothing_short_is_lost() -> None:
+    client = Client()
+    feed = live()
+    feed.joining[client] = []
+    for packet in (short(b'{"n":1}'), durable(1), short(b'{"n":2}')):
+        feed.take(packet)
+    feed.flush()
+    assert client.writes == []
+    feed.enter(client)
+    assert [body for w in client.writes for body in bodies(w)] == [b'{"n":1}', b'{"n":2}']
+    feed.take(durable(2))
+    feed.flush()
+    assert client.seqs == [2]
+
+
+def test_who_left_while_joining_does_not_enter() -> None:
+    client = Client()
+    feed = live()
+    feed.joining[client] = []
+    feed.leave(client)
+    feed.enter(client)
+    assert not feed.in_use
+    feed.take(durable(1))
+    feed.flush()
+    assert client.writes == []
+
+
+def test_who_leaves_in_the_middle_of_a_write_is_no_trouble() -> None:
+    class Leaving(Client):
+        def deliver(self, frames: bytes) -> None:
+            super().deliver(frames)
+            feed.leave(self)
+
+    leaving, staying = Leaving(), Client()
+    feed = live(leaving, staying)
+    for seq in (1, 2):
+        feed.take(durable(seq))
+        feed.flush()
+    assert leaving.seqs == [1]
+    assert staying.seqs == [1, 2]
+
+
+def test_a_change_of_access_is_told_once() -> None:
+    feed = live(Client())
+    feed.take(durable(1))
+    assert feed.flush() is False
+    feed.take(durable(2, access=True))
+    assert feed.flush() is True
+    assert feed.flush() is False
+
+
+def test_a_stopped_feed_has_forgotten_its_position() -> None:
+    feed = live()
+    feed.take(durable(1, 5))
+    feed.stop()
+    assert not feed.timeline.started
+    client = Client()
+    feed.joining[client] = []
+    feed.take(durable(21))
+    feed.start(20)
+    feed.enter(client)
+    feed.flush()
+    assert client.seqs == [21]

@@ -1,0 +1,80 @@
+"""Stands-in for ports, where a test must decide what a store or a bus does."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+
+from hub.core.errors import HubError, Unavailable
+from hub.core.posts import NewPost, RoomState, Verdict, plan
+from hub.ports import Bus
+from hub.service.publisher import Publisher
+from hub.wire.packets import Packet
+
+
+class GatedPosts:
+    """A `PostStore` in memory whose transactions end when the test lets them."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[NewPost]] = []
+        self.begun = asyncio.Event()
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.fault: Exception | None = None
+        self.answer: Callable[[Sequence[NewPost]], list[Verdict]] = stored
+
+    async def commit(self, posts: Sequence[NewPost], *, wait: bool = False) -> list[Verdict]:
+        self.batches.append(list(posts))
+        self.begun.set()
+        await self.gate.wait()
+        if self.fault is not None:
+            raise self.fault
+        return self.answer(posts)
+
+
+def stored(posts: Sequence[NewPost]) -> list[Verdict]:
+    """What a store answers that takes everything."""
+    rooms = {post.room_id: RoomState(0, post.acl_version, None, False) for post in posts}
+    return list(plan(posts, rooms, {}, {}, {}).outcomes)
+
+
+class RecordingBus:
+    """The part of a `Bus` that a publisher uses; away while `away` is set."""
+
+    def __init__(self) -> None:
+        self.published: list[tuple[str, Packet]] = []
+        self.runs: list[str] = []
+        self.calls = 0
+        self.away = False
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def publish(self, packets: Sequence[tuple[str, Packet]], runs: Sequence[str]) -> None:
+        self.calls += 1
+        await self.gate.wait()
+        if self.away:
+            raise Unavailable("Redis does not answer", code="BUS_UNAVAILABLE")
+        self.published += packets
+        self.runs += runs
+
+
+def publisher_on(bus: RecordingBus, lost: list[str] | None = None) -> Publisher:
+    def note(room_ids: Iterable[str]) -> None:
+        if lost is not None:
+            lost.extend(sorted(room_ids))
+
+    as_port: Bus = bus  # type: ignore[assignment]
+    return Publisher(as_port, note)
+
+
+class Answers:
+    """Collects what `submit` is told."""
+
+    def __init__(self) -> None:
+        self.outcomes: list[object] = []
+        self.errors: list[HubError] = []
+
+    def __call__(self, outcome: object) -> None:
+        self.outcomes.append(outcome)
+        if isinstance(outcome, HubError):
+            self.errors.append(outcome)

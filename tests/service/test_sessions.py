@@ -1,0 +1,160 @@
+"""`hub.service.sessions`: one user, one model, history kept."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from hub.core.errors import Conflict, Denied, Invalid, Missing
+from hub.core.ids import participant_type
+from hub.core.values import Session
+from hub.parts import Parts
+from hub.ports import Page
+from hub.service.requests import request_key
+from hub.service.sessions import model_participant_id
+from hub.wire.bodies import validate
+from hub.wire.requests import ChangeSession, CreateSession, SendMessage
+from tests.support.parts import ADMIN, ALICE, BOB, RIVAL, actor
+
+SLUG = "builtin/echo"
+
+
+async def new(parts: Parts, **fields: Any) -> Session:
+    return await parts.sessions.create(ALICE, validate(CreateSession, {"model": SLUG} | fields))
+
+
+def said(content: str, **fields: Any) -> SendMessage:
+    return validate(SendMessage, {"content": content} | fields)
+
+
+@pytest.mark.parametrize(
+    "slug", ["builtin/echo", "a", "Ünï/çode", "x" * 128, "---", "A/b.c:d+e", "a/b", "a-b"]
+)
+def test_a_slug_becomes_a_participant_id(slug: str) -> None:
+    assert participant_type(model_participant_id(slug)) == "persona"
+
+
+def test_slugs_that_look_alike_are_different_participants() -> None:
+    assert len({model_participant_id(slug) for slug in ("a/b", "a-b", "A/B", "a//b")}) == 4
+
+
+async def test_a_session_has_its_user_and_its_model(parts: Parts) -> None:
+    session = await new(parts, title="T", metadata={"a": 1})
+    assert (session.owner, session.model, session.status, session.handling) == (
+        "user_alice", SLUG, "active", "ai"
+    )  # fmt: skip
+    view = await parts.rooms.read(ALICE, session.id)
+    assert {m.author.id: m.driven for m in view.members.values()} == {
+        "user_alice": False,
+        session.participant_id: True,
+    }
+
+
+async def test_an_unknown_model_is_named(parts: Parts) -> None:
+    with pytest.raises(Invalid) as caught:
+        await new(parts, model="no/such")
+    assert caught.value.details[0].field == "model"
+
+
+async def test_the_same_request_makes_one_session(parts: Parts) -> None:
+    body = validate(CreateSession, {"model": SLUG})
+    key = request_key(ALICE, "sessions", "k", body)
+    first = await parts.sessions.create(ALICE, body, key)
+    assert await parts.sessions.create(ALICE, body, key) == first
+
+
+async def test_only_its_user_writes_and_admins_read(parts: Parts) -> None:
+    session = await new(parts)
+    _, posted = await parts.sessions.send(ALICE, session.id, said("hello"), None)
+    assert len(posted.runs) == 1
+    with pytest.raises(Denied):
+        await parts.sessions.send(ADMIN, session.id, said("x"), None)
+    _, history = await parts.sessions.history(ADMIN, session.id)
+    assert [m.content for m in history] == ["hello"]
+    for who in (BOB, actor("user_alice", RIVAL), actor("user_admin", RIVAL, "tenant_admin")):
+        for asked in (
+            parts.sessions.read(who, session.id),
+            parts.sessions.history(who, session.id),
+            parts.sessions.send(who, session.id, said("x"), None),
+            parts.sessions.change(who, session.id, validate(ChangeSession, {"title": "x"})),
+            parts.sessions.delete(who, session.id, hard=False),
+        ):
+            with pytest.raises(Missing) as caught:
+                await asked
+            assert caught.value.code == "SESSION_NOT_FOUND"
+
+
+async def test_sampling_goes_with_the_run(parts: Parts) -> None:
+    session = await new(parts)
+    body = said("x", max_tokens=5, temperature=0, stop="END", stream=True)
+    _, posted = await parts.sessions.send(ALICE, session.id, body, None)
+    assert posted.runs[0].params == {"max_tokens": 5, "temperature": 0, "stop": ["END"]}
+
+
+async def test_history_is_whole_unless_paged(parts: Parts) -> None:
+    session = await new(parts)
+    for n in range(7):
+        await parts.sessions.send(ALICE, session.id, said(str(n)), None)
+    _, everything = await parts.sessions.history(ALICE, session.id)
+    assert [m.content for m in everything] == list("0123456")
+    _, newest = await parts.sessions.history(ALICE, session.id, limit=2)
+    assert [m.content for m in newest] == ["5", "6"]
+    _, older = await parts.sessions.history(ALICE, session.id, limit=2, before=newest[0].seq)
+    assert [m.content for m in older] == ["3", "4"]
+
+
+async def test_a_closed_session_takes_no_message_until_it_is_opened(parts: Parts) -> None:
+    session = await new(parts)
+    await parts.sessions.change(ALICE, session.id, validate(ChangeSession, {"status": "closed"}))
+    with pytest.raises(Conflict) as caught:
+        await parts.sessions.send(ALICE, session.id, said("x"), None)
+    assert caught.value.code == "SESSION_CLOSED"
+    await parts.sessions.change(ALICE, session.id, validate(ChangeSession, {"status": "active"}))
+    await parts.sessions.send(ALICE, session.id, said("x"), None)
+
+
+@pytest.mark.parametrize("field", ["metadata", "status"])
+async def test_what_must_have_a_value_cannot_be_null(field: str, parts: Parts) -> None:
+    session = await new(parts)
+    with pytest.raises(Invalid) as caught:
+        await parts.sessions.change(ALICE, session.id, validate(ChangeSession, {field: None}))
+    assert caught.value.details[0].field == field
+
+
+async def test_a_deleted_session_is_gone_for_its_user(parts: Parts) -> None:
+    session = await new(parts)
+    deleted = await parts.sessions.delete(ALICE, session.id, hard=False)
+    assert deleted.deleted_ms is not None
+    with pytest.raises(Missing):
+        await parts.sessions.read(ALICE, session.id)
+    with pytest.raises(Missing):
+        await parts.sessions.delete(ALICE, session.id, hard=False)
+    assert await parts.sessions.page(ALICE, whole_tenant=False, status=None, page=Page(9)) == []
+
+
+async def test_erasing_is_for_admins_and_leaves_its_trail(parts: Parts) -> None:
+    session = await new(parts)
+    await parts.sessions.send(ALICE, session.id, said("secret words"), None)
+    with pytest.raises(Denied):
+        await parts.sessions.delete(ALICE, session.id, hard=True)
+    await parts.sessions.delete(ALICE, session.id, hard=False)
+    await parts.sessions.delete(ADMIN, session.id, hard=True)
+    with pytest.raises(Missing):
+        await parts.sessions.delete(ADMIN, session.id, hard=True)
+    trail = "SELECT actor_id, action, detail FROM audit_log ORDER BY id"
+    found = await parts.store.database.read(lambda c: [tuple(r) for r in c.execute(text(trail))])
+    assert [row[:2] for row in found] == [
+        ("user_alice", "session.deleted"), ("user_admin", "session.erased")
+    ]  # fmt: skip
+    assert "secret" not in repr(found)
+
+
+async def test_who_sees_which_sessions(parts: Parts) -> None:
+    session = await new(parts)
+    listed = await parts.sessions.page(ADMIN, whole_tenant=True, status="active", page=Page(9))
+    assert [s.id for s in listed] == [session.id]
+    assert await parts.sessions.page(ADMIN, whole_tenant=False, status=None, page=Page(9)) == []
+    with pytest.raises(Denied):
+        await parts.sessions.page(ALICE, whole_tenant=True, status=None, page=Page(9))

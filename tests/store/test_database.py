@@ -1,0 +1,95 @@
+"""`hub.store.database`: one SQLite file, one writer, every commit synced."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection, text
+
+from hub.core.errors import Unavailable
+from hub.settings import Settings
+from hub.store.database import SqliteDatabase, open_engine, open_sqlite
+from hub.store.store import SqlStore
+
+FULL = 2
+
+
+def pragma(connection: Connection, name: str) -> object:
+    return connection.execute(text(f"PRAGMA {name}")).scalar()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("synchronous", FULL), ("journal_mode", "wal"), ("foreign_keys", 1), ("busy_timeout", 5000)],
+)
+async def test_every_connection_syncs_and_checks(name: str, value: object, store: SqlStore) -> None:
+    """An acknowledged post survives a power cut only with synchronous=FULL."""
+    assert await store.database.write(lambda c: pragma(c, name)) == value
+    together = [store.database.read(lambda c: pragma(c, name)) for _ in range(4)]
+    assert await asyncio.gather(*together) == [value] * 4
+
+
+async def test_a_write_that_raises_stores_nothing(store: SqlStore) -> None:
+    def half(connection: Connection) -> None:
+        connection.execute(text("INSERT INTO tenants VALUES ('new', 'New', 1)"))
+        raise LookupError("then it breaks")
+
+    with pytest.raises(LookupError):
+        await store.database.write(half)
+    count = "SELECT count(*) FROM tenants WHERE id = 'new'"
+    assert await store.database.read(lambda c: c.execute(text(count)).scalar()) == 0
+
+
+async def test_readers_go_on_while_a_write_is_open(store: SqlStore) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow(connection: Connection) -> None:
+        connection.execute(text("INSERT INTO tenants VALUES ('new', 'New', 1)"))
+        begun.set()
+        assert go_on.wait(10)
+
+    writing = asyncio.create_task(store.database.write(slow))
+    assert await asyncio.to_thread(begun.wait, 10)
+    count = "SELECT count(*) FROM tenants WHERE id = 'new'"
+    seen = await store.database.read(lambda c: c.execute(text(count)).scalar())
+    go_on.set()
+    await writing
+    assert seen == 0
+    assert await store.database.read(lambda c: c.execute(text(count)).scalar()) == 1
+
+
+async def test_a_transaction_that_reads_first_may_still_write(settings: Settings) -> None:
+    """BEGIN IMMEDIATE: a deferred one fails at once when another connection wrote meanwhile."""
+    insert = text("INSERT INTO tenants VALUES (:t, :t, 1)")
+    has_read, other_wrote = threading.Event(), threading.Event()
+
+    def read_then_write(connection: Connection) -> None:
+        connection.execute(text("SELECT count(*) FROM tenants")).scalar()
+        has_read.set()
+        other_wrote.wait(0.2)  # the other has to wait for us, so this may run out
+        connection.execute(insert, {"t": "one"})
+
+    def write(connection: Connection) -> None:
+        connection.execute(insert, {"t": "other"})
+
+    path = settings.data_dir / "hub.db"
+    async with open_sqlite(path) as one, open_sqlite(path) as other:
+        reading = asyncio.create_task(one.write(read_then_write))
+        assert await asyncio.to_thread(has_read.wait, 10)
+        await other.write(write)
+        other_wrote.set()
+        await reading
+        count = text("SELECT count(*) FROM tenants WHERE id IN ('one', 'other')")
+        assert await one.read(lambda c: c.execute(count).scalar()) == 2
+
+
+async def test_a_database_that_cannot_be_opened_is_unavailable(tmp_path: Path) -> None:
+    database = SqliteDatabase(open_engine(tmp_path / "no" / "folder" / "hub.db"))
+    try:
+        with pytest.raises(Unavailable):
+            await SqlStore(database, None).ping()  # type: ignore[arg-type]
+    finally:
+        database.close()

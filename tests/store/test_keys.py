@@ -1,0 +1,77 @@
+"""`hub.store.keys`: digests, revocations by time, an audit record with each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from hub.core.values import ApiKey
+from hub.ports import AuditEntry, Page
+from hub.store.store import SqlStore
+from tests.support.parts import ACME, ADMIN, AT_MS, RIVAL
+
+
+def key(key_id: str, owner: str = "user_alice", tenant: str = ACME) -> ApiKey:
+    return ApiKey(key_id, tenant, owner, "laptop", "tenant_user", AT_MS, None, None)
+
+
+def audit(action: str) -> AuditEntry:
+    return AuditEntry(f"audit_{action}", ADMIN, action, "key_1", AT_MS, {"role": "x"})
+
+
+async def trail(store: SqlStore) -> list[Any]:
+    statement = text("SELECT action FROM audit_log ORDER BY id")
+    return await store.database.read(lambda c: list(c.execute(statement).scalars()))
+
+
+async def test_a_key_is_found_with_its_digest_and_participant(store: SqlStore) -> None:
+    await store.keys.create(key("key_1"), "digest", audit("key.created"), None)
+    found = await store.keys.find("key_1")
+    assert found is not None
+    assert (found.key, found.digest, found.participant.id) == (key("key_1"), "digest", "user_alice")
+    assert await store.keys.find("key_2") is None
+    assert await trail(store) == ["key.created"]
+
+
+async def test_a_key_without_its_audit_record_is_not_made(store: SqlStore) -> None:
+    await store.keys.create(key("key_1"), "digest", audit("same"), None)
+    with pytest.raises(Exception, match="UNIQUE"):
+        await store.keys.create(key("key_2"), "digest", audit("same"), None)
+    assert await store.keys.find("key_2") is None
+
+
+async def test_revocations_are_told_by_time_oldest_first(store: SqlStore) -> None:
+    for n in range(4):
+        await store.keys.create(key(f"key_{n}"), "digest", None, None)
+    for n, at_ms in [(2, 20), (0, 10), (1, 30)]:
+        await store.keys.revoke(ACME, f"key_{n}", at_ms, audit(f"revoked {n}"))
+    assert await store.keys.revoked_since(0) == [("key_0", 10), ("key_2", 20), ("key_1", 30)]
+    assert await store.keys.revoked_since(20) == [("key_2", 20), ("key_1", 30)]
+    assert await store.keys.revoked_since(31) == []
+
+
+async def test_revoking_again_keeps_the_first_time(store: SqlStore) -> None:
+    await store.keys.create(key("key_1"), "digest", None, None)
+    await store.keys.revoke(ACME, "key_1", 10, None)
+    again = await store.keys.revoke(ACME, "key_1", 20, None)
+    assert again is not None
+    assert again.revoked_ms == 10
+
+
+async def test_revoking_what_is_not_there_records_nothing(store: SqlStore) -> None:
+    assert await store.keys.revoke(ACME, "key_9", 10, audit("key.revoked")) is None
+    assert await trail(store) == []
+
+
+async def test_keys_are_listed_by_owner_in_pages(store: SqlStore) -> None:
+    for n in range(4):
+        await store.keys.create(
+            key(f"key_{n}", "user_bob" if n % 2 else "user_alice"), "d", None, None
+        )
+    await store.keys.create(key("key_9", tenant=RIVAL), "d", None, None)
+    everybody = await store.keys.page(ACME, None, Page(3))
+    assert [k.id for k in everybody] == ["key_0", "key_1", "key_2"]
+    bobs = await store.keys.page(ACME, "user_bob", Page(3, after="key_1"))
+    assert [k.id for k in bobs] == ["key_3"]

@@ -1,0 +1,56 @@
+"""`hub.store.log`: entries in order, messages as they are now."""
+
+from __future__ import annotations
+
+from sqlalchemy import text
+
+from hub.ports import Head
+from hub.store.store import SqlStore
+from tests.support.parts import ELIZA, Posts, add_room
+
+
+async def test_the_log_shows_a_message_as_it_is_now(store: SqlStore) -> None:
+    """A text that was deleted is never replayed, and its entry keeps its seq."""
+    await add_room(store)
+    posts = Posts(store)
+    kept, deleted = await posts.send(content="kept"), await posts.send(content="secret")
+    change = "UPDATE messages SET deleted_ms = 7, content = '' WHERE id = :id"
+    await store.database.write(lambda c: c.execute(text(change), {"id": deleted.message_id}))
+    shown = {
+        entry.ref: message and (message.content, message.deleted_ms, entry.seq)
+        for entry, message in await store.log.read("room_1", 0, 100)
+        if entry.type == "message.created"
+    }
+    assert shown == {
+        kept.message_id: ("kept", None, kept.seq),
+        deleted.message_id: ("", 7, deleted.seq),
+    }
+
+
+async def test_what_a_post_publishes_is_what_the_log_shows(store: SqlStore) -> None:
+    await add_room(store)
+    posts = Posts(store)
+    root = await posts.send()
+    reply = await posts.send(calls=(ELIZA,), thread_id=root.message_id)
+    read = await store.log.read("room_1", reply.seq - 1, 100)
+    assert read == list(reply.rows)
+
+
+async def test_the_log_is_read_in_pages_by_position(store: SqlStore) -> None:
+    await add_room(store)
+    posts = Posts(store)
+    await store.posts.commit([await posts.new() for _ in range(25)])
+    seqs: list[int] = []
+    while page := await store.log.read("room_1", seqs[-1] if seqs else 0, 7):
+        assert len(page) <= 7
+        seqs += [entry.seq for entry, _ in page]
+    head = (await store.log.heads(["room_1"]))["room_1"].head
+    assert seqs == list(range(1, head + 1))
+    assert await store.log.read("room_1", head, 7) == []
+
+
+async def test_heads_leave_out_rooms_that_are_not_there(store: SqlStore) -> None:
+    await add_room(store)
+    found = await store.log.heads(["room_1", "room_none"])
+    assert found == {"room_1": Head(3, "e1", 1)}
+    assert await store.log.heads([]) == {}

@@ -1,0 +1,83 @@
+"""No cross-tenant sight: whatever takes a tenant finds nothing of another's."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from hub.core.values import ApiKey
+from hub.ports import Page, Written
+from hub.store.store import SqlStore
+from tests.support.parts import (
+    ACME,
+    AT_MS,
+    ELIZA,
+    RIVAL,
+    Posts,
+    add_room,
+    add_session,
+    member,
+    participant,
+)
+
+Ask = Callable[[SqlStore, str], Awaitable[Any]]
+READS: dict[str, Ask] = {
+    "room": lambda s, t: s.rooms.view(t, "room_1"),
+    "rooms": lambda s, t: s.rooms.page(t, None, Page(10)),
+    "rooms of a member": lambda s, t: s.rooms.page(t, "user_alice", Page(10)),
+    "message": lambda s, t: s.messages.get(t, "room_1", "msg_00001"),
+    "run": lambda s, t: s.runs.get(t, "run_00001_0"),
+    "session": lambda s, t: s.sessions.get(t, "sess_1"),
+    "deleted session": lambda s, t: s.sessions.get(t, "sess_1", deleted=True),
+    "sessions": lambda s, t: s.sessions.page(t, None, None, Page(10)),
+    "sessions of an owner": lambda s, t: s.sessions.page(t, "user_alice", None, Page(10)),
+    "keys": lambda s, t: s.keys.page(t, None, Page(10)),
+    "participant": lambda s, t: s.participants.get(t, "user_only_acme"),
+    "participants": lambda s, t: s.participants.find(t, ["user_only_acme"]),
+    "handles": lambda s, t: s.participants.handles(t, ["only_acme"]),
+}
+WRITES: dict[str, Ask] = {
+    "change a member": lambda s, t: s.rooms.set_member(t, "room_1", member("user_bob", "admin")),
+    "remove a member": lambda s, t: s.rooms.remove_member(t, "room_1", "user_bob", AT_MS),
+    "revoke a key": lambda s, t: s.keys.revoke(t, "key_1", AT_MS, None),
+    "change a session": lambda s, t: s.sessions.update(t, "sess_1", {"title": "x"}, None),
+    "change a participant": lambda s, t: s.participants.update(t, "user_only_acme", {"name": "x"}),
+}
+
+
+@pytest.fixture
+async def filled(store: SqlStore) -> SqlStore:
+    """One of everything, in one tenant; both have people of the same ids."""
+    await store.participants.create(participant("user_only_acme"), None)
+    await add_room(store)
+    await add_session(store)
+    await Posts(store).send(calls=(ELIZA,))
+    key = ApiKey("key_1", ACME, "user_alice", "k", "tenant_user", AT_MS, None, None)
+    await store.keys.create(key, "digest", None, None)
+    return store
+
+
+async def content(store: SqlStore) -> list[Any]:
+    tables = ("rooms", "members", "sessions", "messages", "events", "runs", "api_keys",
+              "participants")  # fmt: skip
+    return await store.database.read(
+        lambda c: [tuple(r) for t in tables for r in c.execute(text(f"SELECT * FROM {t}"))]
+    )
+
+
+@pytest.mark.parametrize("what", READS)
+async def test_a_foreign_thing_is_a_missing_one(what: str, filled: SqlStore) -> None:
+    assert await READS[what](filled, ACME)
+    assert not await READS[what](filled, RIVAL)
+
+
+@pytest.mark.parametrize("what", WRITES)
+async def test_a_foreign_thing_cannot_be_changed(what: str, filled: SqlStore) -> None:
+    before = await content(filled)
+    assert await WRITES[what](filled, RIVAL) in (None, Written())
+    assert await content(filled) == before
+    await WRITES[what](filled, ACME)
+    assert await content(filled) != before

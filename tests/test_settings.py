@@ -1,0 +1,129 @@
+"""`hub.settings`: the one reader of the environment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from hub.settings import SettingsError, load
+
+
+@pytest.fixture(autouse=True)
+def bare(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No HUB_ variable of whoever runs the tests."""
+    import os
+
+    for name in [name for name in os.environ if name.startswith("HUB_")]:
+        monkeypatch.delenv(name)
+
+
+def write(folder: Path, text: str) -> str:
+    path = folder / "hub.toml"
+    path.write_text(text)
+    return str(path)
+
+
+def test_the_defaults_are_those_of_the_contract() -> None:
+    found = load()
+    assert (found.host, found.port, found.data_dir) == ("127.0.0.1", 8000, Path(".hub"))
+    assert (found.redis_url, found.database_url, found.allowed_origins) == (None, None, ())
+    assert (found.log_level, found.log_format) == ("info", "console")
+    assert (found.lease_s, found.lease_renew_s, found.sweep_s) == (15, 5, 5)
+    assert (found.run_deadline_s, found.delta_flush_s, found.heartbeat_s) == (120, 0.04, 25)
+    assert (found.head_check_s, found.unsubscribe_delay_s, found.drain_s) == (5, 10, 15)
+    assert found.pending_bytes == 1 << 20
+
+
+def test_the_database_lies_in_the_data_directory_unless_one_is_named(tmp_path: Path) -> None:
+    assert load(data_dir=tmp_path).database == f"sqlite:///{tmp_path / 'hub.db'}"
+    assert load(database_url="sqlite:////x/y.db").database == "sqlite:////x/y.db"
+
+
+def test_command_line_wins_over_environment_and_that_over_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(
+        "HUB_CONFIG", write(tmp_path, 'host = "file"\nport = 1\nlog_level = "error"')
+    )
+    monkeypatch.setenv("HUB_HOST", "environment")
+    monkeypatch.setenv("HUB_PORT", "2")
+    found = load(port=3, host=None)
+    assert (found.log_level, found.host, found.port) == ("error", "environment", 3)
+
+
+def test_a_list_in_the_environment_is_separated_by_commas(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HUB_ALLOWED_ORIGINS", "https://a.example, https://b.example,")
+    assert load().allowed_origins == ("https://a.example", "https://b.example")
+
+
+def test_models_and_callables_come_from_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = """
+    allowed_origins = ["https://a.example"]
+    [models."acme/large"]
+    base_url = "http://127.0.0.1:9/v1"
+    context_window = 4096
+    [callables]
+    answer = "module:function"
+    """
+    monkeypatch.setenv("HUB_CONFIG", write(tmp_path, text))
+    found = load()
+    assert found.models["acme/large"].context_window == 4096
+    assert found.callables == {"answer": "module:function"}
+    assert found.allowed_origins == ("https://a.example",)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("HUB_PORT", "eighty"),
+        ("HUB_PORT", "65536"),
+        ("HUB_PORT", "-1"),
+        ("HUB_LOG_LEVEL", "loud"),
+        ("HUB_REDIS_URL", "http://127.0.0.1"),
+        ("HUB_COMMANDS_PER_S", "0"),
+        ("HUB_LEASE_S", "long"),
+    ],
+)
+def test_a_setting_that_is_wrong_is_named_in_one_line(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError, match=name) as caught:
+        load()
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text", ["host = ", 'hots = "x"', "[models.x]\nurl = 1", '[models.x]\nbase_url = "a"\nx = 1']
+)
+def test_a_file_that_is_wrong_is_refused(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HUB_CONFIG", write(tmp_path, text))
+    with pytest.raises(SettingsError) as caught:
+        load()
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_is_not_there_is_said_to_be_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HUB_CONFIG", str(tmp_path / "none.toml"))
+    with pytest.raises(SettingsError, match="there is no file"):
+        load()
+
+
+@pytest.mark.parametrize("value", ["", "redis://h:1/0", "rediss://h", "unix:///run/v.sock"])
+def test_a_redis_url_has_a_scheme_that_redis_knows(value: str) -> None:
+    assert load(redis_url=value).redis_url == (value or None)
+
+
+def test_settings_are_frozen() -> None:
+    with pytest.raises(ValidationError):
+        load().port = 1  # type: ignore[misc]

@@ -1,0 +1,50 @@
+"""`hub.wire.events`: one place that renders the log."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from hub.core.posts import LogEntry
+from hub.wire.events import ephemeral_frame, error_frame, event, event_frame, reply_frame
+from hub.wire.frames import bodies
+from tests.core.nouns import ALICE, AT_MS, message
+
+AT = "2026-05-28T20:26:40.000Z"
+
+
+def body_of(frames: bytes) -> Any:
+    (body,) = bodies(frames)
+    return orjson.loads(body)
+
+
+def test_a_message_event_carries_the_message_as_it_is_now() -> None:
+    entry = LogEntry("room_1", 4, "message.created", AT_MS, "msg_1")
+    about = message("msg_1", ALICE, "hi")
+    assert event(entry, about) == {
+        "type": "message.created", "room_id": "room_1", "seq": 4, "at": AT,
+        "data": about.as_dict(),
+    }  # fmt: skip
+    assert body_of(event_frame(entry, about)) == event(entry, about)
+
+
+def test_any_other_event_carries_its_own_data() -> None:
+    entry = LogEntry("room_1", 5, "member.joined", AT_MS, "user_bob", {"id": "user_bob"})
+    assert event(entry)["data"] == {"id": "user_bob"}
+    assert event(LogEntry("room_1", 6, "message.deleted", AT_MS, "gone"))["data"] == {}
+
+
+def test_an_ephemeral_event_has_no_seq() -> None:
+    assert body_of(ephemeral_frame("typing", "room_1", AT_MS, {"a": 1})) == {
+        "type": "typing", "room_id": "room_1", "at": AT, "data": {"a": 1}
+    }  # fmt: skip
+
+
+def test_a_reply_names_its_command_and_whether_it_went_well() -> None:
+    assert body_of(reply_frame(7, {"seq": 1})) == {
+        "type": "reply", "id": 7, "ok": True, "data": {"seq": 1}
+    }  # fmt: skip
+    assert body_of(error_frame(None, {"code": "X"})) == {
+        "type": "reply", "id": None, "ok": False, "error": {"code": "X"}
+    }  # fmt: skip
