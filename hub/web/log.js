@@ -106,8 +106,9 @@ export class LogView {
     const replies = this.room.threads.get(root.id) || [];
     const tail = this.tail(root.id, previousOf(replies.at(-1)));
     const busy = tail.some((item) => item.busy);
-    if (busy && !this.closed.has(root.id)) this.unfold(root.id);
-    if (!busy) this.closed.delete(root.id);
+    const newest = replies.length > 0 && root === this.room.roots.at(-1);
+    if ((busy || newest) && !this.closed.has(root.id)) this.unfold(root.id);
+    if (!busy && !newest) this.closed.delete(root.id);
     const notes = this.room.notes.filter((note) => note.place === root.id);
     const threaded = this.room.replyCount(root) + tail.length + notes.length > 0 || this.writing.has(root.id);
     if (threaded) items.push({ key: `t:${root.id}`, make: () => this.makeThread(root.id), root, tail, notes });
