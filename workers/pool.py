@@ -96,8 +96,8 @@ class Pool:
             if run.attempt > ATTEMPTS:
                 await self._give_up(run)
                 return
-            await Attempt(self._parts, self._driver, run).work()
-            await self._parts.bus.drop_draft(run_id)
+            if await Attempt(self._parts, self._driver, run).work() is not None:
+                await self._parts.bus.drop_draft(run_id)
         except HubError as error:
             log.warning("run not worked", run=run_id, reason=error.message)
         except Exception:

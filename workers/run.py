@@ -12,6 +12,7 @@ from typing import Final
 
 import structlog
 
+from hub.bus.client import end
 from hub.core.chat import Finish, TextDelta, Usage, estimate_tokens
 from hub.core.errors import Backend, BackendTimeout, HubError, Unavailable
 from hub.core.values import Author, Json, Run
@@ -61,9 +62,9 @@ class Attempt:
                 lease = group.create_task(self._keep_lease())
                 flushing = group.create_task(self._flush_often())
                 reply = await self._reply()
-                flushing.cancel()
+                await end(flushing)
                 ended = await self._finish(reply)
-                lease.cancel()
+                await end(lease)
         except* Lost:
             log.info("run lost to another attempt", run=self._run.id, attempt=self._run.attempt)
         return ended
@@ -95,6 +96,8 @@ class Attempt:
             return self._failure(BackendTimeout(f"no complete reply within {seconds:g} s"))
         except HubError as error:
             return self._failure(error)
+        except Lost:
+            raise
         except Exception:
             log.exception("a driver failed", run=self._run.id)
             return self._failure(Backend("the participant's driver failed"))

@@ -82,14 +82,15 @@ def _start(binary: Path, path: Path) -> subprocess.Popen[bytes]:
         "client-output-buffer-limit": "pubsub 256mb 64mb 60",
     }  # fmt: skip
     arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
-    return subprocess.Popen(
-        [str(binary), *arguments],
-        stdin=subprocess.DEVNULL,
-        stdout=(path.parent / "valkey.log").open("wb"),
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-        preexec_fn=_die_with_parent(),
-    )
+    with (path.parent / "valkey.log").open("wb") as told:
+        return subprocess.Popen(
+            [str(binary), *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=told,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            preexec_fn=_die_with_parent(),
+        )
 
 
 def _wait_until_up(child: subprocess.Popen[bytes], path: Path) -> None:

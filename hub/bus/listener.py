@@ -75,7 +75,7 @@ class RedisListener:
         while True:
             try:
                 await self._listen()
-            except* (RedisError, OSError, TimeoutError) as group:
+            except* (RedisError, OSError, TimeoutError, Unavailable) as group:
                 reason = group.exceptions[0]
                 log.warning("bus lost, connecting again", reason=repr(reason))
             delay_s = 0.05 if self._open else min(2.0, delay_s * 2)

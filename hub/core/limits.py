@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import ceil
+
 
 class Bucket:
     """`rate` tokens a second; time is whatever steady clock the caller has, in seconds."""
@@ -20,4 +22,4 @@ class Bucket:
         if self._left >= 1:
             self._left -= 1
             return 0.0
-        return round((1 - self._left) / self._rate, 3) or 0.001
+        return ceil((1 - self._left) / self._rate * 1000) / 1000

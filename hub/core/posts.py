@@ -135,7 +135,7 @@ class Plan:
 def plan(
     posts: Sequence[NewPost],
     rooms: Mapping[str, RoomState],
-    keys: Mapping[tuple[str, str], tuple[str, Posted]],
+    keys: Mapping[tuple[str, str], tuple[str, Posted | None]],
     roots: Mapping[str, RootState],
     causes: Mapping[tuple[str, str], Cause],
 ) -> Plan:
@@ -154,7 +154,7 @@ def plan(
 def _decide(
     post: NewPost,
     rooms: Mapping[str, RoomState],
-    keys: Mapping[tuple[str, str], tuple[str, Posted]],
+    keys: Mapping[tuple[str, str], tuple[str, Posted | None]],
     roots: Mapping[str, RootState],
     causes: Mapping[tuple[str, str], Cause],
     done: Plan,
@@ -178,13 +178,15 @@ def _decide(
     return _write(post, root, cause, room, done)
 
 
-def _replay(key: RequestKey, stored: tuple[str, Posted]) -> Outcome:
+def _replay(key: RequestKey, stored: tuple[str, Posted | None]) -> Outcome:
     digest, result = stored
     if digest != key.digest:
         return Conflict(
             "this key was used before with another request body; use a new key",
             code="IDEMPOTENCY_CONFLICT",
         )
+    if result is None:
+        return missing("message")
     return replace(result, rows=(), replayed=True)
 
 

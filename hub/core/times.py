@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+LAST_MS = 253_402_300_799_999
 _last: tuple[int, str] = (0, "1970-01-01T00:00:00")
 
 
@@ -29,4 +30,4 @@ def parse_rfc3339(text: str) -> int:
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         raise ValueError("a time needs an offset such as Z")
-    return int((moment - _EPOCH) / timedelta(milliseconds=1))
+    return (moment - _EPOCH) // timedelta(milliseconds=1)

@@ -48,7 +48,7 @@ class Subscribe(Command):
     @property
     def cursors(self) -> list[RoomCursor]:
         if self.rooms is not None:
-            return self.rooms
+            return list({cursor.room_id: cursor for cursor in self.rooms}.values())
         return [RoomCursor(room_id=self.room_id or "", since=self.since, epoch=self.epoch)]
 
 

@@ -14,6 +14,7 @@ from typing import Final, Protocol
 
 import structlog
 
+from hub.bus.client import end
 from hub.core.errors import Unavailable, missing
 from hub.core.values import Actor, Json
 from hub.gateway.feed import Feed, Subscriber
@@ -117,7 +118,7 @@ class Fanout:
                 yield
             finally:
                 for task in tasks:
-                    task.cancel()
+                    await end(task)
 
     # What the bus brings: called without awaiting, many times a tick.
 
@@ -205,7 +206,7 @@ class Fanout:
     async def _recheck(self, feed: Feed) -> None:
         """Members changed: whoever may no longer read leaves the broadcast set."""
         try:
-            for subscriber in tuple(feed.subscribers):
+            for subscriber in (*feed.subscribers, *feed.joining):
                 if not await self._may_read(subscriber.actor, feed.room_id):
                     self.leave(subscriber, feed.room_id)
                     subscriber.expelled(feed.room_id)

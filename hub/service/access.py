@@ -55,7 +55,10 @@ class Access:
 
     def cached(self, token: str) -> Actor | None:
         """The actor of a token that was authenticated before and is still good."""
-        public, _, secret = token.removeprefix("rhk_").partition("_")
+        prefix, _, rest = token.partition("_")
+        public, _, secret = rest.partition("_")
+        if prefix != "rhk":
+            return None
         known = self._known.get(f"key_{public}")
         if known is None or not hmac.compare_digest(known[0], digest_of(secret)):
             return None

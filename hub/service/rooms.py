@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Sequence
 
 from hub.core import permissions
-from hub.core.errors import Conflict, Denied, invalid, missing
+from hub.core.errors import Denied, invalid, missing
 from hub.core.ids import IdMaker
 from hub.core.posts import LogRow, RequestKey
 from hub.core.values import Actor, Json, Member, Room, RoomView
@@ -108,8 +108,6 @@ class Rooms:
         role = body.role or known.role
         if "owner" in (role, known.role) and view.members[actor.id].role != "owner":
             raise Denied("only an owner makes or changes an owner")
-        if known.role == "owner" and role != "owner":
-            self._keep_an_owner(view, participant_id)
         member = Member(
             known.author, role, body.engagement or known.engagement, self._now_ms(), known.driven
         )
@@ -126,20 +124,13 @@ class Rooms:
         known = view.members.get(participant_id)
         if known is None:
             raise missing("participant")
-        if known.role == "owner":
-            if view.members[actor.id].role != "owner":
-                raise Denied("only an owner removes an owner")
-            self._keep_an_owner(view, participant_id)
+        if known.role == "owner" and view.members[actor.id].role != "owner":
+            raise Denied("only an owner removes an owner")
         written = await self._store.rooms.remove_member(
             actor.tenant_id, room_id, participant_id, self._now_ms()
         )
         self._changed(room_id, written.entries)
         return known
-
-    def _keep_an_owner(self, view: RoomView, leaving: str) -> None:
-        others = [m for m in view.members.values() if m.role == "owner" and m.author.id != leaving]
-        if not others:
-            raise Conflict("a room keeps at least one owner", code="LAST_OWNER")
 
     async def change(self, actor: Actor, room_id: str, body: ChangeRoom) -> Room:
         await self._managed(actor, room_id)

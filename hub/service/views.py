@@ -40,7 +40,15 @@ class RoomViews:
 
     async def fresh(self, actor: Actor, room_id: str) -> RoomView:
         """As the database has it now; NOT_FOUND for who may not read the room."""
-        return _seen(actor, await self._load(actor, room_id))
+        return _seen(actor, await self._load_anew(actor, room_id))
+
+    async def _load_anew(self, actor: Actor, room_id: str) -> RoomView | None:
+        """From a read begun after this call: one already under way may not see what was just
+        committed, so its end is awaited and the next one shared."""
+        under_way = self._loading.get((actor.tenant_id, room_id))
+        if under_way is not None:
+            await asyncio.wait({under_way})
+        return await self._load(actor, room_id)
 
     async def _load(self, actor: Actor, room_id: str) -> RoomView | None:
         at = (actor.tenant_id, room_id)

@@ -36,9 +36,11 @@ def closed(archived_ms: int | None, session: tuple[str, int | None] | None) -> H
     return None
 
 
-def stored(connection: Connection, message_id: str) -> Posted:
-    """The result of the request that stored this message, read back."""
-    row = connection.execute(rows.select_messages().where(messages.c.id == message_id)).one()
+def stored(connection: Connection, message_id: str) -> Posted | None:
+    """The result of the request that stored this message, read back; None when it was erased."""
+    row = connection.execute(rows.select_messages().where(messages.c.id == message_id)).first()
+    if row is None:
+        return None
     message = rows.message_of(row)
     found = connection.execute(
         rows.select_runs().where(runs.c.trigger_message_id == message_id).order_by(runs.c.id)

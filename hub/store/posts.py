@@ -94,7 +94,7 @@ def _rooms(fetch: Fetch, ids: list[str]) -> dict[str, RoomState]:
 
 def _keys(
     fetch: Fetch, connection: Connection, posts: Sequence[NewPost]
-) -> dict[tuple[str, str], tuple[str, Posted]]:
+) -> dict[tuple[str, str], tuple[str, Posted | None]]:
     asked = [[p.key.scope, p.key.key] for p in posts if p.key]
     if not asked:
         return {}

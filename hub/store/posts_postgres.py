@@ -64,7 +64,7 @@ _COUNTS = """UPDATE sessions SET message_count = message_count + v.n, updated_ms
 _RUNS = f"""INSERT INTO runs ({", ".join(RUN_COLUMNS)})
     VALUES ({", ".join(f"${i}" for i in range(1, len(RUN_COLUMNS) + 1))})"""
 
-Known = dict[tuple[str, str], tuple[str, Posted]]
+Known = dict[tuple[str, str], tuple[str, Posted | None]]
 
 
 class PostgresPosts:
@@ -119,7 +119,7 @@ class PostgresPosts:
                 known[scope, key] = (digest, await self._read_back(ref))
         return claimed, known
 
-    async def _read_back(self, message_id: str) -> Posted:
+    async def _read_back(self, message_id: str) -> Posted | None:
         return await self._database.read(lambda connection: stored(connection, message_id))
 
 

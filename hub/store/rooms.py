@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 
+from hub.core.errors import Conflict
 from hub.core.posts import LogEntry, RequestKey
 from hub.core.values import Actor, Json, Member, Room, RoomView
 from hub.ports import Page, Written
@@ -133,6 +134,9 @@ def _here(tenant_id: str, room_id: str, participant_id: str) -> tuple[ColumnElem
 
 
 def _add(connection: Connection, tenant_id: str, room_id: str, wanted: Sequence[Member]) -> Written:
+    mine = select(rooms.c.id).where(rooms.c.id == room_id, rooms.c.tenant_id == tenant_id)
+    if connection.execute(mine).first() is None:
+        return Written()
     present = set(
         connection.execute(
             select(members.c.participant_id).where(members.c.room_id == room_id)
@@ -142,7 +146,24 @@ def _add(connection: Connection, tenant_id: str, room_id: str, wanted: Sequence[
     return Written(_rows(_join(connection, tenant_id, room_id, new)) if new else ())
 
 
+def _keep_an_owner(connection: Connection, room_id: str, leaving: str) -> None:
+    """Under the room's lock, so that two owners cannot both step down."""
+    lock = select(rooms.c.id).where(rooms.c.id == room_id).with_for_update(key_share=True)
+    connection.execute(lock)
+    owners = set(
+        connection.execute(
+            select(members.c.participant_id).where(
+                members.c.room_id == room_id, members.c.role == "owner"
+            )
+        ).scalars()
+    )
+    if owners == {leaving}:
+        raise Conflict("a room keeps at least one owner", code="LAST_OWNER")
+
+
 def _set_member(connection: Connection, tenant_id: str, room_id: str, member: Member) -> Written:
+    if member.role != "owner":
+        _keep_an_owner(connection, room_id, member.author.id)
     changed = connection.execute(
         update(members)
         .where(*_here(tenant_id, room_id, member.author.id))
@@ -157,6 +178,7 @@ def _set_member(connection: Connection, tenant_id: str, room_id: str, member: Me
 def _remove(
     connection: Connection, tenant_id: str, room_id: str, participant_id: str, at_ms: int
 ) -> Written:
+    _keep_an_owner(connection, room_id, participant_id)
     gone = connection.execute(delete(members).where(*_here(tenant_id, room_id, participant_id)))
     if not gone.rowcount:
         return Written()
@@ -169,7 +191,8 @@ def _update(
     connection: Connection, tenant_id: str, room_id: str, changes: Json, actor: Actor, at_ms: int
 ) -> Written:
     mine = (rooms.c.tenant_id == tenant_id) & (rooms.c.id == room_id)
-    connection.execute(update(rooms).where(mine).values(**changes))
+    if not connection.execute(update(rooms).where(mine).values(**changes)).rowcount:
+        return Written()
     room = rows.room_of(connection.execute(rows.select_rooms().where(mine)).one())
     kind = "room.archived" if changes.get("archived_ms") else "room.updated"
     data = room.as_dict() | {"by": actor.author.ref()}

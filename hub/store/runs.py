@@ -210,7 +210,7 @@ def _due(connection: Connection, grace_ms: int, limit: int) -> list[str]:
     )
     statement = (
         select(runs.c.id)
-        .where(runs.c.finished_ms.is_(None), late)
+        .where(runs.c.finished_ms.is_(None), late, _claimable(connection))
         .order_by(runs.c.created_ms, runs.c.id)
         .limit(limit)
     )

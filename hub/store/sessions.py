@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, delete, insert, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from hub.core.posts import RequestKey
 from hub.core.values import Json, Member, Room, Session
@@ -13,7 +13,7 @@ from hub.store import rows
 from hub.store.common import append, write_audit
 from hub.store.database import Database
 from hub.store.rooms import create as create_room
-from hub.store.schema import events, messages, rooms, runs, sessions
+from hub.store.schema import events, idempotency, messages, rooms, runs, sessions
 
 
 class SqlSessions:
@@ -127,9 +127,13 @@ def _delete(
 
 def _erase(connection: Connection, tenant_id: str, session_id: str, audit: AuditEntry) -> bool:
     mine = (rooms.c.tenant_id == tenant_id) & (rooms.c.id == session_id)
+    inside = select(rooms.c.id).where(mine)
+    made = select(messages.c.id).where(messages.c.room_id.in_(inside))
+    refs = idempotency.c.ref.in_(made) | idempotency.c.ref.in_(inside)
+    connection.execute(delete(idempotency).where(refs))
     for table in (messages, events, runs):
-        inside = rooms.select().with_only_columns(rooms.c.id).where(mine)
         connection.execute(delete(table).where(table.c.room_id.in_(inside)))
     gone = connection.execute(delete(rooms).where(mine))
-    write_audit(connection, audit)
+    if gone.rowcount:
+        write_audit(connection, audit)
     return bool(gone.rowcount)

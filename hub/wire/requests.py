@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, field_validator, mo
 
 from hub.core import text
 from hub.core.ids import HANDLE, participant_type
-from hub.core.times import parse_rfc3339
+from hub.core.times import LAST_MS, parse_rfc3339
 from hub.core.values import Engagement, Json, MemberRole, TenantRole
 from hub.wire.bodies import Body
 
@@ -54,7 +54,8 @@ def _handle(value: str) -> str:
 
 def _time(value: str) -> str:
     try:
-        parse_rfc3339(value)
+        if parse_rfc3339(value) > LAST_MS:
+            raise ValueError(value)
     except ValueError:
         raise ValueError("must be an RFC 3339 time such as 2030-01-31T12:00:00Z") from None
     return value

@@ -23,7 +23,7 @@ from hub.gateway.connection import (
 from hub.gateway.gateway import Gateway
 from hub.parts import Parts, now_ms
 from hub.wire.bodies import validate
-from hub.wire.requests import CreateKey
+from hub.wire.requests import CreateKey, PostMessage
 from tests.support.parts import (
     ACME,
     ADMIN,
@@ -237,6 +237,23 @@ async def test_a_reply_to_a_post_says_which_runs_it_started(gateway: Gateway) ->
         for _ in range(2):  # the slow way, then the quick one
             reply = await talk.ask("post", room_id="room_1", content="x", mention=mention)
             assert [run["state"] for run in reply["data"]["runs"]] == ["queued"]
+
+
+async def test_the_same_client_id_is_the_same_post_on_both_ways(gateway: Gateway) -> None:
+    async with talking(gateway) as talk:
+        fields = {"room_id": "room_1", "content": "once", "client_id": "c1"}
+        ids = {(await talk.ask("post", **fields))["data"]["id"] for _ in range(4)}
+        assert len(ids) == 1
+        other = await talk.ask("post", **(fields | {"content": "other"}))
+        assert other["error"]["code"] == "IDEMPOTENCY_CONFLICT"
+
+
+async def test_a_retry_by_rest_of_a_post_by_websocket_is_the_same_post(gateway: Gateway) -> None:
+    async with talking(gateway) as talk:
+        reply = await talk.ask("post", room_id="room_1", content="once", client_id="c1")
+    body = validate(PostMessage, {"content": "once", "client_id": "c1"})
+    again = await gateway.parts.messages.post(ALICE, "room_1", body)
+    assert again.message_id == reply["data"]["id"]
 
 
 async def test_resuming_brings_exactly_what_was_missed_then_goes_on(gateway: Gateway) -> None:

@@ -15,7 +15,7 @@ from hub.ports import Page
 from hub.service.requests import request_key
 from hub.service.sessions import model_participant_id
 from hub.wire.bodies import validate
-from hub.wire.requests import ChangeSession, CreateSession, SendMessage
+from hub.wire.requests import ChangeSession, CreateSession, PostMessage, SendMessage
 from tests.support.parts import ADMIN, ALICE, BOB, RIVAL, actor
 
 SLUG = "builtin/echo"
@@ -132,6 +132,18 @@ async def test_a_deleted_session_is_gone_for_its_user(parts: Parts) -> None:
     with pytest.raises(Missing):
         await parts.sessions.delete(ALICE, session.id, hard=False)
     assert await parts.sessions.page(ALICE, whole_tenant=False, status=None, page=Page(9)) == []
+
+
+async def test_a_deleted_session_is_gone_as_a_room_too(parts: Parts) -> None:
+    session = await parts.sessions.create(ALICE, validate(CreateSession, {"model": "builtin/echo"}))
+    posted = await parts.messages.post(
+        ALICE, session.id, validate(PostMessage, {"content": "secret"})
+    )
+    await parts.sessions.delete(ALICE, session.id, hard=False)
+    with pytest.raises(Missing):
+        await parts.rooms.read(ALICE, session.id)
+    with pytest.raises(Missing):
+        await parts.messages.get(ALICE, session.id, posted.message_id)
 
 
 async def test_erasing_is_for_admins_and_leaves_its_trail(parts: Parts) -> None:

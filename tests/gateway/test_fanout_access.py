@@ -1,0 +1,56 @@
+"""Waiting for `Fanout` to look at who is joining when members change."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from hub.core.values import Actor
+from hub.gateway.fanout import REPLAY_PAGE, Fanout
+from hub.parts import Parts
+from tests.support.parts import ACME, AT_MS, BOB, add_room
+
+from .fakes import Client
+from .test_fanout import House, house, open_house
+
+__all__ = ["house", "open_house"]
+
+
+async def test_who_loses_access_while_joining_does_not_stay(house: House) -> None:
+    await house.post(REPLAY_PAGE + 50)
+    watcher, bob = Client(), Client(BOB)
+    await house.join(watcher)
+    bob.flowing.clear()
+    joining = asyncio.create_task(house.join(bob, since=0))
+    await bob.draining.wait()
+    written = await house.store.rooms.remove_member(ACME, "room_1", BOB.id, AT_MS)
+    house.forbidden.add(BOB.id)
+    house.bus.carry(written.entries)
+    await watcher.wait_for(lambda c: len(c.seqs) == 1)
+    await asyncio.sleep(0.05)  # whoever rechecks has done so
+    bob.flowing.set()
+    await asyncio.gather(joining, return_exceptions=True)
+    house.posts.acl.clear()
+    rows = await house.post()
+    house.bus.carry(rows)
+    await watcher.wait_for(lambda c: len(c.seqs) == 2)
+    assert rows[0][0].seq not in bob.seqs
+    assert bob.expelled_from == ["room_1"]
+
+
+@pytest.mark.parametrize("ticks", range(20))
+async def test_a_fanout_ends_in_the_middle_of_unsubscribing(ticks: int, parts: Parts) -> None:
+    """redis-py writes under `asyncio.wait_for`, which loses a cancellation on Python 3.11."""
+    await add_room(parts.store)
+
+    async def may_read(actor: Actor, room_id: str) -> bool:
+        return True
+
+    fanout = Fanout(parts.store, parts.bus, may_read, head_check_s=60, unsubscribe_delay_s=0)
+    client = Client()
+    async with asyncio.timeout(5), fanout.running():
+        await fanout.complete(client, await fanout.prepare(client, "room_1", None))
+        fanout.leave(client, "room_1")
+        for _ in range(ticks):
+            await asyncio.sleep(0)
