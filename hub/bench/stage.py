@@ -15,7 +15,7 @@ import httpx
 
 from hub.bench.process import BenchError
 
-CALLS: Final = 16
+CALLS: Final = 32
 CALL_S: Final = 120.0
 FIRST_MEMBERS: Final = 500
 LOG_PAGE: Final = 200

@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import platform
+import signal
 import sys
 import tempfile
 import time
@@ -94,6 +95,7 @@ def _save(runs: list[Run]) -> Path:
 
 
 def main() -> int:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that every server is ended
     runs = _measure(_arguments())
     _say(f"raw figures: tests/bench/results/{_save(runs).name}")
     print(markdown(runs, NCHAN))

@@ -8,6 +8,7 @@ from statistics import median
 
 from hub.bench.load import Counted
 
+BOUND = 0.85
 HEAD = """\
 | rooms x members, in flight | server | deliveries/s | ratio | p50 ms | p99 ms | generator | runs |
 |---|---|--:|--:|--:|--:|--:|--:|"""
@@ -28,25 +29,41 @@ def markdown(runs: Sequence[Run], base: str) -> str:
     lines = [HEAD]
     for shape in dict.fromkeys(run.shape for run in runs):
         here = [run for run in runs if run.shape == shape]
-        of_base = _middle([run for run in here if run.peer == base])
+        of_base = _counts([run for run in here if run.peer == base])
         for peer in dict.fromkeys(run.peer for run in here):
             lines.append(_line(shape, peer, [run for run in here if run.peer == peer], of_base))
     return "\n".join(lines)
 
 
-def _middle(runs: Sequence[Run]) -> float | None:
-    speeds = [run.counted.per_s for run in runs if run.counted]
-    return median(speeds) if speeds else None
+def _counts(runs: Sequence[Run]) -> list[Counted]:
+    return [run.counted for run in runs if run.counted]
 
 
-def _line(shape: str, peer: str, runs: Sequence[Run], of_base: float | None) -> str:
-    good = [run.counted for run in runs if run.counted]
+def _speed(counts: Sequence[Counted]) -> float:
+    return median(each.per_s for each in counts)
+
+
+def _is_bound(counts: Sequence[Counted]) -> bool:
+    """Whether the generator may have held the server back."""
+    return median(each.busy for each in counts) >= BOUND
+
+
+def _ratio(counts: Sequence[Counted], of_base: Sequence[Counted]) -> str:
+    if not of_base:
+        return "–"
+    sign = {(True, True): "~", (True, False): "≥ ", (False, True): "≤ ", (False, False): ""}
+    bound = sign[_is_bound(counts), _is_bound(of_base)] if counts != of_base else ""
+    return f"{bound}{_speed(counts) / _speed(of_base):.2f}"
+
+
+def _line(shape: str, peer: str, runs: Sequence[Run], of_base: Sequence[Counted]) -> str:
+    good = _counts(runs)
     counts = f"{len(good)}/{len(runs)}"
     if not good:
         return f"| {shape} | {peer} | none: {runs[0].fault[:80]} | | | | | {counts} |"
-    speed = median(each.per_s for each in good)
-    ratio = f"{speed / of_base:.2f}" if of_base else "–"
+    least = "≥ " if _is_bound(good) else ""
     return (
-        f"| {shape} | {peer} | {speed:,.0f} | {ratio} | {median(c.p50_ms for c in good):.1f} | "
-        f"{median(c.p99_ms for c in good):.1f} | {median(c.busy for c in good):.0%} | {counts} |"
+        f"| {shape} | {peer} | {least}{_speed(good):,.0f} | {_ratio(good, of_base)} | "
+        f"{median(c.p50_ms for c in good):.1f} | {median(c.p99_ms for c in good):.1f} | "
+        f"{median(c.busy for c in good):.0%} | {counts} |"
     )

@@ -24,3 +24,10 @@ def test_without_the_base_there_is_no_ratio() -> None:
 def test_a_server_without_a_figure_says_why() -> None:
     found = markdown([Run("2x3", "hub", None, "it fell over")], "base")
     assert f"{HEAD}\n| 2x3 | hub | none: it fell over | | | | | 0/1 |" == found
+
+
+def test_a_figure_that_the_generator_held_back_is_a_bound() -> None:
+    busy = [Run("2x3", "base", replace(COUNTED, in_time=20, busy=0.9))]
+    base, hub = markdown([*busy, *runs("hub", 30)], "base").splitlines()[-2:]
+    assert "| ≥ 10 | 1.00 |" in base
+    assert "| 15 | ≤ 1.50 |" in hub

@@ -1,0 +1,63 @@
+"""The benches against a real hub, small: what they tell is proved by the hub's own log."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import httpx
+import pytest
+
+from hub.bench import fanout, post
+from hub.bench.fanout import Shape
+from hub.bench.post import Posting, Via
+from hub.bench.process import BenchError
+from hub.bench.stage import open_api, open_stage
+from tests.support.hub import HubProcess
+
+SMALL = Shape(rooms=2, members=3, window=2, secs=0.3, settle_s=0)
+
+
+async def test_every_member_gets_what_its_room_is_sent(hub: HubProcess) -> None:
+    async with open_api(hub.address, hub.key) as api:
+        found = await fanout.run(api, SMALL)
+    assert (6, 0) == (found["conns"], found["uneven"])
+    assert found["sent"] * 3 == found["delivered"] > 0
+
+
+async def test_a_rate_is_kept(hub: HubProcess) -> None:
+    async with open_api(hub.address, hub.key) as api:
+        found = await fanout.run(api, replace(SMALL, rate=20, secs=0.5))
+    assert 20 == pytest.approx(found["sent"], abs=2)
+
+
+@pytest.mark.parametrize("via", ["ws", "rest"])
+async def test_what_is_acknowledged_is_stored(hub: HubProcess, via: Via) -> None:
+    async with open_api(hub.address, hub.key) as api:
+        found = await post.run(api, Posting(3, 2, window=2, secs=0.3, via=via))
+    assert found["sent"] == found["acknowledged"] == found["stored"] > 0
+
+
+async def test_there_is_no_figure_when_posts_are_refused(hub: HubProcess) -> None:
+    async with open_api(hub.address, hub.key) as api, open_stage(api, SMALL.groups) as stage:
+        await api.call("DELETE", f"/v1/rooms/{stage.room_ids[0]}")
+        with pytest.raises(BenchError, match=r"refused.*archived"):
+            await fanout.measure(api, stage, SMALL)
+
+
+async def test_a_key_that_is_not_good_is_an_error_that_says_so(hub: HubProcess) -> None:
+    async with open_api(hub.address, "rhk_wrong_key") as api:
+        with pytest.raises(BenchError, match="the key is not valid"):
+            await fanout.run(api, SMALL)
+
+
+async def test_nothing_is_left_behind(hub: HubProcess) -> None:
+    async with open_api(hub.address, hub.key) as api:
+        async with open_stage(api, SMALL.groups) as stage:
+            pass
+        people = [await api.call("GET", f"/v1/participants/{p}") for p in stage.participants]
+        rooms = [await api.call("GET", f"/v1/rooms/{r}") for r in stage.room_ids]
+    assert all(each["disabled_at"] for each in people)
+    assert all(each["archived_at"] for each in rooms)
+    async with httpx.AsyncClient(base_url=hub.address, trust_env=False) as client:
+        headers = {"Authorization": f"Bearer {stage.keys[0]}"}
+        assert 401 == (await client.get("/v1/me", headers=headers)).status_code
