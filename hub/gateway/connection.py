@@ -29,7 +29,7 @@ from hub.gateway.commands import (
     command_id,
 )
 from hub.gateway.fanout import Cursor, Joining
-from hub.gateway.gateway import Gateway
+from hub.gateway.gateway import RESTARTING, RESUME, Gateway
 from hub.ports import Clock
 from hub.service.messages import run_brief
 from hub.wire.bodies import Body, parse_object, validate
@@ -181,7 +181,8 @@ class Connection:
             self.close(NOT_AUTHENTICATED, error.message)
             return None
         except HubError as error:
-            self.close(1012, error.message)
+            log.warning("a client could not be authenticated now", reason=error.message)
+            self.close(RESTARTING, RESUME)
             return None
         if about is not None:
             self._reply(about, {})
@@ -301,23 +302,32 @@ class Connection:
                 joining.append(await self._prepare(cursor))
             told = [each.joined.as_dict() for each in joining]
             self._reply(about, {"rooms": told} if command.rooms is not None else told[0])
-            while joining:
-                await self._gateway.fanout.complete(self, joining.pop(0))
+            await self._go_live(joining)
         finally:
             for each in joining:
                 self._leave(each.feed.room_id)
             if self._closed:  # it went away meanwhile: leave what was entered since
                 self.on_closed()
 
+    async def _go_live(self, joining: list[Joining]) -> None:
+        """The reply is out: what fails now can only be told by asking the client to resume."""
+        try:
+            while joining:
+                await self._gateway.fanout.complete(self, joining.pop(0))
+        except HubError as error:
+            log.warning("a replay broke off", reason=error.message)
+            self.close(RESTARTING, RESUME)
+
     async def _prepare(self, cursor: RoomCursor) -> Joining:
         room_id = cursor.room_id
         if len(self.rooms) >= ROOMS and room_id not in self.rooms:
             raise Limited(f"a connection follows at most {ROOMS} rooms")
-        await self._parts.rooms.read(self.actor, room_id)
+        await self._parts.views.known(self.actor, room_id)  # no subscription for a stranger
         self._leave(room_id)
-        self.rooms.add(room_id)
         since = None if cursor.since is None else Cursor(cursor.since, cursor.epoch)
-        return await self._gateway.fanout.prepare(self, room_id, since)
+        joining = await self._gateway.fanout.prepare(self, room_id, since)
+        self.rooms.add(room_id)
+        return joining
 
     def _leave(self, room_id: str) -> None:
         self.rooms.discard(room_id)

@@ -219,14 +219,17 @@ class Fanout:
     # Joining and leaving.
 
     async def prepare(self, subscriber: Subscriber, room_id: str, cursor: Cursor | None) -> Joining:
-        """The first half of subscribing to a room that the subscriber may read: the bus is
-        subscribed and confirmed. Tell the client `joined`, then `complete`; or `leave`."""
+        """The first half of subscribing: the bus is subscribed and confirmed, and only then access
+        is asked for, so that no change of it falls between. Tell the client `joined`, then
+        `complete`; or `leave`. ROOM_NOT_FOUND for who may not read the room."""
         feed = self._feeds.get(room_id)
         if feed is None:
             feed = self._feeds[room_id] = Feed(room_id)
         feed.joining[subscriber] = []
         try:
             await self._start(feed)
+            if not await self._may_read(subscriber.actor, room_id):
+                raise missing("room")
             return await self._look(feed, cursor)
         except BaseException:
             self.leave(subscriber, room_id)
@@ -234,11 +237,12 @@ class Fanout:
 
     async def complete(self, subscriber: Joiner, joining: Joining) -> None:
         """The second half: history is written until the subscriber's own position equals the
-        room's, and in that same tick, without an await, it becomes live."""
+        room's, and in that same tick, without an await, it becomes live. Who is expelled
+        meanwhile is sent nothing more."""
         feed, position = joining.feed, joining.position
         try:
             self._flush_one(feed)
-            while position < feed.timeline.position:
+            while subscriber in feed.joining and position < feed.timeline.position:
                 rows = await self._store.log.read(feed.room_id, position, REPLAY_PAGE)
                 if not rows:
                     raise Unavailable("the room's log cannot be read now; subscribe again")

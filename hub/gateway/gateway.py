@@ -8,8 +8,6 @@ import random
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Final
 
-import orjson
-
 from hub.core.errors import HubError, Missing
 from hub.core.values import Actor
 from hub.gateway.fanout import Fanout
@@ -19,6 +17,7 @@ if TYPE_CHECKING:
     from hub.gateway.connection import Connection
 
 RESTARTING: Final = 1012
+RESUME: Final = '{"retry_s":2}'
 REVOKED: Final = 4410
 EXPIRY_CHECK_S: Final = 1.0
 _DRAIN_BATCHES: Final = 10
@@ -79,10 +78,9 @@ class Gateway:
         leaving = list(self.connections)
         random.shuffle(leaving)
         batch = max(1, len(leaving) // _DRAIN_BATCHES)
-        reason = orjson.dumps({"retry_s": 2}).decode()
         for start in range(0, len(leaving), batch):
             for connection in leaving[start : start + batch]:
-                connection.close(RESTARTING, reason)
+                connection.close(RESTARTING, RESUME)
             await asyncio.sleep(min(0.05, within_s / _DRAIN_BATCHES))
 
     async def ready(self) -> list[str]:

@@ -11,7 +11,7 @@ from hub.core.errors import HubError, Unauthenticated
 from hub.core.values import Actor
 from hub.gateway.auth import bearer, origin_allowed
 from hub.gateway.connection import FORBIDDEN, NOT_AUTHENTICATED, TOO_MUCH, Connection
-from hub.gateway.gateway import RESTARTING, Gateway
+from hub.gateway.gateway import RESTARTING, RESUME, Gateway
 from hub.gateway.protocol import EXTENSION, HubSocket
 from hub.parts import now_ms
 
@@ -50,7 +50,7 @@ class WebSocketApp:
         """Who it is, when the handshake says so; Refused when it may not come in."""
         gateway = self._gateway
         if gateway.stopping:
-            raise Refused(RESTARTING, "restarting")
+            raise Refused(RESTARTING, RESUME)
         if gateway.sockets >= gateway.parts.settings.max_connections:
             raise Refused(TOO_MUCH, '{"retry_s":5}')
         if not origin_allowed(headers, gateway.parts.settings.allowed_origins):
@@ -63,7 +63,7 @@ class WebSocketApp:
         except Unauthenticated as error:
             raise Refused(NOT_AUTHENTICATED, error.message) from error
         except HubError as error:
-            raise Refused(RESTARTING, error.message) from error
+            raise Refused(RESTARTING, RESUME) from error
         return None
 
 

@@ -35,8 +35,10 @@ class RoomViews:
         self._views.pop(room_id, None)
 
     async def known(self, actor: Actor, room_id: str) -> RoomView:
-        """Perhaps stale, for a post, whose transaction checks; NOT_FOUND for strangers."""
-        return _seen(actor, self.cached(actor, room_id) or await self._load(actor, room_id))
+        """Perhaps stale, for a post, whose transaction checks. Only a yes may be stale: whoever
+        is a stranger to what is kept may have been added through another gateway since."""
+        view = self.cached(actor, room_id)
+        return view if view and _reads(actor, view) else await self.fresh(actor, room_id)
 
     async def fresh(self, actor: Actor, room_id: str) -> RoomView:
         """As the database has it now; NOT_FOUND for who may not read the room."""
@@ -74,7 +76,11 @@ class RoomViews:
         return view
 
 
+def _reads(actor: Actor, view: RoomView) -> bool:
+    return permissions.may_read(actor, view.room, view.members.get(actor.id))
+
+
 def _seen(actor: Actor, view: RoomView | None) -> RoomView:
-    if view is None or not permissions.may_read(actor, view.room, view.members.get(actor.id)):
+    if view is None or not _reads(actor, view):
         raise missing("room")
     return view

@@ -382,6 +382,27 @@ async def test_a_client_with_much_to_catch_up_is_not_slow(gateway: Gateway) -> N
         assert talk.seqs == list(range(1, head + 1))
 
 
+async def test_a_replay_that_breaks_off_asks_the_client_to_resume(gateway: Gateway) -> None:
+    """The subscription was answered already: a second reply to one id would be worse."""
+    async with talking(gateway) as talk:
+        talk.socket.reading.clear()
+        asked = talk.send("subscribe", room_id="room_1", since=0)
+        await talk.socket.wait_for(lambda _: bool(talk.seqs))
+        feed = gateway.fanout._feeds["room_1"]
+        feed.timeline.start(10**6)  # as if much more were stored than the log can give
+        talk.socket.reading.set()
+        assert await talk.closed() == 1012
+        assert len([s for s in talk.socket.said if s.get("id") == asked]) == 1
+
+
+async def test_a_room_that_could_not_be_joined_is_not_typed_into(gateway: Gateway) -> None:
+    view = await gateway.parts.views.known(BOB, "room_1")
+    await gateway.parts.store.rooms.remove_member(view.room.tenant_id, "room_1", BOB.id, now_ms())
+    async with talking(gateway, BOB) as talk:
+        assert not (await talk.ask("subscribe", room_id="room_1"))["ok"]
+        assert not (await talk.ask("typing", room_id="room_1"))["ok"]
+
+
 async def test_an_expired_key_closes_its_connection(gateway: Gateway, clock: Ticker) -> None:
     me = actor("user_alice", expires_ms=clock() + 60_000)
     async with talking(gateway, me, clock) as talk:

@@ -6,10 +6,12 @@ import asyncio
 
 import pytest
 
+from hub.core.errors import Missing
 from hub.core.values import Actor
 from hub.gateway.fanout import REPLAY_PAGE, Fanout
 from hub.parts import Parts
 from tests.support.parts import ACME, AT_MS, BOB, add_room
+from tests.support.redis import until
 
 from .fakes import Client
 from .test_fanout import House, house, open_house
@@ -37,6 +39,23 @@ async def test_who_loses_access_while_joining_does_not_stay(house: House) -> Non
     await watcher.wait_for(lambda c: len(c.seqs) == 2)
     assert rows[0][0].seq not in bob.seqs
     assert bob.expelled_from == ["room_1"]
+    assert len(bob.seqs) == REPLAY_PAGE, "what followed his removal was sent"
+
+
+async def test_who_is_removed_while_the_bus_is_subscribed_does_not_join(house: House) -> None:
+    """The event of his removal came before anybody listened: only a look afterwards can know."""
+    house.bus.listener.confirmed.clear()
+    bob = Client(BOB)
+    joining = asyncio.create_task(house.join(bob, since=0))
+    await until(lambda: house.bus.listener.asked == ["room_1"])
+    await house.store.rooms.remove_member(ACME, "room_1", BOB.id, AT_MS)
+    house.forbidden.add(BOB.id)
+    house.bus.listener.confirmed.set()
+    with pytest.raises(Missing):
+        await joining
+    house.posts.acl.clear()
+    house.bus.carry(await house.post())
+    assert bob.writes == []
 
 
 @pytest.mark.parametrize("ticks", range(20))

@@ -9,7 +9,7 @@ import pytest
 from hub.core.errors import Missing
 from hub.service.views import RoomViews
 from hub.store.store import SqlStore
-from tests.support.parts import ACME, ALICE, BOB, add_room, member
+from tests.support.parts import ACME, ALICE, BOB, CAROL, add_room, member
 
 from .test_views import Counting
 
@@ -32,3 +32,12 @@ async def test_a_fresh_view_never_comes_from_a_read_that_was_begun_before(store:
     assert "user_carol" in (await asked).members
     with pytest.raises(Missing):
         await removed
+
+
+async def test_who_was_added_through_another_gateway_is_known_at_once(store: SqlStore) -> None:
+    """What is kept says no; a no is never taken from what is kept."""
+    await add_room(store)
+    views = RoomViews(store.rooms)
+    await views.known(ALICE, "room_1")
+    await store.rooms.add_members(ACME, "room_1", [member("user_carol")])
+    assert "user_carol" in (await views.known(CAROL, "room_1")).members

@@ -134,7 +134,6 @@ class Call:
 
 
 Handler = Callable[[Call], Awaitable[Answer | Response]]
-OpenHandler = Callable[[Request, Gateway], Awaitable[Answer | Response]]
 
 
 @dataclass(frozen=True, slots=True)
