@@ -26,14 +26,13 @@ if not known or tonumber(known) < mine then
   redis.call('DEL', KEYS[2])
   redis.call('HSET', KEYS[1], 'attempt', mine, 'about', ARGV[2])
 end
-if redis.call('STRLEN', KEYS[2]) == tonumber(ARGV[3]) then
-  redis.call('APPEND', KEYS[2], ARGV[4])
-else
-  redis.call('SET', KEYS[2], ARGV[5])
-end
-redis.call('EXPIRE', KEYS[1], ARGV[6])
-redis.call('EXPIRE', KEYS[2], ARGV[6])
-redis.call('PUBLISH', ARGV[7], ARGV[8])
+local start = tonumber(ARGV[3])
+if start > 0 and redis.call('STRLEN', KEYS[2]) ~= start then return -1 end
+if start == 0 then redis.call('DEL', KEYS[2]) end
+redis.call('APPEND', KEYS[2], ARGV[4])
+redis.call('EXPIRE', KEYS[1], ARGV[5])
+redis.call('EXPIRE', KEYS[2], ARGV[5])
+redis.call('PUBLISH', ARGV[6], ARGV[7])
 return 1
 """
 
@@ -62,15 +61,21 @@ class RedisBus:
 
     async def append_draft(self, room_id: str, draft: Draft, text: str, frames: bytes) -> bool:
         about = draft.as_dict() | {"text": "", "offset": 0}
-        before = len(draft.text.encode()) - len(text.encode())
-        whole = draft.text if before else text
         keys = [self._names.draft(draft.run_id), self._names.draft_text(draft.run_id)]
-        values: list[Any] = [
-            draft.attempt, orjson.dumps(about), before, text, whole, DRAFT_TTL_S,
-            self._names.room(room_id), pack(Packet(0, 1, frames)),
-        ]  # fmt: skip
+        channel, packet = self._names.room(room_id), pack(Packet(0, 1, frames))
+
+        async def append(start: int, piece: str) -> int:
+            values: list[Any] = [
+                draft.attempt, orjson.dumps(about), start, piece, DRAFT_TTL_S, channel, packet,
+            ]  # fmt: skip
+            return int(await self._append(keys=keys, args=values))
+
+        start = len(draft.text.encode()) - len(text.encode())
         with answering():
-            return bool(await self._append(keys=keys, args=values))
+            answer = await append(start, text)
+            if answer < 0:  # a piece was lost: only then the whole text travels
+                answer = await append(0, draft.text)
+        return answer > 0
 
     async def drafts(self, run_ids: Sequence[str]) -> list[Draft]:
         if not run_ids:

@@ -72,6 +72,25 @@ async def test_a_draft_of_which_a_piece_was_lost_is_whole_again(bus: RedisBus) -
     assert draft.text == "one two three"
 
 
+async def test_a_long_draft_costs_no_more_than_what_is_new(bus: RedisBus, valkey: str) -> None:
+    """Otherwise streaming a reply is quadratic in its length."""
+    async with Redis.from_url(valkey) as client:
+
+        async def received() -> int:
+            about = await client.info("stats")
+            return int(about["total_net_input_bytes"])
+
+        text = "x" * 100_000
+        await grow(bus, text, text)
+        before = await received()
+        for _ in range(50):
+            text += "more"
+            assert await grow(bus, text, "more")
+        assert await received() - before < 100_000
+    (draft,) = await bus.drafts(["run_1"])
+    assert draft.text == text
+
+
 async def test_a_draft_that_redis_forgot_is_whole_again(bus: RedisBus) -> None:
     await grow(bus, "one", "one")
     await bus.drop_draft("run_1")

@@ -8,7 +8,6 @@ import contextlib
 import os
 import secrets
 import signal
-import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -31,9 +30,7 @@ class Server:
         self._running = contextlib.ExitStack()
 
     def start(self) -> None:
-        with warnings.catch_warnings():  # the log file that run_valkey opens is left to the GC
-            warnings.simplefilter("ignore", ResourceWarning)
-            self.url = self._running.enter_context(run_valkey(self._folder))
+        self.url = self._running.enter_context(run_valkey(self._folder))
 
     def stop(self) -> None:
         self._running.close()
