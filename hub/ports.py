@@ -89,6 +89,11 @@ class Ended:
     entries: tuple[LogRow, ...]
     next_run_id: str | None
 
+    @property
+    def wake(self) -> tuple[str, ...]:
+        """The run to wake now that this one has made room."""
+        return (self.next_run_id,) if self.next_run_id else ()
+
 
 class PostStore(Protocol):
     async def commit(self, posts: Sequence[NewPost], *, wait: bool = False) -> list[Verdict]:

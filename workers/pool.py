@@ -11,7 +11,7 @@ import structlog
 from hub.bus.client import end
 from hub.core.errors import HubError, Unavailable
 from hub.core.values import Run
-from hub.parts import Parts
+from hub.parts import Parts, now_ms
 from hub.ports import Reply
 from workers.drivers.base import Driver
 from workers.run import Attempt
@@ -78,6 +78,9 @@ class Pool:
         if run_id in self._working:
             return
         await self._free.acquire()
+        if run_id in self._working:  # the sweep and a wake-up waited for the same place
+            self._free.release()
+            return
         task = group.create_task(self._work(run_id))
         self._working[run_id] = task
         task.add_done_callback(lambda _: self._put_back(run_id))
@@ -106,9 +109,9 @@ class Pool:
     async def _give_up(self, run: Run) -> None:
         message = f"it broke off {ATTEMPTS} times"
         reply = Reply(
-            "failed", f"Sorry, I could not answer: {message}.", run.created_ms, "failed", message,
+            "failed", f"Sorry, I could not answer: {message}.", now_ms(), "failed", message,
             error={"code": "BACKEND_ERROR", "message": message},
         )  # fmt: skip
         ended = await self._parts.store.runs.finish(run.id, run.attempt, reply)
         if ended is not None:
-            self._parts.publisher.put(ended.entries)
+            self._parts.publisher.put(ended.entries, ended.wake)

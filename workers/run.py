@@ -237,6 +237,5 @@ class Attempt:
                 await asyncio.sleep(0.2)
         if ended is None:
             raise Lost
-        wake = (ended.next_run_id,) if ended.next_run_id else ()
-        self._parts.publisher.put(ended.entries, wake)
+        self._parts.publisher.put(ended.entries, ended.wake)
         return ended

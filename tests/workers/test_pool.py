@@ -160,6 +160,49 @@ async def test_a_run_that_breaks_off_again_and_again_fails_visibly(parts: Parts)
     assert message is not None
     assert message.status == "failed"
     assert driver.requests == []
+    assert abs(message.created_ms - now_ms()) < 60_000
+
+
+async def test_a_run_that_is_given_up_makes_room_for_the_next_at_once(parts: Parts) -> None:
+    await add_session(parts.store)
+    first = await asked(parts, room_id="sess_1", fresh=True)
+    second = await asked(parts, room_id="sess_1", fresh=True)
+    tried = text("UPDATE runs SET attempt = :n WHERE id = :id")
+    await parts.store.database.write(lambda c: c.execute(tried, {"n": ATTEMPTS, "id": first.id}))
+    async with pooled(parts, FakeDriver("hi", FINISH), sweep_s=3_600):
+        parts.publisher.put((), [first.id])
+        await until(ended(parts, first, second))
+
+
+class Counting(Pool):
+    """A pool that notes what it begins to work."""
+
+    worked: list[str]
+
+    async def _work(self, run_id: str) -> None:
+        self.worked.append(run_id)
+        await super()._work(run_id)
+
+
+async def test_a_run_that_is_woken_twice_while_the_pool_is_full_is_taken_once(
+    parts: Parts,
+) -> None:
+    await add_room(parts.store)
+    enough = asyncio.Event()
+    driver = FakeDriver("hi", enough, FINISH)
+    chosen = replace(parts, settings=parts.settings.model_copy(update={"worker_runs": 2}))
+    pool = Counting(chosen, driver, "worker")
+    pool.worked = []
+    runs = [(await asked(parts)).id for _ in range(3)]
+    async with asyncio.TaskGroup() as group:
+        for run_id in runs[:2]:
+            await pool._take(group, run_id)
+        await until(lambda: driver.playing == 2)
+        twice = [group.create_task(pool._take(group, runs[2])) for _ in range(2)]
+        await asyncio.sleep(0)
+        enough.set()
+        await until(lambda: all(task.done() for task in twice))
+    assert pool.worked == runs
 
 
 async def test_a_pool_that_stops_lets_what_it_began_come_to_its_end(parts: Parts) -> None:
