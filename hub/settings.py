@@ -47,11 +47,9 @@ class Settings(BaseSettings):
     redis_prefix: str = "roomhub"
     allowed_origins: Annotated[tuple[str, ...], NoDecode] = ()
     secret_key: str | None = None
-    outbound_allow: Annotated[tuple[str, ...], NoDecode] = ()
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["console", "json"] = "console"
     models: dict[str, ModelSettings] = {}
-    callables: dict[str, str] = {}
 
     lease_s: float = 15.0
     lease_renew_s: float = 5.0
@@ -74,7 +72,7 @@ class Settings(BaseSettings):
             raise ValueError("must begin with redis://, rediss:// or unix://")
         return value or None
 
-    @field_validator("allowed_origins", "outbound_allow", mode="before")
+    @field_validator("allowed_origins", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         if isinstance(value, str):

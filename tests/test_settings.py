@@ -60,22 +60,26 @@ def test_a_list_in_the_environment_is_separated_by_commas(
     assert load().allowed_origins == ("https://a.example", "https://b.example")
 
 
-def test_models_and_callables_come_from_the_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_models_come_from_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = """
     allowed_origins = ["https://a.example"]
     [models."acme/large"]
     base_url = "http://127.0.0.1:9/v1"
     context_window = 4096
-    [callables]
-    answer = "module:function"
     """
     monkeypatch.setenv("HUB_CONFIG", write(tmp_path, text))
     found = load()
     assert found.models["acme/large"].context_window == 4096
-    assert found.callables == {"answer": "module:function"}
     assert found.allowed_origins == ("https://a.example",)
+
+
+@pytest.mark.parametrize("unknown", ["callables", "outbound_allow", "portt"])
+def test_a_setting_in_the_file_that_would_do_nothing_is_refused(
+    unknown: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HUB_CONFIG", write(tmp_path, f'{unknown} = "x"'))
+    with pytest.raises(SettingsError, match=unknown):
+        load()
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@ from typing import Final
 
 _ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 _RANDOM_BITS: Final = 80
-PARTICIPANT_TYPES: Final = ("user", "bot", "agent", "persona")
 AI_TYPES: Final = frozenset({"bot", "agent", "persona"})
 HANDLE: Final = re.compile(r"[a-z0-9_-]{1,64}")
 _PARTICIPANT: Final = re.compile(r"(user|bot|agent|persona)_[a-z0-9_-]{1,64}")

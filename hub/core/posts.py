@@ -58,7 +58,6 @@ class RoomState:
     head: int
     acl_version: int
     closed: HubError | None
-    is_session: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,7 @@ ended run never moves again: an illegal move raises and changes nothing.
 
 from __future__ import annotations
 
-from typing import Final, Literal
-
-RunState = Literal[
-    "queued", "running", "waiting", "succeeded", "silent", "failed", "cancelled", "suppressed"
-]
+from typing import Final
 
 MOVES: Final[dict[str, frozenset[str]]] = {
     "queued": frozenset({"running", "failed", "cancelled", "suppressed"}),

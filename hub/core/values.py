@@ -14,7 +14,6 @@ MemberRole = Literal["owner", "admin", "member", "observer", "guest"]
 Engagement = Literal["mention", "thread", "always", "off"]
 TenantRole = Literal["tenant_user", "tenant_admin"]
 MEMBER_ROLES: tuple[MemberRole, ...] = ("owner", "admin", "member", "observer", "guest")
-ENGAGEMENTS: tuple[Engagement, ...] = ("mention", "thread", "always", "off")
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from hub.store.database import Database, sqlite_driver
 from hub.store.posted import RUN_COLUMNS, closed, dump, run_row, stored
 
 _IN = "IN (SELECT value FROM json_each(?))"
-_ROOMS = f"SELECT id, head, acl_version, archived_ms, kind FROM rooms WHERE id {_IN}"
+_ROOMS = f"SELECT id, head, acl_version, archived_ms FROM rooms WHERE id {_IN}"
 _SESSIONS = f"SELECT id, status, deleted_ms FROM sessions WHERE id {_IN}"
 _ROOTS = f"SELECT id, room_id, thread_id FROM messages WHERE id {_IN}"
 _KEYS = """SELECT i.scope, i.key, i.digest, i.ref FROM json_each(?) j JOIN idempotency i
@@ -87,8 +87,8 @@ def _rooms(fetch: Fetch, ids: list[str]) -> dict[str, RoomState]:
     asked = [i for i in ids if i.startswith("sess_")]
     sessions = {s: (a, b) for s, a, b in fetch(_SESSIONS, [json.dumps(asked)])} if asked else {}
     return {
-        room: RoomState(head, acl, closed(archived, sessions.get(room)), kind == "session")
-        for room, head, acl, archived, kind in fetch(_ROOMS, [json.dumps(ids)])
+        room: RoomState(head, acl, closed(archived, sessions.get(room)))
+        for room, head, acl, archived in fetch(_ROOMS, [json.dumps(ids)])
     }
 
 

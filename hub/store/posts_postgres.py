@@ -36,7 +36,7 @@ _KNOWN_KEYS = """SELECT i.scope, i.key, i.digest, i.ref FROM idempotency i
     JOIN unnest($1::text[], $2::text[]) AS k(scope, key) USING (scope, key)"""
 _DROP_KEYS = """DELETE FROM idempotency i USING unnest($1::text[], $2::text[]) AS k(scope, key)
     WHERE i.scope = k.scope AND i.key = k.key"""
-_LOCK = """SELECT id, head, acl_version, archived_ms, kind FROM rooms WHERE id = ANY($1::text[])
+_LOCK = """SELECT id, head, acl_version, archived_ms FROM rooms WHERE id = ANY($1::text[])
     ORDER BY id FOR NO KEY UPDATE"""
 _EXIST = "SELECT id FROM rooms WHERE id = ANY($1::text[])"
 _SESSIONS = "SELECT id, status, deleted_ms FROM sessions WHERE id = ANY($1::text[])"
@@ -135,8 +135,8 @@ async def _rooms(db: Any, ids: list[str], wait: bool) -> tuple[dict[str, RoomSta
     asked = [i for i in ids if i.startswith("sess_")]
     sessions = {s: (a, b) for s, a, b in await db.fetch(_SESSIONS, asked)} if asked else {}
     states = {
-        room: RoomState(head, acl, closed(archived, sessions.get(room)), kind == "session")
-        for room, head, acl, archived, kind in found
+        room: RoomState(head, acl, closed(archived, sessions.get(room)))
+        for room, head, acl, archived in found
     }
     return states, held
 

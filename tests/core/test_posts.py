@@ -50,7 +50,7 @@ def post(
 
 
 def state(head: int = 0, *, acl: int = 1, closed: HubError | None = None) -> RoomState:
-    return RoomState(head, acl, closed, is_session=False)
+    return RoomState(head, acl, closed)
 
 
 def planned(

@@ -34,7 +34,7 @@ class GatedPosts:
 
 def stored(posts: Sequence[NewPost]) -> list[Verdict]:
     """What a store answers that takes everything."""
-    rooms = {post.room_id: RoomState(0, post.acl_version, None, False) for post in posts}
+    rooms = {post.room_id: RoomState(0, post.acl_version, None) for post in posts}
     return list(plan(posts, rooms, {}, {}, {}).outcomes)
 
 
