@@ -37,7 +37,7 @@ class RoomViews:
     async def known(self, actor: Actor, room_id: str) -> RoomView:
         """Perhaps stale, for a post, whose transaction checks. Only a yes may be stale: whoever
         is a stranger to what is kept may have been added through another gateway since."""
-        view = self.cached(actor, room_id)
+        view = self.cached(actor, room_id) or await self._load(actor, room_id)
         return view if view and _reads(actor, view) else await self.fresh(actor, room_id)
 
     async def fresh(self, actor: Actor, room_id: str) -> RoomView:
