@@ -32,9 +32,9 @@ from hub.gateway.fanout import Cursor, Joining
 from hub.gateway.gateway import RESTARTING, RESUME, Gateway
 from hub.ports import Clock
 from hub.service.messages import run_brief
-from hub.wire.bodies import Body, parse_object, validate
+from hub.wire.bodies import Body, parse_object, parse_packed, validate
 from hub.wire.events import ephemeral_frame, error_frame, reply_frame
-from hub.wire.frames import frame
+from hub.wire.frames import frame, packed
 from hub.wire.packets import Packet
 
 GREETING_S: Final = 5.0
@@ -75,8 +75,17 @@ class Socket(Protocol):
 class Connection:
     """A client of the gateway, as a `FrameSink` of its socket and a `Joiner` of feeds."""
 
-    def __init__(self, connection_id: str, socket: Socket, gateway: Gateway, now_ms: Clock) -> None:
+    def __init__(
+        self,
+        connection_id: str,
+        socket: Socket,
+        gateway: Gateway,
+        now_ms: Clock,
+        *,
+        packed: bool = False,
+    ) -> None:
         self.id = connection_id
+        self.packed = packed
         self.rooms: set[str] = set()
         self._socket = socket
         self._gateway = gateway
@@ -113,7 +122,10 @@ class Connection:
 
     def replay(self, frames: bytes) -> None:
         if not self._closed:
-            self._socket.write(frames)
+            self._socket.write(self._encoded(frames))
+
+    def _encoded(self, frames: bytes) -> bytes:
+        return packed(frames) if self.packed else frames
 
     async def drained(self) -> None:
         """Replay is paced by the client: wait while it has much to read."""
@@ -122,7 +134,7 @@ class Connection:
     def expelled(self, room_id: str) -> None:
         self.rooms.discard(room_id)
         about = {"room_id": room_id}
-        self.deliver(ephemeral_frame("room.removed", room_id, self._now_ms(), about))
+        self._say(ephemeral_frame("room.removed", room_id, self._now_ms(), about))
 
     def close(self, code: int, reason: str) -> None:
         """Close, and leave every broadcast set in the same call."""
@@ -200,7 +212,7 @@ class Connection:
                 "commands_per_s": self._parts.settings.commands_per_s,
             },
         }
-        self._socket.write(frame(orjson.dumps(hello)))
+        self._say(frame(orjson.dumps(hello)))
 
     async def _serve(self) -> None:
         while not self._closed:
@@ -230,9 +242,7 @@ class Connection:
             return
         about: Any = None
         try:
-            if not isinstance(data, str):
-                raise Invalid("this subprotocol speaks JSON in text frames")
-            value = parse_object(data)
+            value = self._decoded(data)
             about = command_id(value)
             if wait_s := self._allowed.take(asyncio.get_running_loop().time()):
                 raise Limited("too many commands; send fewer", retry_after=wait_s)
@@ -243,6 +253,15 @@ class Connection:
             self._refuse(about, error)
             return
         self._queue(about, command)
+
+    def _decoded(self, data: str | bytes) -> dict[str, Any]:
+        if self.packed:
+            if isinstance(data, str):
+                raise Invalid("this subprotocol speaks MessagePack in binary frames")
+            return parse_packed(data)
+        if not isinstance(data, str):
+            raise Invalid("this subprotocol speaks JSON in text frames")
+        return parse_object(data)
 
     def _parse(self, value: dict[str, Any]) -> Body:
         kind = value.get("type")
@@ -262,7 +281,7 @@ class Connection:
         try:
             if _size(data) > GREETING_BYTES:
                 raise Invalid("the auth frame is too large")
-            value = parse_object(data)
+            value = self._decoded(data)
             self._queue(command_id(value), validate(Auth, value))
         except HubError:
             self.close(NOT_AUTHENTICATED, 'the first frame must be {"type":"auth","token":…}')
@@ -371,11 +390,14 @@ class Connection:
         self._actor = actor
         self._reply(about, {})
 
+    def _say(self, frames: bytes) -> None:
+        self.deliver(self._encoded(frames))
+
     def _reply(self, about: Any, data: dict[str, Any]) -> None:
-        self.deliver(reply_frame(about, data))
+        self._say(reply_frame(about, data))
 
     def _refuse(self, about: Any, error: HubError) -> None:
-        self.deliver(error_frame(about, error.as_dict()))
+        self._say(error_frame(about, error.as_dict()))
 
 
 def _size(data: str | bytes) -> int:

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from hub.core.timeline import Timeline
 from hub.core.values import Actor
-from hub.wire.frames import without_first
+from hub.wire.frames import packed, without_first
 from hub.wire.packets import Packet
 
 
@@ -24,11 +24,32 @@ class Subscriber(Protocol):
     def congested(self) -> bool:
         """True while what was written before has not left yet."""
 
+    @property
+    def packed(self) -> bool:
+        """Whether it speaks MessagePack."""
+
     def deliver(self, frames: bytes) -> None:
-        """Take joined frames, now; may close itself when it cannot keep up."""
+        """Take joined frames of its own encoding, now; may close itself when it cannot keep up."""
 
     def expelled(self, room_id: str) -> None:
         """Learn that the room may no longer be read and was left."""
+
+
+class _Tick:
+    """What one tick brought, joined once for each kind of subscriber there is."""
+
+    def __init__(self, pending: list[tuple[bool, bytes]]) -> None:
+        self._pending = pending
+        self._joined: dict[tuple[bool, bool], bytes] = {}
+
+    def frames(self, durable: bool, as_packed: bool) -> bytes:
+        """Everything, or the durable events alone; as JSON or MessagePack."""
+        found = self._joined.get((durable, as_packed))
+        if found is None:
+            found = b"".join([f for short, f in self._pending if not (short and durable)])
+            found = packed(found) if as_packed else found
+            self._joined[durable, as_packed] = found
+        return found
 
 
 class Feed:
@@ -75,16 +96,10 @@ class Feed:
         return changed
 
     def _write(self, pending: list[tuple[bool, bytes]]) -> None:
-        everything = b"".join([frames for _, frames in pending])
-        durable: bytes | None = None
+        tick = _Tick(pending)
         for subscriber in tuple(self.subscribers):
-            if not subscriber.congested:
-                subscriber.deliver(everything)
-                continue
-            if durable is None:
-                durable = b"".join([frames for short, frames in pending if not short])
-            if durable:
-                subscriber.deliver(durable)
+            if frames := tick.frames(subscriber.congested, subscriber.packed):
+                subscriber.deliver(frames)
         for waiting in self.joining.values():
             waiting.extend(frames for short, frames in pending if short)
 
@@ -96,7 +111,7 @@ class Feed:
         ephemeral = b"".join(waiting)
         self.subscribers.add(subscriber)
         if ephemeral:
-            subscriber.deliver(ephemeral)
+            subscriber.deliver(packed(ephemeral) if subscriber.packed else ephemeral)
 
     def leave(self, subscriber: Subscriber) -> None:
         self.subscribers.discard(subscriber)

@@ -34,6 +34,7 @@ class Follower:
     """A subscriber of one room that keeps what concerns runs."""
 
     congested = False
+    packed = False
 
     def __init__(self, actor: Actor) -> None:
         self.actor = actor

@@ -16,6 +16,8 @@ from hub.gateway.protocol import EXTENSION, HubSocket
 from hub.parts import now_ms
 
 JSON_PROTOCOL: Final = "roomhub.v1.json"
+PACKED_PROTOCOL: Final = "roomhub.v1.msgpack"
+PROTOCOLS: Final = (JSON_PROTOCOL, PACKED_PROTOCOL)
 TICKET_CHARS: Final = 200
 
 
@@ -30,9 +32,11 @@ class WebSocketApp:
         socket: HubSocket = scope["extensions"][EXTENSION]
         await receive()
         offered = scope.get("subprotocols", [])
-        chosen = JSON_PROTOCOL if JSON_PROTOCOL in offered else None
+        chosen = next((name for name in offered if name in PROTOCOLS), None)
         await send({"type": "websocket.accept", "subprotocol": chosen})
-        connection = Connection(self._gateway.parts.ids.make("conn"), socket, self._gateway, now_ms)
+        connection_id = self._gateway.parts.ids.make("conn")
+        packed = chosen == PACKED_PROTOCOL
+        connection = Connection(connection_id, socket, self._gateway, now_ms, packed=packed)
         try:
             actor = await self._admit(headers, query)
         except Refused as refusal:

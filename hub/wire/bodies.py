@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
+import msgpack
 import orjson
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -30,6 +31,27 @@ def parse_object(data: bytes | str) -> dict[str, Any]:
     if _brackets(data) > JSON_DEPTH and _too_deep(value):
         raise Invalid(f"the body must not nest deeper than {JSON_DEPTH}")
     return value
+
+
+def parse_packed(data: bytes) -> dict[str, Any]:
+    """A MessagePack map as `parse_object` would give it; Invalid for anything else.
+
+    What JSON has no word for (bytes, extensions, keys that are no text) is no part of the protocol.
+    """
+    try:
+        value = msgpack.unpackb(data, ext_hook=_no_extension)
+    except (ValueError, msgpack.UnpackException) as error:
+        reason = str(error).rstrip(".") or "it is cut short or nests too deep"
+        raise Invalid(f"the frame is not valid MessagePack: {reason}") from None
+    if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
+        raise Invalid("the frame must be a MessagePack map with text keys")
+    if _too_deep(value):
+        raise Invalid(f"the frame must not nest deeper than {JSON_DEPTH}")
+    return value
+
+
+def _no_extension(code: int, data: bytes) -> Any:
+    raise ValueError(f"extension type {code} is not part of the protocol")
 
 
 def _brackets(data: bytes | str) -> int:

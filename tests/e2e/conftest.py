@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 
 import pytest
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import connect
 
+from tests.e2e.encodings import ENCODINGS, Encoding
 from tests.e2e.people import Person, add_person, add_room
-from tests.e2e.refusals import BOT, Stage
+from tests.e2e.refusals import BOT, Line, Stage
 from tests.support.hub import HubProcess
 
 
@@ -50,14 +50,25 @@ def stage(hub: HubProcess) -> Iterator[Stage]:
         )
 
 
+@pytest.fixture(scope="module", params=ENCODINGS, ids=lambda encoding: encoding.name)
+def encoding(request: pytest.FixtureRequest) -> Encoding:
+    """JSON, then MessagePack."""
+    chosen: Encoding = request.param
+    return chosen
+
+
 @pytest.fixture(scope="module")
-def line(stage: Stage) -> Iterator[ClientConnection]:
+def line(stage: Stage, encoding: Encoding) -> Iterator[Line]:
     """The owner's WebSocket."""
     with connect(
-        stage.hub.ws_address, additional_headers=stage.owner.headers, proxy=None
+        stage.hub.ws_address,
+        additional_headers=stage.owner.headers,
+        subprotocols=[encoding.protocol],
+        proxy=None,
     ) as socket:
-        assert "hello" == json.loads(socket.recv(10))["type"]
-        yield socket
+        line = Line(socket, encoding)
+        assert "hello" == line.recv()["type"]
+        yield line
 
 
 @pytest.fixture

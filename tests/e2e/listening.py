@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-import json
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
 
+from tests.e2e.encodings import ENCODINGS, Encoding
 from tests.e2e.people import WAIT_S, Person
 from tests.support.hub import HubProcess
 
@@ -20,8 +20,9 @@ Event = dict[str, Any]
 class Listener:
     """One connection; `events` is what came beside the replies, in order."""
 
-    def __init__(self, socket: ClientConnection) -> None:
+    def __init__(self, socket: ClientConnection, encoding: Encoding) -> None:
         self.socket = socket
+        self._encoding = encoding
         self.events: list[Event] = []
         self._ids = itertools.count(1)
 
@@ -42,7 +43,7 @@ class Listener:
     async def send(self, kind: str, **fields: Any) -> int:
         """A command; the id its reply will have."""
         number = next(self._ids)
-        await self.socket.send(json.dumps({"id": number, "type": kind} | fields))
+        await self.socket.send(self._encoding.dump({"id": number, "type": kind} | fields))
         return number
 
     async def ask(self, kind: str, **fields: Any) -> Event:
@@ -78,15 +79,22 @@ class Listener:
             await self.until(lambda event: event.get("seq") == seq)
 
     async def _read(self) -> Event:
-        frame: Event = json.loads(await self.socket.recv())
+        frame: Event = self._encoding.load(await self.socket.recv())
         if frame["type"] != "reply":
             self.events.append(frame)
         return frame
 
 
 @contextlib.asynccontextmanager
-async def listening(hub: HubProcess, person: Person) -> AsyncIterator[Listener]:
+async def listening(
+    hub: HubProcess, person: Person, encoding: Encoding = ENCODINGS[0]
+) -> AsyncIterator[Listener]:
     """A connection past its hello."""
-    async with connect(hub.ws_address, additional_headers=person.headers, proxy=None) as socket:
-        assert "hello" == json.loads(await socket.recv())["type"]
-        yield Listener(socket)
+    async with connect(
+        hub.ws_address,
+        additional_headers=person.headers,
+        subprotocols=[encoding.protocol],
+        proxy=None,
+    ) as socket:
+        assert "hello" == encoding.load(await socket.recv())["type"]
+        yield Listener(socket, encoding)

@@ -9,6 +9,7 @@ from typing import Any, Final
 import httpx
 from websockets.sync.client import ClientConnection
 
+from tests.e2e.encodings import Encoding
 from tests.e2e.people import Person, head_of
 from tests.support.hub import HubProcess
 
@@ -101,12 +102,30 @@ def check_answer(
     check(body["error"], code, fields or [])
 
 
-def refusal(line: ClientConnection, text: str, about: Any) -> dict[str, Any]:
-    """The error that answers a frame; a ping after it is answered next, so it was all."""
-    line.send(text)
-    line.send('{"id":"after","type":"ping"}')
-    refused, pong = json.loads(line.recv(10)), json.loads(line.recv(10))
-    assert ("reply", about, False) == (refused["type"], refused["id"], refused["ok"])
-    assert {"type": "reply", "id": "after", "ok": True, "data": {}} == pong
-    error: dict[str, Any] = refused["error"]
-    return error
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A socket past its hello, and the encoding it speaks."""
+
+    socket: ClientConnection
+    encoding: Encoding
+
+    def say(self, value: Any) -> None:
+        self.socket.send(self.encoding.dump(value))
+
+    def recv(self) -> dict[str, Any]:
+        frame: dict[str, Any] = self.encoding.load(self.socket.recv(10))
+        return frame
+
+    def refusal(self, value: Any, about: Any) -> dict[str, Any]:
+        """The error that answers a map."""
+        return self.answer_to(self.encoding.dump(value), about)
+
+    def answer_to(self, data: str | bytes, about: Any = None) -> dict[str, Any]:
+        """The error that answers a frame; a ping after it is answered next, so it was all."""
+        self.socket.send(data)
+        self.say({"id": "after", "type": "ping"})
+        refused, pong = self.recv(), self.recv()
+        assert ("reply", about, False) == (refused["type"], refused["id"], refused["ok"])
+        assert {"type": "reply", "id": "after", "ok": True, "data": {}} == pong
+        error: dict[str, Any] = refused["error"]
+        return error

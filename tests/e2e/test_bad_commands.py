@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 from websockets.exceptions import ConnectionClosed
-from websockets.sync.client import ClientConnection
 
-from tests.e2e.refusals import BOT, INVALID, MISSING_ROOM, Stage, check, refusal
+from tests.e2e.encodings import ENCODINGS
+from tests.e2e.refusals import BOT, INVALID, MISSING_ROOM, Line, Stage, check
 
 pytestmark = pytest.mark.usefixtures("nothing_is_stored")
 
@@ -26,10 +26,10 @@ pytestmark = pytest.mark.usefixtures("nothing_is_stored")
     ],
 )
 def test_a_foreign_room_answers_like_a_missing_one_on_the_socket(
-    stage: Stage, line: ClientConnection, command: str, fields: dict[str, Any]
+    stage: Stage, line: Line, command: str, fields: dict[str, Any]
 ) -> None:
     errors = [
-        refusal(line, json.dumps({"id": 1, "type": command, "room_id": room_id} | fields), about=1)
+        line.refusal({"id": 1, "type": command, "room_id": room_id} | fields, about=1)
         for room_id in (stage.foreign_id, MISSING_ROOM)
     ]
     check(errors[0], "ROOM_NOT_FOUND", [])
@@ -37,13 +37,13 @@ def test_a_foreign_room_answers_like_a_missing_one_on_the_socket(
 
 
 def test_one_foreign_room_among_several_refuses_the_whole_subscription(
-    stage: Stage, line: ClientConnection
+    stage: Stage, line: Line
 ) -> None:
     rooms = [{"room_id": stage.room_id}, {"room_id": stage.foreign_id}]
     command = {"id": 1, "type": "subscribe", "rooms": rooms}
-    check(refusal(line, json.dumps(command), about=1), "ROOM_NOT_FOUND", [])
+    check(line.refusal(command, about=1), "ROOM_NOT_FOUND", [])
     typing = {"id": 2, "type": "typing", "room_id": stage.room_id}
-    check(refusal(line, json.dumps(typing), about=2), "ROOM_NOT_FOUND", [])
+    check(line.refusal(typing, about=2), "ROOM_NOT_FOUND", [])
 
 
 @pytest.mark.parametrize(
@@ -64,8 +64,6 @@ def test_one_foreign_room_among_several_refuses_the_whole_subscription(
         ({"type": "subscribe", "room_id": "ROOM", "since": "1"}, ["since"]),
         ({"type": "subscribe", "room_id": "ROOM", "since": True}, ["since"]),
         ({"type": "subscribe", "room_id": "ROOM", "since": 2**53 + 1}, ["since"]),
-        ({"type": "subscribe", "room_id": "ROOM", "since": 2**64}, ["since"]),
-        ({"type": "subscribe", "room_id": "ROOM", "since": 10**400}, None),
         ({"type": "subscribe", "room_id": "ROOM", "epoch": 5}, ["epoch"]),
         ({"type": "subscribe", "rooms": []}, ["rooms"]),
         ({"type": "subscribe", "rooms": ["ROOM"]}, ["rooms[0]"]),
@@ -79,39 +77,45 @@ def test_one_foreign_room_among_several_refuses_the_whole_subscription(
     ],
 )
 def test_a_bad_command_is_refused_and_the_socket_stays_open(
-    stage: Stage, line: ClientConnection, command: dict[str, Any], fields: list[str] | None
+    stage: Stage, line: Line, command: dict[str, Any], fields: list[str]
 ) -> None:
     text = json.dumps({"id": 7} | command).replace("ROOM", stage.room_id)
-    error = refusal(line, text, about=7 if fields is not None else None)
-    check(error, INVALID, fields or [])
+    check(line.refusal(json.loads(text), about=7), INVALID, fields)
 
 
-def test_a_refused_refresh_leaves_the_caller_as_it_was(
-    stage: Stage, line: ClientConnection
-) -> None:
+def test_a_refused_refresh_leaves_the_caller_as_it_was(stage: Stage, line: Line) -> None:
     wrong = {"id": 1, "type": "auth", "token": "rhk_nobody_nothing"}
-    check(refusal(line, json.dumps(wrong), about=1), "AUTH_TOKEN_INVALID", [])
+    check(line.refusal(wrong, about=1), "AUTH_TOKEN_INVALID", [])
     foreign = {"id": 2, "type": "auth", "token": stage.other.key}
-    check(refusal(line, json.dumps(foreign), about=2), INVALID, ["token"])
+    check(line.refusal(foreign, about=2), INVALID, ["token"])
 
 
-def test_a_binary_frame_is_refused_where_json_is_spoken(line: ClientConnection) -> None:
-    line.send(b'{"id":1,"type":"ping"}')
-    answer = json.loads(line.recv(10))
-    assert (None, False) == (answer["id"], answer["ok"])
-    check(answer["error"], INVALID, [])
+def test_a_frame_of_the_other_kind_is_refused(line: Line) -> None:
+    other = "{}" if line.encoding.name == "msgpack" else b'{"id":1,"type":"ping"}'
+    error = line.answer_to(other)
+    check(error, INVALID, [])
+    assert ("binary" if isinstance(other, str) else "text") in error["message"]
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS[:1], ids=["json"], indirect=True)
+@pytest.mark.parametrize(("since", "about", "fields"), [(2**64, 7, ["since"]), (10**400, None, [])])
+def test_a_number_beyond_all_bounds_is_refused(
+    line: Line, since: int, about: int | None, fields: list[str]
+) -> None:
+    text = '{"id":7,"type":"subscribe","room_id":"room_x","since":%d}'
+    check(line.answer_to(text % since, about), INVALID, fields)
 
 
 @pytest.mark.parametrize("number", [1.5, [], {}, True])
-def test_a_bad_command_id_is_named_id(line: ClientConnection, number: Any) -> None:
-    error = refusal(line, json.dumps({"id": number, "type": "ping"}), about=None)
+def test_a_bad_command_id_is_named_id(line: Line, number: Any) -> None:
+    error = line.refusal({"id": number, "type": "ping"}, about=None)
     check(error, INVALID, ["id"])
 
 
-def test_the_socket_is_still_there(line: ClientConnection) -> None:
+def test_the_socket_is_still_there(line: Line) -> None:
     """The last on the shared socket: none of the above has closed it."""
     try:
-        line.send('{"id":1,"type":"ping"}')
-        assert json.loads(line.recv(10))["ok"]
+        line.say({"id": 1, "type": "ping"})
+        assert line.recv()["ok"]
     except ConnectionClosed as closed:
         pytest.fail(f"closed: {closed}")

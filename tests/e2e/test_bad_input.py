@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgpack
 import pytest
-from websockets.sync.client import ClientConnection
 
 from tests.e2e.bad_bodies import BODIES, EURO, LONGEST, NOT_JSON, POSTS
+from tests.e2e.encodings import ENCODINGS
 from tests.e2e.people import Person, add_room
-from tests.e2e.refusals import INVALID, Bad, Stage, check, check_answer, dumps, refusal
+from tests.e2e.refusals import INVALID, Bad, Line, Stage, check, check_answer
 from tests.support.hub import HubProcess
 
 pytestmark = pytest.mark.usefixtures("nothing_is_stored")
@@ -30,19 +31,57 @@ def test_a_bad_post_is_refused(stage: Stage, bad: Bad, path: str) -> None:
 
 
 @named_cases(POSTS)
-def test_a_bad_post_is_refused_on_the_socket(
-    stage: Stage, line: ClientConnection, bad: Bad
-) -> None:
+def test_a_bad_post_is_refused_on_the_socket(stage: Stage, line: Line, bad: Bad) -> None:
     head = {"id": bad.name, "type": "post", "room_id": stage.room_id}
-    error = refusal(line, dumps(head | bad.body), about=bad.name)
+    error = line.refusal(head | bad.body, about=bad.name)
     check(error, bad.code, bad.fields)
 
 
 @named_cases(NOT_JSON)
-def test_a_frame_that_is_no_object_is_refused_and_the_socket_stays_open(
-    line: ClientConnection, bad: Bad
+@pytest.mark.parametrize("encoding", ENCODINGS[:1], ids=["json"], indirect=True)
+def test_a_frame_that_is_no_json_object_is_refused_and_the_socket_stays_open(
+    line: Line, bad: Bad
 ) -> None:
-    check(refusal(line, bad.text, about=None), INVALID, [])
+    check(line.answer_to(bad.text), INVALID, [])
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\xc1",
+        b"\x81\xa4type",
+        b"\x82\xa4type\xa4ping\xa4type\xa4ping\x00",
+        b"\x92\x01\x02",
+        b"\x07",
+        b"\x81\x01\xa4ping",
+        b"\x81\xc4\x04type\xa4ping",
+        b"\x81\xa4type\xa4\xffing",
+        b"\x81\xa4type\xd4\x05\x00",
+        b"\x91" * 60_000,
+        b"\x81\xa1a" * 40 + b"\x01",
+        b"\xdf\xff\xff\xff\xff",
+        b"\xdd\xff\xff\xff\xff",
+        b"\xc6\xff\xff\xff\xff",
+        b'{"id":1,"type":"ping"}',
+    ],
+    ids=["empty", "reserved", "cut", "trailing", "array", "number", "number-key", "bytes-key",
+         "not-utf8", "extension", "deep", "deep-map", "huge-map", "huge-array", "huge-bytes",
+         "json"],
+)  # fmt: skip
+@pytest.mark.parametrize("encoding", ENCODINGS[1:], ids=["msgpack"], indirect=True)
+def test_a_frame_that_is_no_msgpack_map_is_refused_and_the_socket_stays_open(
+    line: Line, data: bytes
+) -> None:
+    check(line.answer_to(data), INVALID, [])
+
+
+@pytest.mark.parametrize("field", ["content", "room_id", "type"])
+@pytest.mark.parametrize("encoding", ENCODINGS[1:], ids=["msgpack"], indirect=True)
+def test_bytes_and_times_are_no_text(stage: Stage, line: Line, field: str) -> None:
+    post = {"id": 1, "type": "post", "room_id": stage.room_id, "content": "x"}
+    for value in (b"x", msgpack.Timestamp(1, 2)):
+        check(line.refusal(post | {field: value}, about=1), INVALID, [field])
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ import httpx
 import pytest
 from websockets.exceptions import ConnectionClosed
 
+from tests.e2e.encodings import Encoding
 from tests.e2e.listening import Event, Listener, listening
 from tests.e2e.people import Person, add_room, finished, head_of, named
 from tests.support.hub import HubProcess
@@ -64,17 +65,21 @@ async def cut(listener: Listener) -> None:
 
 
 @contextlib.asynccontextmanager
-async def everybody(hub: HubProcess, *people: Person) -> AsyncIterator[list[Listener]]:
+async def everybody(
+    hub: HubProcess, encoding: Encoding, *people: Person
+) -> AsyncIterator[list[Listener]]:
     async with contextlib.AsyncExitStack() as stack:
-        yield [await stack.enter_async_context(listening(hub, person)) for person in people]
+        yield [
+            await stack.enter_async_context(listening(hub, person, encoding)) for person in people
+        ]
 
 
 async def test_everybody_gets_every_event_once_and_in_order(
-    hub: HubProcess, person: Person, stranger: Person
+    hub: HubProcess, encoding: Encoding, person: Person, stranger: Person
 ) -> None:
     room_id = add_room(person, [stranger.id, BOT["id"]])
     start = head_of(person, room_id)
-    async with everybody(hub, person, stranger) as (mine, theirs):
+    async with everybody(hub, encoding, person, stranger) as (mine, theirs):
         assert start == (await mine.subscribe(room_id))["head"]
         assert start == (await theirs.subscribe(room_id))["head"]
 
@@ -104,10 +109,10 @@ async def test_everybody_gets_every_event_once_and_in_order(
 
 
 async def test_the_message_and_the_growing_reply_are_seen_in_real_time(
-    hub: HubProcess, person: Person, stranger: Person
+    hub: HubProcess, encoding: Encoding, person: Person, stranger: Person
 ) -> None:
     room_id = add_room(person, [stranger.id, BOT["id"]])
-    async with everybody(hub, stranger) as (seen,):
+    async with everybody(hub, encoding, stranger) as (seen,):
         await seen.subscribe(room_id)
         asked = post(person, room_id, "Look at zxq81", mention=[BOT])
         await seen.until(lambda event: event["type"] == "run.finished")
@@ -124,16 +129,16 @@ async def test_the_message_and_the_growing_reply_are_seen_in_real_time(
 
 
 async def test_a_client_that_was_cut_gets_exactly_what_it_missed(
-    hub: HubProcess, person: Person
+    hub: HubProcess, encoding: Encoding, person: Person
 ) -> None:
     room_id = add_room(person)
-    async with listening(hub, person) as first:
+    async with listening(hub, person, encoding) as first:
         joined = await first.subscribe(room_id)
         seen = post(person, room_id, "seen")["seq"]
         await first.until_seq(seen)
         await cut(first)
     missed = [post(person, room_id, f"missed {n}")["seq"] for n in range(250)]
-    async with listening(hub, person) as again:
+    async with listening(hub, person, encoding) as again:
         told = await again.subscribe(room_id, since=seen, epoch=joined["epoch"])
         assert (True, missed[-1]) == (told["recovered"], told["head"])
         live = post(person, room_id, "live")["seq"]
@@ -142,11 +147,11 @@ async def test_a_client_that_was_cut_gets_exactly_what_it_missed(
 
 
 async def test_events_that_come_while_a_client_catches_up_are_neither_lost_nor_doubled(
-    hub: HubProcess, person: Person
+    hub: HubProcess, encoding: Encoding, person: Person
 ) -> None:
     room_id = add_room(person)
     start = head_of(person, room_id)
-    async with everybody(hub, person, person) as (poster, reader):
+    async with everybody(hub, encoding, person, person) as (poster, reader):
         for n in range(400):
             await poster.send("post", room_id=room_id, content=f"{n}")
         joined = await reader.subscribe(room_id, since=start)
@@ -165,11 +170,11 @@ async def test_events_that_come_while_a_client_catches_up_are_neither_lost_nor_d
     ids=["future", "far future", "epoch"],
 )
 async def test_a_cursor_that_does_not_fit_is_not_recovered_and_live(
-    hub: HubProcess, person: Person, cursor: dict[str, Any]
+    hub: HubProcess, encoding: Encoding, person: Person, cursor: dict[str, Any]
 ) -> None:
     room_id = add_room(person)
     before = post(person, room_id, "before")["seq"]
-    async with listening(hub, person) as listener:
+    async with listening(hub, person, encoding) as listener:
         told = await listener.subscribe(room_id, **cursor)
         assert (False, before) == (told["recovered"], told["head"])
         live = post(person, room_id, "live")["seq"]
@@ -178,22 +183,22 @@ async def test_a_cursor_that_does_not_fit_is_not_recovered_and_live(
 
 
 async def test_exactly_1000_behind_is_recovered_and_one_more_is_not(
-    hub: HubProcess, person: Person
+    hub: HubProcess, encoding: Encoding, person: Person
 ) -> None:
     room_id = add_room(person)
     start = head_of(person, room_id)
-    async with listening(hub, person) as poster:
+    async with listening(hub, person, encoding) as poster:
         for n in range(1_001):
             last = await poster.send("post", room_id=room_id, content=f"{n}")
         await poster.replied(last)
     head = head_of(person, room_id)
     assert start + 1_001 == head
-    async with listening(hub, person) as near:
+    async with listening(hub, person, encoding) as near:
         assert (await near.subscribe(room_id, since=start + 1))["recovered"]
         live = post(person, room_id, "live")["seq"]
         await near.until_seq(live)
     assert list(range(start + 2, live + 1)) == near.seqs
-    async with listening(hub, person) as far:
+    async with listening(hub, person, encoding) as far:
         told = await far.subscribe(room_id, since=start + 1)
         assert (False, live) == (told["recovered"], told["head"])
         assert (await far.ask("ping"))["ok"]
@@ -201,10 +206,10 @@ async def test_exactly_1000_behind_is_recovered_and_one_more_is_not(
 
 
 async def test_who_is_no_member_cannot_subscribe_and_hears_nothing(
-    hub: HubProcess, person: Person, stranger: Person
+    hub: HubProcess, encoding: Encoding, person: Person, stranger: Person
 ) -> None:
     room_id = add_room(person)
-    async with everybody(hub, person, stranger) as (member, outsider):
+    async with everybody(hub, encoding, person, stranger) as (member, outsider):
         await member.subscribe(room_id)
         refused = await outsider.ask("subscribe", room_id=room_id, since=0)
         assert "ROOM_NOT_FOUND" == refused["error"]["code"]
@@ -215,10 +220,10 @@ async def test_who_is_no_member_cannot_subscribe_and_hears_nothing(
 
 
 async def test_a_removed_member_stops_receiving(
-    hub: HubProcess, person: Person, stranger: Person
+    hub: HubProcess, encoding: Encoding, person: Person, stranger: Person
 ) -> None:
     room_id = add_room(person, [stranger.id])
-    async with everybody(hub, person, stranger) as (owner, removed):
+    async with everybody(hub, encoding, person, stranger) as (owner, removed):
         await owner.subscribe(room_id)
         await removed.subscribe(room_id)
         await removed.until_seq(post(person, room_id, "welcome")["seq"])
@@ -241,11 +246,11 @@ async def test_a_removed_member_stops_receiving(
 
 
 async def test_a_removed_member_may_come_back(
-    hub: HubProcess, person: Person, stranger: Person
+    hub: HubProcess, encoding: Encoding, person: Person, stranger: Person
 ) -> None:
     room_id = add_room(person, [stranger.id])
     members = f"/v1/rooms/{room_id}/members"
-    async with listening(hub, stranger) as back:
+    async with listening(hub, stranger, encoding) as back:
         await back.subscribe(room_id)
         person.client.delete(f"{members}/{stranger.id}").raise_for_status()
         await back.until(lambda event: event["type"] == "room.removed", SOON_S)
@@ -258,10 +263,12 @@ async def test_a_removed_member_may_come_back(
     assert ["missed", "welcome back"] == back.contents
 
 
-async def test_a_revoked_key_closes_its_sockets_with_4410(hub: HubProcess, person: Person) -> None:
+async def test_a_revoked_key_closes_its_sockets_with_4410(
+    hub: HubProcess, encoding: Encoding, person: Person
+) -> None:
     room_id = add_room(person)
     made = person.client.post("/v1/api-keys", json={"name": "other"}).raise_for_status().json()
-    async with everybody(hub, person, person) as (first, second):
+    async with everybody(hub, encoding, person, person) as (first, second):
         await first.subscribe(room_id)
         await second.subscribe(room_id)
         await asyncio.to_thread(revoke, hub, person.key_id, made["data"]["key"])
@@ -273,9 +280,11 @@ async def test_a_revoked_key_closes_its_sockets_with_4410(hub: HubProcess, perso
     assert 401 == person.client.get("/v1/me").status_code
 
 
-async def test_an_acknowledged_post_can_be_read_at_once(hub: HubProcess, person: Person) -> None:
+async def test_an_acknowledged_post_can_be_read_at_once(
+    hub: HubProcess, encoding: Encoding, person: Person
+) -> None:
     room_id = add_room(person)
-    async with listening(hub, person) as poster:
+    async with listening(hub, person, encoding) as poster:
         for n in range(30):
             reply = await poster.ask("post", room_id=room_id, content=f"acked {n}")
             path = f"/v1/rooms/{room_id}/messages/{reply['data']['id']}"

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import msgpack
+
 from hub.gateway.feed import Feed
 from hub.wire.frames import bodies, frame
 from hub.wire.packets import Packet
@@ -27,6 +31,10 @@ def live(*clients: Client, head: int = 0) -> Feed:
     return feed
 
 
+def unpacked(client: Client) -> list[Any]:
+    return [msgpack.unpackb(body) for write in client.writes for body in bodies(write)]
+
+
 def test_what_ripens_in_one_tick_is_one_write() -> None:
     one, other = Client(), Client()
     feed = live(one, other)
@@ -47,6 +55,30 @@ def test_the_same_bytes_serve_everybody() -> None:
     feed.take(durable(1))
     feed.flush()
     assert one.writes[0] is other.writes[0]
+
+
+def test_those_who_speak_msgpack_get_the_same_events_made_once() -> None:
+    plain, one, other, slow = Client(), Client(), Client(), Client()
+    one.packed = other.packed = slow.packed = True
+    slow.congested = True
+    feed = live(plain, one, other, slow)
+    for packet in (short(), durable(1, 2)):
+        feed.take(packet)
+    feed.flush()
+    assert plain.events == [{"typing": 1}, {"seq": 1}, {"seq": 2}] == unpacked(one)
+    assert one.writes[0] is other.writes[0]
+    assert unpacked(slow) == [{"seq": 1}, {"seq": 2}]
+
+
+def test_who_joins_speaking_msgpack_gets_what_is_short_in_it() -> None:
+    client = Client()
+    client.packed = True
+    feed = live()
+    feed.joining[client] = []
+    feed.take(short())
+    feed.flush()
+    feed.enter(client)
+    assert unpacked(client) == [{"typing": 1}]
 
 
 def test_a_congested_client_is_spared_what_may_be_dropped() -> None:

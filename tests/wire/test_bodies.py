@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
+import msgpack
 import pytest
 from pydantic import Field
 
 from hub.core.errors import Invalid
 from hub.core.text import JSON_DEPTH
-from hub.wire.bodies import Body, parse_object, validate
+from hub.wire.bodies import Body, parse_object, parse_packed, validate
 
 
 class Inner(Body):
@@ -130,3 +132,39 @@ def test_a_number_beyond_64_bits_is_refused_where_an_integer_is_meant(number: in
 def test_a_refusal_never_repeats_what_was_sent() -> None:
     found = fields({"name": "a", "inner": {"id": ["rhk_secret"]}, "count": "rhk_secret"})
     assert "rhk_secret" not in str(found)
+
+
+@pytest.mark.parametrize(
+    "value", [{}, {"a": "👍", "b": [1, -1, 2**53, 1.5, None, True]}, {"a": {"b": {}}}]
+)
+def test_a_msgpack_map_is_what_its_json_would_be(value: dict[str, Any]) -> None:
+    assert value == parse_packed(msgpack.packb(value))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"", b"\xc1", b"\x81", b"\x81\xa1a", b"\x80\x80", b"\x90", b"\x01", b"\xa1a",
+        b"\x81\x01\x01", b"\x81\xc4\x01a\x01", b"\x81\xa1\xff\x01", b"\x81\xa1a\xa3\xed\xa0\x80",
+        b"\x81\xa1a\xd4\x05\x00", b"\x91" * 60_000, b"\xdf\xff\xff\xff\xff",
+    ],
+)  # fmt: skip
+def test_what_is_no_msgpack_map_is_refused(data: bytes) -> None:
+    with pytest.raises(Invalid) as caught:
+        parse_packed(data)
+    assert caught.value.message.startswith("the frame ")
+    assert caught.value.message[-1].isalnum() or caught.value.message.endswith(")")
+
+
+@pytest.mark.parametrize("levels", range(JSON_DEPTH - 2, JSON_DEPTH + 3))
+def test_msgpack_may_nest_as_deep_as_json(levels: int) -> None:
+    def taken(parse: Callable[[bytes], Any], data: bytes) -> bool:
+        try:
+            return bool(parse(data))
+        except Invalid as refusal:
+            assert "nest deeper" in refusal.message
+            return False
+
+    as_json = b'{"a":' * levels + b"{}" + b"}" * levels
+    assert taken(parse_object, as_json) == taken(parse_packed, b"\x81\xa1a" * levels + b"\x80")
+    assert taken(parse_object, as_json) == (levels <= JSON_DEPTH)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import random
 
+import msgpack
 import pytest
 from websockets.frames import Frame, Opcode
 from websockets.streams import StreamReader
 
-from hub.wire.frames import BINARY, bodies, frame, without_first
+from hub.wire.frames import BINARY, bodies, frame, packed, without_first
 
 LENGTHS = (0, 1, 125, 126, 127, 65_535, 65_536, 70_000)
 
@@ -50,3 +51,10 @@ def test_joined_frames_come_apart_where_they_were_joined() -> None:
 def test_the_first_frames_are_cut_off_whole(count: int) -> None:
     made = [frame(b"y" * n) for n in LENGTHS]
     assert without_first(b"".join(made), count) == b"".join(made[count:])
+
+
+def test_packed_frames_say_the_same_one_for_one_in_binary() -> None:
+    made = packed(frame(b'{"a":"\xf0\x9f\x91\x8d"}') + frame(b'{"b":[1,null,2.5]}'))
+    assert [{"a": "👍"}, {"b": [1, None, 2.5]}] == [msgpack.unpackb(body) for body in bodies(made)]
+    assert (Opcode.BINARY, True) == (parsed(made).opcode, parsed(made).fin)
+    assert b"" == packed(b"")
