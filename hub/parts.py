@@ -23,14 +23,17 @@ import structlog
 from hub.bus.client import end
 from hub.bus.redis import RedisBus, open_bus
 from hub.core.errors import Unavailable
+from hub.core.governor import Budget, Limits
 from hub.core.ids import IdMaker
 from hub.models.openai import open_client
 from hub.models.registry import ModelConfig, ModelRegistry
 from hub.service.access import Access
+from hub.service.answers import Answers
 from hub.service.messages import Messages
 from hub.service.participants import Participants
 from hub.service.publisher import Publisher
 from hub.service.rooms import Rooms
+from hub.service.runs import Runs
 from hub.service.sessions import Sessions
 from hub.service.views import RoomViews
 from hub.service.writer import Writer
@@ -83,6 +86,8 @@ class Parts:
     messages: Messages
     participants: Participants
     sessions: Sessions
+    runs: Runs
+    answers: Answers
 
 
 def hub_secret(settings: Settings) -> bytes:
@@ -106,6 +111,12 @@ def write_private(path: Path, text: str) -> None:
     draft.rename(path)
 
 
+def limits_of(settings: Settings) -> Limits:
+    """What the governor holds AI participants to, in every tenant."""
+    budget = Budget(settings.budget_runs, settings.budget_tokens, settings.budget_seconds)
+    return Limits(settings.depth_cap, settings.replies_cap, settings.exchanges_cap, budget=budget)
+
+
 def make_registry(settings: Settings, client: httpx.AsyncClient) -> ModelRegistry:
     """The models of the settings file and the builtin ones."""
     configured = {
@@ -119,7 +130,7 @@ async def open_parts(settings: Settings, redis_url: str) -> AsyncIterator[Parts]
     """Everything but the edges, open until the context ends; then posts that were accepted are
     stored and published first. The database must have been migrated."""
     async with (
-        open_store(settings.database) as store,
+        open_store(settings.database, limits_of(settings)) as store,
         open_bus(redis_url, settings.redis_prefix, secrets.token_hex(6)) as bus,
         open_client() as client,
         asyncio.TaskGroup() as group,
@@ -149,9 +160,9 @@ async def _tidy(store: SqlStore) -> None:
 
 
 def _assemble(settings: Settings, store: SqlStore, bus: RedisBus, models: ModelRegistry) -> Parts:
-    ids, lost = make_ids(), Lost()
+    ids, lost, secret = make_ids(), Lost(), hub_secret(settings)
     publisher = Publisher(bus, lost)
-    writer = Writer(store.posts, publisher)
+    writer = Writer(store.posts, publisher, store.log)
     views = RoomViews(store.rooms)
     rooms = Rooms(store, views, publisher, ids, now_ms)
     messages = Messages(store, views, writer, ids, now_ms)
@@ -160,9 +171,14 @@ def _assemble(settings: Settings, store: SqlStore, bus: RedisBus, models: ModelR
         return models.get(slug) is not None
 
     return Parts(
-        settings=settings, secret=hub_secret(settings), store=store, bus=bus, models=models,
+        settings=settings, secret=secret, store=store, bus=bus, models=models,
         ids=ids, publisher=publisher, writer=writer, lost=lost, views=views,
         access=Access(store, bus, ids, now_ms), rooms=rooms, messages=messages,
-        participants=Participants(store, knows, now_ms),
+        participants=Participants(
+            store, knows, now_ms, callables=settings.callables,
+            outbound_allow=settings.outbound_allow,
+        ),
+        runs=Runs(store, views, publisher, ids, now_ms),
+        answers=Answers(store, bus, publisher, ids, now_ms, secret),
         sessions=Sessions(store, rooms, messages, publisher, knows, ids, now_ms),
     )  # fmt: skip

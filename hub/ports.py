@@ -12,10 +12,13 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
+from hub.core.governor import Budget
 from hub.core.posts import LogRow, NewPost, RequestKey, Verdict
+from hub.core.triggers import Summons
 from hub.core.values import (
     Actor,
     ApiKey,
+    Draft,
     Json,
     Member,
     Message,
@@ -67,7 +70,8 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """How a run ends. `text` None ends it without a message."""
+    """How a run ends. `text` None ends it without a message. The message may speak to others:
+    `mention` and `calls` as in a post, `summons` whom it asks to answer, on the room's `budget`."""
 
     state: str
     text: str | None
@@ -79,23 +83,38 @@ class Reply:
     context: Json | None = None
     error: Json | None = None
     first_delta_ms: int | None = None
+    mention: tuple[Json, ...] = ()
+    calls: tuple[str, ...] = ()
+    summons: tuple[Summons, ...] = ()
+    budget: Budget | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """A run that waits, for a `person`, an `answer` from outside or a `socket`, for `wait_ms`. A
+    `question` becomes a message of the thread with the id `message_id`."""
+
+    awaits: str
+    wait_ms: int
+    at_ms: int
+    reason: str
+    memory: Json
+    question: str | None = None
+    message_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """An ended run: what to publish, and the run that waited behind it in its lane."""
+    """A run that ended, or moved: what to publish, the runs to work now (who waited behind it in
+    its lane, whom its message called), and those to be cut short."""
 
     run: Run
     entries: tuple[LogRow, ...]
-    next_run_id: str | None
-
-    @property
-    def wake(self) -> tuple[str, ...]:
-        """The run to wake now that this one has made room."""
-        return (self.next_run_id,) if self.next_run_id else ()
+    woken: tuple[str, ...] = ()
+    cut: tuple[str, ...] = ()
 
 
-class PostStore(Protocol):
+class PostWriter(Protocol):
     async def commit(self, posts: Sequence[NewPost], *, wait: bool = False) -> list[Verdict]:
         """Store a batch in one transaction; one outcome per post, in order.
 
@@ -104,6 +123,11 @@ class PostStore(Protocol):
         back Deferred, all of that room's, unless told to `wait`. Raises OUTCOME_UNKNOWN when the
         batch may or may not be stored.
         """
+
+
+class PostStore(PostWriter, Protocol):
+    async def preview(self, post: NewPost) -> Verdict:
+        """What would come of a post now; it is not stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,14 +279,53 @@ class RunStore(Protocol):
         """Take the run and begin its next attempt; None when somebody holds it, it has ended, or
         another run of its lane goes first."""
 
-    async def renew(self, run_id: str, attempt: int, lease_ms: int) -> bool:
-        """Keep the lease; False when this attempt no longer holds the run."""
+    async def renew(self, run_id: str, attempt: int, lease_ms: int) -> Run | None:
+        """Keep the lease; None when this attempt no longer holds the run. The run tells whether
+        its end was asked for (`cancelled_by`)."""
+
+    async def advance(self, run_id: str, attempt: int, lease_ms: int) -> Run | None:
+        """Begin the next attempt in the hands of the same worker; None when fenced off."""
+
+    async def peek(self, run_id: str) -> Run | None:
+        """A run by its id alone: for workers, who serve every tenant."""
+
+    async def remember(self, run_id: str, attempt: int, memory: Json) -> bool:
+        """Keep what the driver must know later; False when fenced off."""
+
+    async def pause(self, run_id: str, attempt: int, pause: Pause) -> Ended | None:
+        """Let the run wait; None when fenced off. Past its time it can be claimed again."""
 
     async def finish(self, run_id: str, attempt: int, reply: Reply) -> Ended | None:
-        """End the run and store its message in the same transaction; None when fenced off."""
+        """End the run and store its message in the same transaction; None when fenced off. A
+        reply of a later generation takes the place of the earlier ones."""
+
+    async def cancel(self, tenant_id: str, run_id: str, by: str, at_ms: int) -> list[Ended]:
+        """Ask for the end of a run and of those that its reply called. Who is queued or waiting
+        ends here; who is running is in the `cut` of the first, and ends by its worker. Who ended
+        is `woken` once more, so that a worker ends what it had begun elsewhere."""
+
+    async def end_cancelled(self, run_id: str, at_ms: int) -> Ended | None:
+        """End a run whose end was asked for, if nobody works on it."""
+
+    async def again(self, tenant_id: str, run_id: str, new: Run) -> Ended | None:
+        """Open the next generation of an ended run, with the ids and time of `new`; None when the
+        run is open, or a later generation is there."""
+
+    async def take(
+        self, tenant_id: str, participant_id: str, run_id: str, worker: str, lease_ms: int
+    ) -> Run | None:
+        """Begin the next attempt at a run that waits for this participant's own connection."""
+
+    async def offered(self, tenant_id: str, participant_id: str) -> list[Run]:
+        """The runs that wait for this participant's own connection."""
 
     async def due(self, grace_ms: int, limit: int) -> list[str]:
-        """Runs to be woken: queued longer than `grace_ms`, or running past their lease."""
+        """Runs to be woken: queued longer than `grace_ms`, running past their lease, waiting past
+        their time, or to be cancelled; by turns of the tenants, and of each one's rooms."""
+
+    async def usage(self, tenant_id: str, group_by: str, since_ms: int) -> list[Json]:
+        """Runs, tokens and seconds of ended runs, by run, room, participant, model, day or tenant:
+        rows of {key, runs, prompt_tokens, completion_tokens, seconds}."""
 
     async def release_all(self) -> int:
         """End every lease: right only where no other worker can exist. Returns how many."""
@@ -292,29 +355,6 @@ class Store(Protocol):
         """Raises Unavailable when the database does not answer."""
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """The text of a run that is still streaming; offsets count characters (code points)."""
-
-    run_id: str
-    message_id: str
-    thread_id: str
-    participant: Json
-    attempt: int
-    text: str
-
-    def as_dict(self) -> Json:
-        return {
-            "run_id": self.run_id,
-            "message_id": self.message_id,
-            "thread_id": self.thread_id,
-            "participant": self.participant,
-            "attempt": self.attempt,
-            "offset": len(self.text),
-            "text": self.text,
-        }
-
-
 Hear = Callable[[str, Packet | None], None]
 """Called for each packet of a subscribed room, without awaiting; None for a packet means that the
 room was subscribed anew: whatever was published meanwhile is lost, re-read its head."""
@@ -336,9 +376,19 @@ class Listener(Protocol):
 class Bus(Protocol):
     """Redis: fan-out, wake-ups, drafts, tickets. May lose, repeat and reorder; never the truth."""
 
-    async def publish(self, packets: Sequence[tuple[str, Packet]], runs: Sequence[str]) -> None:
-        """One PUBLISH per pair of room and packet in order, then one wake-up per run. Tried once:
-        raises Unavailable when the bus is away, and what was lost is repaired by readers."""
+    async def publish(
+        self,
+        packets: Sequence[tuple[str, Packet]],
+        runs: Sequence[str] = (),
+        cut: Sequence[str] = (),
+    ) -> None:
+        """One PUBLISH per pair of room and packet in order, then one wake-up per run, and a word
+        to all workers for each that is to be cut short. Tried once: raises Unavailable when the bus
+        is away, and what was lost is repaired by readers."""
+
+    async def watch_cuts(self, hear: Callable[[str], None]) -> None:
+        """Call `hear` for each run to be cut short, until cancelled; Unavailable when the bus goes
+        away. A word may be lost: the lease tells too."""
 
     def listen(self, hear: Hear) -> AbstractAsyncContextManager[Listener]: ...
 

@@ -49,12 +49,23 @@ class Settings(BaseSettings):
     secret_key: str | None = None
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["console", "json"] = "console"
+    public_url: str | None = None
+    outbound_allow: Annotated[tuple[str, ...], NoDecode] = ()
     models: dict[str, ModelSettings] = {}
+    callables: dict[str, str] = {}
 
     lease_s: float = 15.0
     lease_renew_s: float = 5.0
     sweep_s: float = 5.0
     run_deadline_s: float = 120.0
+    agent_deadline_s: float = 600.0
+    person_wait_s: float = 86_400.0
+    depth_cap: int = Field(6, ge=1)
+    replies_cap: int = Field(12, ge=1)
+    exchanges_cap: int = Field(10, ge=1)
+    budget_runs: int | None = Field(None, ge=1)
+    budget_tokens: int | None = Field(None, ge=1)
+    budget_seconds: int | None = Field(None, ge=1)
     delta_flush_s: float = 0.04
     heartbeat_s: float = 25.0
     head_check_s: float = 5.0
@@ -72,11 +83,20 @@ class Settings(BaseSettings):
             raise ValueError("must begin with redis://, rediss:// or unix://")
         return value or None
 
-    @field_validator("allowed_origins", mode="before")
+    @field_validator("allowed_origins", "outbound_allow", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("outbound_allow")
+    @classmethod
+    def _are_endpoints(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for entry in value:
+            host, _, port = entry.rpartition(":")
+            if not host or not port.isdecimal() or not 0 < int(port) < 65_536:
+                raise ValueError(f"must be a list of host:port, {entry!r} is none")
         return value
 
     @classmethod
@@ -90,6 +110,11 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         toml = TomlConfigSettingsSource(settings_cls, os.environ.get("HUB_CONFIG") or None)
         return init_settings, env_settings, toml
+
+    @property
+    def address(self) -> str:
+        """Where bots answer: the public URL, else the address it listens on."""
+        return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
 
     @property
     def database(self) -> str:

@@ -73,7 +73,7 @@ def test_models_come_from_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert found.allowed_origins == ("https://a.example",)
 
 
-@pytest.mark.parametrize("unknown", ["callables", "outbound_allow", "portt"])
+@pytest.mark.parametrize("unknown", ["webhooks", "portt"])
 def test_a_setting_in_the_file_that_would_do_nothing_is_refused(
     unknown: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

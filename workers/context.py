@@ -41,7 +41,7 @@ def room_context(
     brief.append(f"Members: {members}. Answer the last message.")
     system = "\n".join(line for line in brief if line)
     turns = [(m, _turn(m, author)) for m in thread if _counts(m)]
-    return _fit(driver["model"], system, turns, _sampling(driver | run.params), budget)
+    return _fit(driver.get("model", ""), system, turns, _sampling(driver | run.params), budget)
 
 
 def session_context(

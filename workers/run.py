@@ -1,4 +1,4 @@
-"""One attempt at one run: build the context, invoke the driver, stream, end.
+"""One attempt at one run: build what the driver is given, invoke it, stream, end.
 
 The lease is renewed while it works. Whoever finds that the run is no longer its own stops at once
 and writes nothing more; the end of the run and its message are one transaction.
@@ -7,229 +7,209 @@ and writes nothing more; the end of the run and its message are one transaction.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
 
 import structlog
 
 from hub.bus.client import end
-from hub.core.chat import Finish, TextDelta, Usage, estimate_tokens
 from hub.core.errors import Backend, BackendTimeout, HubError, Unavailable
-from hub.core.values import Author, Json, Run
-from hub.parts import Parts, now_ms
-from hub.ports import Draft, Ended, Reply
-from hub.wire.events import ephemeral_frame
-from workers.context import Context, room_context, session_context
-from workers.drivers.base import Driver
+from hub.core.values import Run
+from hub.parts import Parts
+from hub.ports import Ended, Pause, Reply
+from workers.breaker import Breaker, endpoint_of
+from workers.draft import Lost, Progress, Scribe
+from workers.drivers.base import Driver, Gone
+from workers.endings import WAITED, cancelled, failed, outcome_of
+from workers.inviting import invite
 
-HISTORY: Final = 400
 STORE_PATIENCE_S: Final = 60.0
+RETRIES: Final = 3
+BACKOFF_S: Final = 0.5
+BACKOFF_MOST_S: Final = 8.0
 log = structlog.get_logger("workers.run")
 
 
-class Lost(Exception):
-    """This attempt no longer holds the run."""
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What every attempt of a pool works with."""
 
-
-@dataclass(slots=True)
-class _Progress:
-    """What an attempt has so far."""
-
-    text: str = ""
-    flushed: int = 0
-    first_delta_ms: int | None = None
-    finish: Finish | None = None
-    context: Context | None = None
-    fresh: asyncio.Event = field(default_factory=asyncio.Event)
+    parts: Parts
+    drivers: Mapping[str, Driver]
+    breaker: Breaker
 
 
 class Attempt:
-    """Works a claimed run to its end."""
+    """Works a claimed run to its end, or until it waits."""
 
-    def __init__(self, parts: Parts, driver: Driver, run: Run) -> None:
-        self._parts = parts
-        self._driver = driver
+    def __init__(self, tools: Tools, run: Run) -> None:
+        self._tools = tools
+        self._parts = tools.parts
         self._run = run
-        self._progress = _Progress()
-        self._author = Author(run.participant_id, "persona", "", "")
-        self._flushing = asyncio.Lock()
+        self._progress = Progress()
+        self._scribe = Scribe(tools.parts, run, self._progress)
+        self._cut: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+    def cut(self, by: str) -> None:
+        """Stop writing: somebody asked for the end of this run."""
+        if not self._cut.done():
+            self._cut.set_result(by)
 
     async def work(self) -> Ended | None:
-        """Returns how the run ended, None when another attempt took it over."""
+        """Returns how the run ended or paused, None when another attempt took it over."""
         ended: Ended | None = None
         try:
             async with asyncio.TaskGroup() as group:
                 lease = group.create_task(self._keep_lease())
-                flushing = group.create_task(self._flush_often())
-                reply = await self._reply()
+                flushing = group.create_task(self._scribe.flush_often())
+                writing = group.create_task(self._outcome())
+                cutting = group.create_task(self._until_cut(writing))
+                outcome = await self._settle(writing)
+                await end(cutting)
                 await end(flushing)
-                ended = await self._finish(reply)
+                ended = await self._store(outcome)
                 await end(lease)
         except* Lost:
             log.info("run lost to another attempt", run=self._run.id, attempt=self._run.attempt)
         return ended
 
+    async def _until_cut(self, writing: asyncio.Task[Reply | Pause]) -> None:
+        """Leave the driver as soon as somebody asked for the end."""
+        await self._cut
+        await end(writing)
+
+    async def _settle(self, writing: asyncio.Task[Reply | Pause]) -> Reply | Pause:
+        """What was written to its end, or was cut short."""
+        await asyncio.wait({writing})
+        if not writing.cancelled():
+            return writing.result()
+        await self._scribe.flush()
+        return cancelled(self._run, self._progress, self._cut.result())
+
+    # The lease.
+
     async def _keep_lease(self) -> None:
-        settings = self._parts.settings
+        settings, loop = self._parts.settings, asyncio.get_running_loop()
         lease_ms = int(settings.lease_s * 1000)
-        held_until = asyncio.get_running_loop().time() + settings.lease_s
+        held_until = loop.time() + settings.lease_s
         while True:
             await asyncio.sleep(settings.lease_renew_s)
-            now = asyncio.get_running_loop().time()
+            now, run = loop.time(), self._scribe.run
             try:
-                kept = await self._parts.store.runs.renew(self._run.id, self._run.attempt, lease_ms)
+                kept = await self._parts.store.runs.renew(run.id, run.attempt, lease_ms)
             except Unavailable:
                 if now > held_until:
                     raise Lost from None
                 continue
-            if not kept:
+            if kept is None and run is self._scribe.run:
                 raise Lost
+            if kept is not None and kept.cancelled_by:
+                self.cut(kept.cancelled_by)
             held_until = now + settings.lease_s
 
-    async def _reply(self) -> Reply:
-        """Everything up to the end that is to be stored; a failure is a reply too."""
+    # Writing.
+
+    async def _outcome(self) -> Reply | Pause:
+        """Everything up to what is to be stored; a failure is a reply too."""
+        run = self._run
+        if run.cancelled_by:
+            await self._scribe.recall()
+            return cancelled(run, self._progress, run.cancelled_by)
+        if run.awaits:
+            await self._scribe.recall()
+            return failed(self._progress, BackendTimeout(WAITED[run.awaits]))
         try:
-            async with asyncio.timeout(self._parts.settings.run_deadline_s):
-                await self._invoke()
-        except TimeoutError:
-            seconds = self._parts.settings.run_deadline_s
-            return self._failure(BackendTimeout(f"no complete reply within {seconds:g} s"))
+            return await self._try()
         except HubError as error:
-            return self._failure(error)
+            if isinstance(error, Gone):
+                await self._retire()
+            return failed(self._progress, error)
         except Lost:
             raise
         except Exception:
-            log.exception("a driver failed", run=self._run.id)
-            return self._failure(Backend("the participant's driver failed"))
-        return self._success()
+            log.exception("a driver failed", run=run.id)
+            return failed(self._progress, Backend("the participant's driver failed"))
 
-    async def _invoke(self) -> None:
-        driver, self._author = await self._participant()
-        self._progress.context = await self._context(driver, self._author)
-        await self._read_parts(self._progress.context)
-        await self._flush()
+    async def _try(self) -> Reply | Pause:
+        """Invoke, and again when that may help; each new try replaces what was seen of the one
+        before."""
+        deadline_s = self._parts.settings.agent_deadline_s
+        try:
+            async with asyncio.timeout(deadline_s) as bound:
+                tries = 0
+                while True:
+                    try:
+                        return await self._invoke(bound)
+                    except Backend as error:
+                        if not error.transient or tries == RETRIES:
+                            raise
+                        await self._pause_before(tries, error, bound)
+                    except Unavailable as error:  # our own database or Redis: it comes back
+                        await self._pause_before(tries, error, bound)
+                    tries += 1
+        except TimeoutError:
+            return failed(self._progress, BackendTimeout(self._late()))
 
-    async def _read_parts(self, context: Context) -> None:
-        progress = self._progress
-        async with self._driver.invoke(context.request) as parts:
-            async for part in parts:
-                if isinstance(part, TextDelta):
-                    progress.text += part.text
-                    progress.fresh.set()
-                else:
-                    progress.finish = part
-        if progress.finish is None:
-            raise Backend("the reply broke off before its end", transient=True)
+    def _late(self) -> str:
+        return f"no complete reply within {self._progress.deadline_s:g} s"
 
-    # What the driver is given.
+    async def _pause_before(self, tries: int, error: HubError, bound: asyncio.Timeout) -> None:
+        """Back off, or give up when there is no time for it; then begin anew."""
+        delay_s = error.retry_after
+        if delay_s is None:
+            delay_s = min(BACKOFF_MOST_S, BACKOFF_S * 2 ** min(tries, 10)) * random.uniform(0.5, 1)
+        ends_at = bound.when() or 0.0
+        if asyncio.get_running_loop().time() + delay_s >= ends_at:
+            raise error
+        await self._scribe.status(f"trying again: {error.message}"[:200])
+        await asyncio.sleep(delay_s)
+        if self._progress.seen:
+            await self._scribe.begin_again()
 
-    async def _participant(self) -> tuple[Json, Author]:
+    async def _invoke(self, bound: asyncio.Timeout) -> Reply | Pause:
+        invitation = await invite(self._parts, self._scribe.run)
+        driver = self._tools.drivers.get(invitation.kind)
+        if driver is None:
+            raise Backend(f"this hub has no driver of the kind {invitation.kind}")
+        self._scribe.begin(invitation)
+        if self._progress.tries == 1:
+            loop = asyncio.get_running_loop()
+            bound.reschedule(loop.time() + invitation.invocation.deadline_s)
+        await self._scribe.status("thinking")
+        endpoint = endpoint_of(invitation.invocation.driver)
+        self._tools.breaker.enter(endpoint)
+        try:
+            async with driver.invoke(invitation.invocation) as parts:
+                ending = await self._scribe.read(parts)
+        except Backend as error:
+            if error.transient or isinstance(error, BackendTimeout):
+                self._tools.breaker.failed(endpoint)
+            raise
+        self._tools.breaker.succeeded(endpoint)
+        await self._scribe.flush()
+        return await outcome_of(self._parts, self._scribe.run, self._progress, ending)
+
+    async def _retire(self) -> None:
+        """The other side is gone for good: it is not asked again."""
         run = self._run
-        found = await self._parts.store.participants.get(run.tenant_id, run.participant_id)
-        if found is None or found.driver is None or found.disabled_ms is not None:
-            raise Backend("the participant has no driver any more")
-        return found.driver, found.author()
-
-    async def _context(self, driver: Json, author: Author) -> Context:
-        run, store = self._run, self._parts.store
-        if run.room_id.startswith("sess_"):
-            session = await store.sessions.get(run.tenant_id, run.room_id)
-            if session is None:
-                raise Backend("the session was deleted")
-            trigger = await store.messages.get(run.tenant_id, run.room_id, run.trigger_message_id)
-            assert trigger is not None
-            history = await store.messages.page(run.room_id, limit=HISTORY)
-            return session_context(run, session, author, history, self._budget(session.model))
-        view = await store.rooms.view(run.tenant_id, run.room_id)
-        if view is None:
-            raise Backend("the room is gone")
-        thread = await store.messages.thread(run.room_id, run.thread_id, 0, HISTORY)
-        return room_context(run, driver, author, view, thread, self._budget(driver["model"]))
-
-    def _budget(self, slug: str) -> int:
-        """Tokens of context: the window less what the reply may take."""
-        entry = self._parts.models.get(slug)
-        if entry is None:
-            raise Backend(f"there is no model {slug} any more", code="MODEL_NOT_FOUND")
-        return max(256, entry.context_window - entry.max_output_tokens)
-
-    # The draft, in steps.
-
-    async def _flush_often(self) -> None:
-        """The first piece at once, then what has gathered every `delta_flush_s`."""
-        while True:
-            await self._progress.fresh.wait()
-            await self._flush()
-            await asyncio.sleep(self._parts.settings.delta_flush_s)
-
-    async def _flush(self) -> None:
-        """Append what is new to the draft and publish it; one at a time, so in order."""
-        async with self._flushing:
-            progress, run = self._progress, self._run
-            progress.fresh.clear()
-            draft = Draft(
-                run.id, run.reply_message_id, run.thread_id, self._author.as_dict(), run.attempt,
-                progress.text,
-            )  # fmt: skip
-            fresh = draft.text[progress.flushed :]
-            if not fresh:
-                return
-            progress.first_delta_ms = progress.first_delta_ms or now_ms()
-            delta = draft.as_dict() | {"offset": progress.flushed, "text": fresh}
-            frame = ephemeral_frame("message.delta", run.room_id, now_ms(), delta)
-            progress.flushed = len(draft.text)
-            try:
-                mine = await self._parts.bus.append_draft(run.room_id, draft, fresh, frame)
-            except Unavailable:  # the stored message will bring the text
-                return
-            if not mine:
-                raise Lost
+        changes = {"driver": None}
+        await self._parts.store.participants.update(run.tenant_id, run.participant_id, changes)
+        log.warning("a participant's driver was removed: it is gone", id=run.participant_id)
 
     # The end.
 
-    def _success(self) -> Reply:
-        progress = self._progress
-        assert progress.finish is not None
-        usage = progress.finish.usage
-        return self._end("succeeded" if progress.text else "silent", progress.text or None, usage,
-                         finish_reason=progress.finish.reason)  # fmt: skip
-
-    def _failure(self, error: HubError) -> Reply:
-        """A failed run says so in the thread: what was written stays, marked as failed."""
-        said = f"Sorry, I could not answer: {error.message}."
-        text = f"{self._progress.text}\n\n{said}" if self._progress.text else said
-        prompt = self._progress.context.tokens if self._progress.context else 0
-        usage = Usage(prompt, estimate_tokens(self._progress.text), estimated=True)
-        return self._end("failed", text, usage, status="failed", reason=error.message,
-                         error={"code": error.code, "message": error.message})  # fmt: skip
-
-    def _end(
-        self,
-        state: str,
-        text: str | None,
-        usage: Usage,
-        *,
-        status: str = "final",
-        reason: str | None = None,
-        finish_reason: str | None = None,
-        error: Json | None = None,
-    ) -> Reply:
-        context = self._progress.context
-        return Reply(
-            state=state, text=text, at_ms=now_ms(), status=status, reason=reason,
-            finish_reason=finish_reason, error=error,
-            usage={"prompt_tokens": usage.prompt_tokens,
-                   "completion_tokens": usage.completion_tokens, "estimated": usage.estimated},
-            context=context.receipt() if context else None,
-            first_delta_ms=self._progress.first_delta_ms,
-        )  # fmt: skip
-
-    async def _finish(self, reply: Reply) -> Ended | None:
+    async def _store(self, outcome: Reply | Pause) -> Ended:
         """Store the end, patiently: the database may be away for a moment."""
+        run, store = self._scribe.run, self._parts.store.runs
         give_up = asyncio.get_running_loop().time() + STORE_PATIENCE_S
         while True:
             try:
-                ended = await self._parts.store.runs.finish(self._run.id, self._run.attempt, reply)
+                if isinstance(outcome, Pause):
+                    ended = await store.pause(run.id, run.attempt, outcome)
+                else:
+                    ended = await store.finish(run.id, run.attempt, outcome)
                 break
             except Unavailable:
                 if asyncio.get_running_loop().time() > give_up:
@@ -237,5 +217,5 @@ class Attempt:
                 await asyncio.sleep(0.2)
         if ended is None:
             raise Lost
-        self._parts.publisher.put(ended.entries, ended.wake)
+        self._parts.publisher.put(ended.entries, ended.woken, ended.cut)
         return ended

@@ -5,13 +5,39 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import time
+from collections.abc import Mapping
 
-from hub.parts import Parts
+from hub.parts import Parts, now_ms
+from hub.process import CannotStart
+from workers.breaker import Breaker
+from workers.drivers.a2a import A2aDriver
+from workers.drivers.base import Driver
+from workers.drivers.callables import CallableDriver
 from workers.drivers.model import ModelDriver
+from workers.drivers.sockets import SocketDriver
+from workers.drivers.webhook import WebhookDriver
+from workers.outbound import guarded_client
 from workers.pool import Pool
+from workers.run import Tools
+
+
+def _callables(entries: Mapping[str, str]) -> CallableDriver:
+    try:
+        return CallableDriver(entries)
+    except ValueError as error:
+        raise CannotStart(f"setting {error}") from None
 
 
 async def serve(parts: Parts, stopping: asyncio.Event) -> None:
     """Work runs until `stopping` is set and what was begun has ended."""
     name = f"{socket.gethostname()}-{os.getpid()}"
-    await Pool(parts, ModelDriver(parts.models), name).run(stopping)
+    async with guarded_client(parts.settings.outbound_allow) as client:
+        drivers: dict[str, Driver] = {
+            "model": ModelDriver(parts.models),
+            "webhook": WebhookDriver(client, now_ms),
+            "socket": SocketDriver(),
+            "a2a": A2aDriver(client),
+            "callable": _callables(parts.settings.callables),
+        }
+        await Pool(Tools(parts, drivers, Breaker(time.monotonic)), name).run(stopping)

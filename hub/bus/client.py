@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
@@ -46,7 +46,7 @@ def answering() -> Iterator[None]:
         raise Unavailable(f"Redis does not answer: {reason}", code="BUS_UNAVAILABLE") from error
 
 
-async def end(task: asyncio.Task[None]) -> None:
+async def end(task: asyncio.Task[Any]) -> None:
     """Cancel a task that works on Redis, until it has ended: redis-py can swallow a cancellation
     that comes while it connects."""
     while not task.done():

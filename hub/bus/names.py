@@ -39,6 +39,11 @@ class Names:
         return f"{self.prefix}:runs"
 
     @property
+    def cuts(self) -> str:
+        """The channel that tells workers which runs to cut short."""
+        return f"{self.prefix}:cuts"
+
+    @property
     def pool(self) -> str:
         """The consumer group of the workers."""
         return f"{self.prefix}:pool"

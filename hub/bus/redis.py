@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Final
 
@@ -14,10 +14,12 @@ from redis.exceptions import ResponseError
 from hub.bus.client import answering, make_client
 from hub.bus.listener import RedisListener, open_listener
 from hub.bus.names import Names
-from hub.ports import Draft, Hear
+from hub.core.values import Draft
+from hub.ports import Hear
 from hub.wire.packets import Packet, pack
 
 DRAFT_TTL_S: Final = 900
+CUT_POLL_S: Final = 5.0
 _APPEND: Final = """
 local known = redis.call('HGET', KEYS[1], 'attempt')
 local mine = tonumber(ARGV[1])
@@ -47,14 +49,33 @@ class RedisBus:
         self._id = bus_id
         self._append = commands.register_script(_APPEND)
 
-    async def publish(self, packets: Sequence[tuple[str, Packet]], runs: Sequence[str]) -> None:
+    async def publish(
+        self,
+        packets: Sequence[tuple[str, Packet]],
+        runs: Sequence[str] = (),
+        cut: Sequence[str] = (),
+    ) -> None:
         with answering():
             pipe = self._redis.pipeline(transaction=False)
             for room_id, packet in packets:
                 pipe.publish(self._names.room(room_id), pack(packet))
             for run_id in runs:
                 pipe.xadd(self._names.runs, {"run": run_id})
+            for run_id in cut:
+                pipe.publish(self._names.cuts, run_id)
             await pipe.execute()
+
+    async def watch_cuts(self, hear: Callable[[str], None]) -> None:
+        pubsub: Any = self._redis.pubsub(ignore_subscribe_messages=True)
+        with answering():
+            try:
+                await pubsub.subscribe(self._names.cuts)
+                while True:
+                    found = await pubsub.get_message(timeout=CUT_POLL_S)
+                    if found is not None:
+                        hear(found["data"].decode())
+            finally:
+                await pubsub.aclose()
 
     def listen(self, hear: Hear) -> AbstractAsyncContextManager[RedisListener]:
         return open_listener(self._redis, self._names, self._id, hear)

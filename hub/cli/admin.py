@@ -132,7 +132,10 @@ async def _offline(settings: Settings, work: Callable[[Desk], Awaitable[T]]) -> 
         models = make_registry(settings, http)
         no_bus = cast(Bus, None)  # only tickets need one, and nobody asks for those here
         access = Access(store, no_bus, IdMaker(now_ms, secrets.randbits), now_ms)
-        people = Participants(store, lambda slug: models.get(slug) is not None, now_ms)
+        people = Participants(
+            store, lambda slug: models.get(slug) is not None, now_ms,
+            callables=settings.callables, outbound_allow=settings.outbound_allow,
+        )  # fmt: skip
         actor = Actor(TENANT, admin.author(), "tenant_admin", "cli")
         return await work(_Database(access, people, actor))
 

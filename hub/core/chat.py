@@ -53,10 +53,11 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """The end of a reply: `stop`, `length`, `content_filter`, …; always the last part."""
+    """The end of a reply: `stop`, `length`, `content_filter`, …; always the last part. Without
+    `usage` the hub estimates it."""
 
     reason: str
-    usage: Usage
+    usage: Usage | None = None
 
 
 ChatPart = TextDelta | Finish

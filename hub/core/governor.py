@@ -1,12 +1,83 @@
-"""What keeps AI participants from answering each other for ever."""
+"""What keeps AI participants from answering each other for ever, and within what they may cost.
+
+Decided in the transaction that stores the message which would start a run, on counts read under
+its locks, so no two gateways can each let the last one through.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
-DEPTH_CAP: Final = 6
+WARN_SHARE: Final = 0.8
 
 
-def held_back(depth: int) -> str | None:
-    """Why a run at `depth` (hops since a human spoke) is not started, or None to start it."""
-    return f"depth {depth} is over the cap of {DEPTH_CAP}" if depth > DEPTH_CAP else None
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What may be used in a day (UTC); None is without bound."""
+
+    runs: int | None = None
+    tokens: int | None = None
+    seconds: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """`depth`: hops since a human spoke. `replies`: runs that one human message may start, by
+    whatever chain. `exchanges`: runs that two AI participants may start at each other in
+    `exchanges_s` seconds. `budget`: of a whole tenant."""
+
+    depth: int = 6
+    replies: int = 12
+    exchanges: int = 10
+    exchanges_s: int = 60
+    budget: Budget = Budget()
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What was used of a budget today."""
+
+    runs: int = 0
+    tokens: int = 0
+    ms: int = 0
+
+
+def chain_over(limits: Limits, depth: int, replies: int, exchanges: int) -> str | None:
+    """Why a run at `depth`, after `replies` others for the same human message and `exchanges` of
+    the same pair, is not started; None to start it."""
+    if depth > limits.depth:
+        return f"depth {depth} is over the cap of {limits.depth}: a person must speak first"
+    if replies >= limits.replies:
+        return f"one human message starts at most {limits.replies} replies"
+    if exchanges >= limits.exchanges:
+        return (
+            f"these two called each other {exchanges} times within {limits.exchanges_s} s; "
+            f"the cap is {limits.exchanges}"
+        )
+    return None
+
+
+def budget_over(whose: str, budget: Budget, spent: Spent) -> str | None:
+    """Why a budget allows no further run today; None when it does."""
+    for used, cap, unit in _meters(budget, spent):
+        if cap is not None and used >= cap:
+            return f"the {whose}'s budget of {cap} {unit} a day is used up"
+    return None
+
+
+def budget_warning(whose: str, budget: Budget, before: Spent, after: Spent) -> str | None:
+    """A sentence for the run with which four fifths of a budget are reached, else None."""
+    meters = zip(_meters(budget, before), _meters(budget, after), strict=True)
+    for (was, cap, unit), (now, _, _) in meters:
+        if cap is not None and was < cap * WARN_SHARE <= now:
+            return f"{now} of the {whose}'s {cap} {unit} for today are used"
+    return None
+
+
+def _meters(budget: Budget, spent: Spent) -> tuple[tuple[int, int | None, str], ...]:
+    return (
+        (spent.runs, budget.runs, "runs"),
+        (spent.tokens, budget.tokens, "tokens"),
+        (spent.ms // 1000, budget.seconds, "seconds"),
+    )

@@ -25,6 +25,11 @@ def participant_type(participant_id: str) -> str | None:
     return match.group(1) if match else None
 
 
+def is_ai(participant_id: str) -> bool:
+    """Whether the id is a bot's, an agent's or a persona's."""
+    return not participant_id.startswith("user_")
+
+
 class IdMaker:
     """Makes ids that sort by time, strictly rising within one process.
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from hub.core.errors import Conflict, HubError, missing
-from hub.core.governor import held_back
+from hub.core.errors import Conflict, HubError, Limited, missing
+from hub.core.governor import Budget, Limits
+from hub.core.triggers import Call, Cause, Effects, Ground, Summons, decide, refused
 from hub.core.values import Author, Json, Message, Run
 
 
@@ -25,7 +26,11 @@ class RequestKey:
 
 @dataclass(frozen=True, slots=True)
 class NewPost:
-    """A post that was authorised as of `acl_version`; ids and time are already given."""
+    """A post that was authorised as of `acl_version`; ids and time are already given.
+
+    `summons` are asked to answer; `calls` are the AI participants it mentions, driven or not.
+    `budget` is the room's.
+    """
 
     tenant_id: str
     room_id: str
@@ -39,16 +44,15 @@ class NewPost:
     client_id: str | None = None
     key: RequestKey | None = None
     summons: tuple[Summons, ...] = ()
+    calls: tuple[str, ...] = ()
+    budget: Budget | None = None
 
-
-@dataclass(frozen=True, slots=True)
-class Summons:
-    """An AI participant this post asks to answer, with the ids its run and reply will have."""
-
-    participant_id: str
-    run_id: str
-    reply_message_id: str
-    params: Json = field(default_factory=dict)
+    def call(self, root: str | None, cause: Cause) -> Call:
+        """The post as what decides which runs it starts."""
+        return Call(
+            self.tenant_id, self.room_id, self.message_id, root, self.author.id, self.at_ms,
+            cause, self.summons, self.calls, self.budget,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +70,6 @@ class RootState:
 
     room_id: str
     thread_id: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Cause:
-    """Where an AI author's own post stands in the chain since a human spoke."""
-
-    depth: int
-    root_message_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +91,8 @@ LogRow = tuple[LogEntry, Message | None]
 @dataclass(frozen=True, slots=True)
 class Posted:
     """A stored post and the rows of the log it made; none when it is `replayed`, that is, an
-    earlier request with the same key stored it."""
+    earlier request with the same key stored it. `woken` are the runs to be worked now, `cut` those
+    that it interrupts."""
 
     message_id: str
     room_id: str
@@ -104,6 +101,8 @@ class Posted:
     runs: tuple[Run, ...] = ()
     rows: tuple[LogRow, ...] = ()
     replayed: bool = False
+    woken: tuple[str, ...] = ()
+    cut: tuple[str, ...] = ()
 
 
 class StaleAccess(Exception):
@@ -129,38 +128,43 @@ class Plan:
     keys: list[tuple[RequestKey, str, int]] = field(default_factory=list)
     heads: dict[str, int] = field(default_factory=dict)
     replies: dict[str, tuple[int, int]] = field(default_factory=dict)
+    effects: Effects = field(default_factory=Effects)
 
 
-def plan(
-    posts: Sequence[NewPost],
-    rooms: Mapping[str, RoomState],
-    keys: Mapping[tuple[str, str], tuple[str, Posted | None]],
-    roots: Mapping[str, RootState],
-    causes: Mapping[tuple[str, str], Cause],
-) -> Plan:
-    """Decide a batch in order. `keys` maps (scope, key) to the digest and result stored before;
-    `causes` maps (room, AI author) to where that author's own posts stand."""
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a store read under its locks to plan a batch. `keys` maps (scope, key) to the digest
+    and result stored before; `causes` maps (room, AI author) to where its own posts stand."""
+
+    rooms: Mapping[str, RoomState]
+    keys: Mapping[tuple[str, str], tuple[str, Posted | None]] = field(default_factory=dict)
+    roots: Mapping[str, RootState] = field(default_factory=dict)
+    causes: Mapping[tuple[str, str], Cause] = field(default_factory=dict)
+    ground: Ground = field(default_factory=Ground)
+
+
+def plan(posts: Sequence[NewPost], known: Known, limits: Limits) -> Plan:
+    """Decide a batch in order."""
     done = Plan()
-    known = dict(keys)
+    keys = dict(known.keys)
     for post in posts:
-        outcome = _decide(post, rooms, known, roots, causes, done)
+        outcome = _decide(post, known, keys, limits, done)
         done.outcomes.append(outcome)
         if post.key and isinstance(outcome, Posted) and not outcome.replayed:
-            known[post.key.scope, post.key.key] = (post.key.digest, outcome)
+            keys[post.key.scope, post.key.key] = (post.key.digest, outcome)
     return done
 
 
 def _decide(
     post: NewPost,
-    rooms: Mapping[str, RoomState],
+    known: Known,
     keys: Mapping[tuple[str, str], tuple[str, Posted | None]],
-    roots: Mapping[str, RootState],
-    causes: Mapping[tuple[str, str], Cause],
+    limits: Limits,
     done: Plan,
 ) -> Outcome:
     if post.key and (stored := keys.get((post.key.scope, post.key.key))):
         return _replay(post.key, stored)
-    room = rooms.get(post.room_id)
+    room = known.rooms.get(post.room_id)
     if room is None:
         return missing("room")
     if room.closed:
@@ -169,12 +173,36 @@ def _decide(
         return StaleAccess()
     root = post.thread_id
     if root is not None:
-        known = roots.get(root)
-        if known is None or known.room_id != post.room_id:
+        state = known.roots.get(root)
+        if state is None or state.room_id != post.room_id:
             return missing("message")
-        root = known.thread_id or root
-    cause = causes.get((post.room_id, post.author.id)) or Cause(0, post.message_id)
-    return _write(post, root, cause, room, done)
+        root = state.thread_id or root
+    cause = cause_of(post, known.causes, done.effects)
+    if not triggers(post):
+        return _write(post, root, cause, (), (), room, done)
+    call, before = post.call(root, cause), len(done.effects.interrupted)
+    if why := refused(call, known.ground, limits):
+        return Limited(f"this may not be said to another AI participant: {why}")
+    runs = decide(call, known.ground, done.effects, limits)
+    return _write(post, root, cause, runs, tuple(done.effects.interrupted[before:]), room, done)
+
+
+def triggers(post: NewPost) -> bool:
+    """Whether a post can start or resume a run; most cannot, and cost nothing here."""
+    return bool(post.summons or post.calls or post.thread_id)
+
+
+def cause_of(
+    post: NewPost, causes: Mapping[tuple[str, str], Cause], effects: Effects | None = None
+) -> Cause:
+    """Where a post stands: a person's is the beginning; an AI's own is one hop past the message
+    that addressed it last, be that of the same batch."""
+    if not post.author.is_ai:
+        return Cause(0, post.message_id)
+    here = (post.room_id, post.author.id)
+    if effects and (addressed := effects.addressed.get(here)):
+        return Cause(addressed[1].depth + 1, addressed[1].root_message_id)
+    return causes.get(here) or Cause(1, post.message_id)
 
 
 def _replay(key: RequestKey, stored: tuple[str, Posted | None]) -> Outcome:
@@ -186,48 +214,54 @@ def _replay(key: RequestKey, stored: tuple[str, Posted | None]) -> Outcome:
         )
     if result is None:
         return missing("message")
-    return replace(result, rows=(), replayed=True)
+    return replace(result, rows=(), woken=(), cut=(), replayed=True)
 
 
-def _write(post: NewPost, root: str | None, cause: Cause, room: RoomState, done: Plan) -> Posted:
+def _write(
+    post: NewPost,
+    root: str | None,
+    cause: Cause,
+    runs: tuple[Run, ...],
+    cut: tuple[str, ...],
+    room: RoomState,
+    done: Plan,
+) -> Posted:
     seq = done.heads.get(post.room_id, room.head) + 1
     message = Message(
-        id=post.message_id, room_id=post.room_id, seq=seq, thread_id=root, author=post.author,
-        content=post.content, mention=post.mention, created_ms=post.at_ms,
+        id=post.message_id, room_id=post.room_id, seq=seq, thread_id=root,
+        author=post.author, content=post.content, mention=post.mention, created_ms=post.at_ms,
         client_id=post.client_id,
     )  # fmt: skip
     rows: list[LogRow] = [
         (LogEntry(post.room_id, seq, "message.created", post.at_ms, message.id), message)
     ]
-    runs = tuple([_run(post, summons, root, cause) for summons in post.summons])
-    for run in runs:
-        seq += 1
-        kind = "run.queued" if run.state == "queued" else "run.finished"
-        entry = LogEntry(post.room_id, seq, kind, post.at_ms, run.id, run_event(run))
-        rows.append((entry, None))
+    resumed = [run for run in done.effects.resumed if run.answer_id == post.message_id]
+    changed = [*resumed, *runs]
+    rows += [(entry, None) for entry in run_entries(changed, seq + 1, post.at_ms)]
     done.messages.append((message, cause))
     done.entries.extend([entry for entry, _ in rows])
     done.runs.extend(runs)
-    done.heads[post.room_id] = seq
+    done.heads[post.room_id] = seq + len(changed)
     if root is not None:
         count, _ = done.replies.get(root, (0, 0))
         done.replies[root] = (count + 1, post.at_ms)
     if post.key:
         done.keys.append((post.key, message.id, post.at_ms))
-    return Posted(message.id, post.room_id, message.seq, message, runs, tuple(rows))
-
-
-def _run(post: NewPost, summons: Summons, root: str | None, cause: Cause) -> Run:
-    depth = cause.depth + 1
-    reason = held_back(depth)
-    return Run(
-        id=summons.run_id, tenant_id=post.tenant_id, room_id=post.room_id,
-        participant_id=summons.participant_id, trigger_message_id=post.message_id, generation=0,
-        thread_id=root or post.message_id, state="suppressed" if reason else "queued",
-        reason=reason, attempt=0, depth=depth, root_message_id=cause.root_message_id,
-        reply_message_id=summons.reply_message_id, created_ms=post.at_ms,
-        finished_ms=post.at_ms if reason else None, params=summons.params,
+    return Posted(
+        message.id, post.room_id, message.seq, message, runs, tuple(rows),
+        woken=tuple(run.id for run in changed if run.state == "queued"),
+        cut=cut,
     )  # fmt: skip
+
+
+def run_entries(runs: Sequence[Run], first_seq: int, at_ms: int) -> list[LogEntry]:
+    """The log entries of runs that were queued or held back."""
+    return [
+        LogEntry(run.room_id, first_seq + i,
+                 "run.queued" if run.state == "queued" else "run.finished",
+                 at_ms, run.id, run_event(run))
+        for i, run in enumerate(runs)
+    ]  # fmt: skip
 
 
 def run_event(run: Run) -> Json:

@@ -31,3 +31,8 @@ def parse_rfc3339(text: str) -> int:
     if moment.tzinfo is None:
         raise ValueError("a time needs an offset such as Z")
     return (moment - _EPOCH) // timedelta(milliseconds=1)
+
+
+def day_of(ms: int) -> str:
+    """`2026-05-18`, in UTC."""
+    return rfc3339(ms)[:10]

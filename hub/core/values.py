@@ -12,7 +12,9 @@ from hub.core.times import optional_rfc3339, rfc3339
 Json = dict[str, Any]
 MemberRole = Literal["owner", "admin", "member", "observer", "guest"]
 Engagement = Literal["mention", "thread", "always", "off"]
+Busy = Literal["queue", "merge", "interrupt"]
 TenantRole = Literal["tenant_user", "tenant_admin"]
+_LISTENS = frozenset({"thread", "always"})
 MEMBER_ROLES: tuple[MemberRole, ...] = ("owner", "admin", "member", "observer", "guest")
 
 
@@ -38,7 +40,8 @@ class Author:
 
 @dataclass(frozen=True, slots=True)
 class Participant:
-    """A user, bot, agent or persona of a tenant; `driver` says how an AI is invoked."""
+    """A user, bot, agent or persona of a tenant; `driver` says how an AI is invoked. `secrets` are
+    what requests to it are signed with, `{secret, until_ms}`, newest first; never shown."""
 
     tenant_id: str
     id: str
@@ -48,6 +51,7 @@ class Participant:
     driver: Json | None
     created_ms: int
     disabled_ms: int | None = None
+    secrets: tuple[Json, ...] = ()
 
     def author(self) -> Author:
         return Author(self.id, self.type, self.handle, self.name)
@@ -107,13 +111,15 @@ class ApiKey:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A participant in a room; `driven` says that a mention of it starts a run."""
+    """A participant in a room; `driven` says that a mention of it starts a run, `busy` what
+    becomes of one that comes while another is being written."""
 
     author: Author
     role: MemberRole
     engagement: Engagement
     joined_ms: int
     driven: bool = False
+    busy: Busy = "queue"
 
     def as_dict(self) -> Json:
         return {
@@ -161,10 +167,20 @@ class Room:
 
 @dataclass(frozen=True, slots=True)
 class RoomView:
-    """A room with its members as of `room.acl_version`: what authorising a post needs."""
+    """A room with its members as of `room.acl_version`: what authorising a post needs. Known from
+    the members are who has which handle, and which AIs answer without being named."""
 
     room: Room
     members: Mapping[str, Member]
+    by_handle: Mapping[str, Member] = field(init=False, repr=False, compare=False)
+    listening: tuple[Member, ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        everybody = self.members.values()
+        by_handle = {member.author.handle: member for member in everybody}
+        listening = tuple(m for m in everybody if m.driven and m.engagement in _LISTENS)
+        object.__setattr__(self, "by_handle", by_handle)
+        object.__setattr__(self, "listening", listening)
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,7 +284,11 @@ def session_message(message: Message, session: Session) -> Json:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One invocation of one AI participant for one trigger message."""
+    """One invocation of one AI participant for one trigger message, which `caller_id` wrote.
+
+    A waiting run `awaits` a `person`, an `answer` from outside or a `socket`. `memory` is its
+    driver's, `answer_id` the message that resumed it, `cancelled_by` who asked for its end.
+    """
 
     id: str
     tenant_id: str
@@ -291,6 +311,11 @@ class Run:
     context: Json | None = None
     error: Json | None = None
     params: Json = field(default_factory=dict)
+    caller_id: str = ""
+    awaits: str | None = None
+    memory: Json = field(default_factory=dict)
+    answer_id: str | None = None
+    cancelled_by: str | None = None
 
     def as_dict(self) -> Json:
         kind = self.participant_id.split("_", 1)[0]
@@ -313,4 +338,27 @@ class Run:
             "first_delta_at": optional_rfc3339(self.first_delta_ms),
             "finished_at": optional_rfc3339(self.finished_ms),
             "error": self.error,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """The text of a run that is still streaming; offsets count characters (code points)."""
+
+    run_id: str
+    message_id: str
+    thread_id: str
+    participant: Json
+    attempt: int
+    text: str
+
+    def as_dict(self) -> Json:
+        return {
+            "run_id": self.run_id,
+            "message_id": self.message_id,
+            "thread_id": self.thread_id,
+            "participant": self.participant,
+            "attempt": self.attempt,
+            "offset": len(self.text),
+            "text": self.text,
         }

@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from hub.core.errors import HubError, MethodNotAllowed, Missing
 from hub.gateway import web
 from hub.gateway.gateway import Gateway
-from hub.gateway.rest import table
+from hub.gateway.rest import runs, table
 from hub.gateway.rest.call import Answer, envelope, read_body
 from hub.gateway.ws import WebSocketApp
 from hub.wire.bodies import parse_object, validate
@@ -36,6 +36,7 @@ def make_app(gateway: Gateway) -> Starlette:
         routes=[
             *table.routes(gateway),
             *_open_routes(gateway),
+            *runs.token_routes(gateway),
             *web.routes(),
             WebSocketRoute("/v1/ws", WebSocketApp(gateway)),
         ],

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hub.core import permissions
 from hub.core.errors import Denied, HubError, Unavailable, invalid, missing
 from hub.core.ids import IdMaker
-from hub.core.posts import LogRow, NewPost, Posted, RequestKey, StaleAccess, Summons
+from hub.core.posts import LogRow, NewPost, Posted, RequestKey, StaleAccess
 from hub.core.values import Actor, Json, Message, RoomView, Run
 from hub.ports import Clock, Store
+from hub.service.calling import foreseen, speech
 from hub.service.requests import request_key
 from hub.service.views import RoomViews
 from hub.service.writer import Done, Writer
@@ -90,6 +93,10 @@ class Messages:
         if key is None and body.client_id is not None:
             what = f"post/{room.id}/{thread_id or ''}"
             key = request_key(actor, what, body.client_id, body, {"content", "mention"})
+        said = speech(
+            view, actor.id, body.content, _named(view, body), thread_id is not None, params,
+            self._ids.make,
+        )  # fmt: skip
         return NewPost(
             tenant_id=room.tenant_id,
             room_id=room.id,
@@ -98,29 +105,25 @@ class Messages:
             author=actor.author,
             content=body.content,
             at_ms=self._now_ms(),
-            mention=_mentions(view, body) if body.mention else (),
+            mention=said.mention,
             thread_id=thread_id,
             client_id=body.client_id,
             key=key,
-            summons=self._summons(actor, view, body, params),
+            summons=said.summons,
+            calls=said.calls,
+            budget=said.budget,
         )
 
-    def _summons(
-        self, actor: Actor, view: RoomView, body: PostMessage, params: Json
-    ) -> tuple[Summons, ...]:
-        """Whom the post asks to answer: in a session its model, in a room the AIs mentioned."""
-        if view.room.kind == "session":
-            called = [m for m in view.members.values() if m.driven]
-        elif body.mention:
-            ids = dict.fromkeys(ref.id for ref in body.mention)
-            called = [view.members[i] for i in ids]
-        else:
-            return ()
-        return tuple(
-            Summons(m.author.id, self._ids.make("run"), self._ids.make("msg"), params)
-            for m in called
-            if m.driven and m.engagement != "off" and m.author.id != actor.id
-        )
+    async def preview(
+        self, actor: Actor, room_id: str, body: PostMessage, *, thread_id: str | None = None
+    ) -> Json:
+        """Who would answer a post, and why the others would not; nothing is stored."""
+        view = await self._views.fresh(actor, room_id)
+        new = self._prepare(actor, view, body, thread_id, None, {})
+        outcome = await self._store.posts.preview(replace(new, key=None))
+        if not isinstance(outcome, Posted):
+            raise outcome
+        return foreseen(view, actor.id, outcome.runs)
 
     async def get(self, actor: Actor, room_id: str, message_id: str) -> Message:
         await self._views.fresh(actor, room_id)
@@ -148,12 +151,11 @@ class Messages:
         return await self._store.log.read(room_id, since, limit)
 
 
-def _mentions(view: RoomView, body: PostMessage) -> tuple[Json, ...]:
+def _named(view: RoomView, body: PostMessage) -> list[str]:
     for index, ref in enumerate(body.mention):
         if ref.id not in view.members:
             raise invalid(f"mention[{index}].id", f"{ref.id} is no member of this room")
-    unique = {ref.id: ref for ref in body.mention}
-    return tuple({"type": ref.type, "id": ref.id} for ref in unique.values())
+    return [ref.id for ref in body.mention]
 
 
 def posted_answer(posted: Posted) -> Json:

@@ -2,22 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import base64
+import secrets
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
+from typing import Final
 
 from hub.core.errors import Denied, invalid, missing
 from hub.core.posts import RequestKey
 from hub.core.values import Actor, Json, Participant
 from hub.ports import Clock, Page, Store
-from hub.wire.requests import ChangeParticipant, CreateParticipant, ModelDriver, given
+from hub.wire.requests import (
+    A2aDriver,
+    CallableDriver,
+    ChangeParticipant,
+    CreateParticipant,
+    Driver,
+    ModelDriver,
+    WebhookDriver,
+    given,
+)
+from hub.wire.urls import check_url
+
+OVERLAP_MS: Final = 24 * 3600 * 1000
+
+
+def _secret() -> Json:
+    """A new secret in the form of Standard Webhooks 1.0."""
+    return {"secret": "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode(),
+            "until_ms": None}  # fmt: skip
+
+
+def _first_secrets(driver: Driver | None) -> tuple[Json, ...]:
+    return (_secret(),) if isinstance(driver, WebhookDriver) else ()
 
 
 class Participants:
-    """Use cases on participants. `knows_model` says whether a model's slug is configured."""
+    """Use cases on participants. `knows_model` says whether a model's slug is configured,
+    `callables` and `outbound_allow` are the operator's settings."""
 
-    def __init__(self, store: Store, knows_model: Callable[[str], bool], now_ms: Clock) -> None:
+    def __init__(
+        self,
+        store: Store,
+        knows_model: Callable[[str], bool],
+        now_ms: Clock,
+        *,
+        callables: Collection[str] = (),
+        outbound_allow: Collection[str] = (),
+    ) -> None:
         self._store = store
         self._knows_model = knows_model
+        self._callables = callables
+        self._outbound_allow = outbound_allow
         self._now_ms = now_ms
 
     async def create(
@@ -27,7 +63,7 @@ class Participants:
         handle = body.handle or await self._free_handle(actor.tenant_id, body.id)
         new = Participant(
             actor.tenant_id, body.id, body.type, handle, body.name, self._driver(body.driver),
-            self._now_ms(),
+            self._now_ms(), secrets=_first_secrets(body.driver),
         )  # fmt: skip
         written = await self._store.participants.create(new, request)
         return await self.get(actor, written.earlier or new.id)
@@ -38,12 +74,19 @@ class Participants:
         taken = await self._store.participants.handles(tenant_id, [short])
         return participant_id[:64] if taken else short
 
-    def _driver(self, driver: ModelDriver | None) -> Json | None:
+    def _driver(self, driver: Driver | None) -> Json | None:
         if driver is None:
             return None
-        if not self._knows_model(driver.model):
+        if isinstance(driver, ModelDriver) and not self._knows_model(driver.model):
             raise invalid("driver.model", f"there is no model {driver.model}; see GET /v1/models")
-        return driver.model_dump(exclude_none=True)
+        if isinstance(driver, WebhookDriver | A2aDriver):
+            try:
+                check_url(driver.url, self._outbound_allow)
+            except ValueError as error:
+                raise invalid("driver.url", str(error)) from None
+        if isinstance(driver, CallableDriver) and driver.name not in self._callables:
+            raise invalid("driver.name", f"the operator's settings have no callable {driver.name}")
+        return driver.model_dump(exclude_none=True, exclude_defaults=True)
 
     async def get(self, actor: Actor, participant_id: str) -> Participant:
         found = await self._store.participants.get(actor.tenant_id, participant_id)
@@ -61,14 +104,32 @@ class Participants:
     ) -> Participant:
         self._admin(actor)
         changes = given(body)
+        rotate = changes.pop("rotate_secret", False)
         if "driver" in changes:
             if participant_id.startswith("user_") and body.driver is not None:
                 raise invalid("driver", "a user has no driver")
             changes["driver"] = self._driver(body.driver)
+        if rotate or body.driver is not None:
+            known = await self.get(actor, participant_id)
+            driver = changes.get("driver", known.driver)
+            changes["secrets"] = self._secrets(driver, known.secrets, rotate=rotate)
         for name in ("name", "handle"):
             if name in changes and changes[name] is None:
                 raise invalid(name, "must not be null")
         return await self._update(actor, participant_id, changes)
+
+    def _secrets(
+        self, driver: Json | None, known: Sequence[Json], *, rotate: bool
+    ) -> list[Json] | None:
+        """The secrets of a webhook; the one before stays good for a day."""
+        if not driver or driver["kind"] != "webhook":
+            if rotate:
+                raise invalid("rotate_secret", "only a webhook has a secret")
+            return None
+        if known and not rotate:
+            return list(known)
+        until_ms = self._now_ms() + OVERLAP_MS
+        return [_secret(), *({**old, "until_ms": until_ms} for old in known[:1])]
 
     async def disable(self, actor: Actor, participant_id: str) -> Participant:
         """Take a participant out of use: its keys stop working, it is never invoked again."""

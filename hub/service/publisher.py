@@ -30,14 +30,19 @@ class Publisher:
         self._on_lost = on_lost
         self._packets: list[tuple[str, Packet]] = []
         self._runs: list[str] = []
+        self._cut: list[str] = []
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
 
-    def put(self, rows: Sequence[LogRow], runs: Sequence[str] = ()) -> None:
-        """Queue committed entries, of any rooms, each room's in order of seq."""
+    def put(
+        self, rows: Sequence[LogRow], runs: Sequence[str] = (), cut: Sequence[str] = ()
+    ) -> None:
+        """Queue committed entries, of any rooms, each room's in order of seq; `runs` are to be
+        worked, `cut` to be cut short."""
         self._packets.extend(packets_of(rows))
         self._runs.extend(runs)
+        self._cut.extend(cut)
         if len(self._packets) > QUEUE_PACKETS:
             self._drop(self._packets[:QUEUE_PACKETS])
             del self._packets[:QUEUE_PACKETS]
@@ -51,8 +56,9 @@ class Publisher:
             self._wake.clear()
             packets, self._packets = self._packets, []
             runs, self._runs = self._runs, []
+            cut, self._cut = self._cut, []
             try:
-                await self._bus.publish(packets, runs)
+                await self._bus.publish(packets, runs, cut)
             except Unavailable as error:
                 log.warning("not published, gateways will repair", reason=error.message)
                 self._drop(packets)

@@ -14,12 +14,13 @@ import structlog
 
 from hub.core.errors import HubError, Limited, Unavailable
 from hub.core.posts import Deferred, LogRow, NewPost, Outcome, Posted, Verdict
-from hub.ports import PostStore
+from hub.ports import LogStore, PostWriter
 from hub.service.publisher import Publisher
 
 BATCH_POSTS: Final = 500
 WAITING_POSTS: Final = 20_000
 DEFERRALS: Final = 3
+READ_AGAIN_S: Final = 0.5
 Done = Callable[[Outcome], None]
 log = structlog.get_logger("hub.writer")
 
@@ -36,9 +37,12 @@ class _Waiting:
 class Writer:
     """The one door through which posts reach the database."""
 
-    def __init__(self, store: PostStore, publisher: Publisher) -> None:
+    def __init__(self, store: PostWriter, publisher: Publisher, rooms_log: LogStore) -> None:
         self._store = store
         self._publisher = publisher
+        self._rooms_log = rooms_log
+        self._doubtful: set[str] = set()
+        self._doubt = asyncio.Event()
         self._waiting: list[_Waiting] = []
         self._aside: dict[str, list[_Waiting]] = {}
         self._wake = asyncio.Event()
@@ -48,7 +52,8 @@ class Writer:
         """Queue a post; `done` is called once, with its outcome. Raises Limited when full."""
         if self._closed:
             raise Unavailable("the hub is stopping; send it again", retry_after=1)
-        if len(self._waiting) >= WAITING_POSTS:
+        aside = sum(map(len, self._aside.values()))
+        if len(self._waiting) + aside >= WAITING_POSTS:
             raise Limited("too many posts are waiting to be stored", retry_after=1)
         self._waiting.append(_Waiting(post, done))
         self._wake.set()
@@ -70,6 +75,7 @@ class Writer:
     async def run(self) -> None:
         """Commit until closed and empty."""
         async with asyncio.TaskGroup() as group:
+            checking = group.create_task(self._check_doubtful())
             while not self._closed or self._waiting or self._aside:
                 await self._wake.wait()
                 self._wake.clear()
@@ -77,6 +83,7 @@ class Writer:
                     batch = self._next_batch()
                     if batch:
                         self._retry(await self._commit(batch, wait=False), group)
+            checking.cancel()
 
     def close(self) -> None:
         """Refuse new posts; `run` ends when those that wait are stored."""
@@ -122,6 +129,7 @@ class Writer:
         deferred: list[_Waiting] = []
         rows: list[LogRow] = []
         runs: list[str] = []
+        cut: list[str] = []
         for each, outcome in zip(batch, outcomes, strict=True):
             if isinstance(outcome, Deferred):
                 deferred.append(each)
@@ -129,10 +137,10 @@ class Writer:
             each.done(outcome)
             if isinstance(outcome, Posted):
                 rows.extend(outcome.rows)
-                if outcome.runs and not outcome.replayed:
-                    runs.extend(run.id for run in outcome.runs if run.state == "queued")
+                runs.extend(outcome.woken)
+                cut.extend(outcome.cut)
         if rows:
-            self._publisher.put(rows, runs)
+            self._publisher.put(rows, runs, cut)
         return deferred
 
     async def _outcomes(self, posts: list[NewPost], wait: bool) -> Sequence[Verdict]:
@@ -140,8 +148,32 @@ class Writer:
             return await self._store.commit(posts, wait=wait)
         except HubError as error:
             if error.code == "OUTCOME_UNKNOWN":
-                self._publisher.lost({post.room_id for post in posts})
+                self._doubtful.update(post.room_id for post in posts)
+                self._publisher.lost(self._doubtful)
+                self._doubt.set()
             return [error] * len(posts)
         except Exception:
             log.exception("a batch of posts failed", posts=len(posts))
             return [HubError("the message could not be stored; it was not")] * len(posts)
+
+    async def _check_doubtful(self) -> None:
+        """Of a room that has perhaps grown the newest entry is published as soon as it can be
+        read: whoever lacks it, or one before it, sees the gap and fills it."""
+        while True:
+            await self._doubt.wait()
+            self._doubt.clear()
+            rooms, self._doubtful = self._doubtful, set()
+            try:
+                self._publisher.put(await self._newest(sorted(rooms)))
+            except Unavailable as error:
+                log.warning("rooms in doubt cannot be read now", reason=error.message)
+                self._doubtful |= rooms
+                await asyncio.sleep(READ_AGAIN_S)
+                self._doubt.set()
+
+    async def _newest(self, room_ids: list[str]) -> list[LogRow]:
+        heads = await self._rooms_log.heads(room_ids)
+        found: list[LogRow] = []
+        for room_id, head in heads.items():
+            found += await self._rooms_log.read(room_id, head.head - 1, 1)
+        return found

@@ -9,10 +9,11 @@ from pathlib import Path
 
 from sqlalchemy import exc
 
+from hub.core.governor import Limits
 from hub.store.database import open_engine, open_sqlite
 from hub.store.migrate import UnusableDatabase, migrate, migrate_on
 from hub.store.posts import SqlitePosts
-from hub.store.store import SqlStore
+from hub.store.store import LIMITS, SqlStore
 
 SQLITE = "sqlite:///"
 
@@ -56,14 +57,14 @@ async def _prepare_postgres(url: str) -> bool:
 
 
 @contextlib.asynccontextmanager
-async def open_store(url: str) -> AsyncIterator[SqlStore]:
+async def open_store(url: str, limits: Limits = LIMITS) -> AsyncIterator[SqlStore]:
     """The store, closed at the end. Its schema must be up to date."""
     if is_postgres(url):
         from hub.store.postgres import open_postgres
         from hub.store.posts_postgres import PostgresPosts
 
         async with open_postgres(url) as postgres:
-            yield SqlStore(postgres, PostgresPosts(postgres))
+            yield SqlStore(postgres, PostgresPosts(postgres, limits), limits)
     else:
         async with open_sqlite(Path(url.removeprefix(SQLITE))) as sqlite:
-            yield SqlStore(sqlite, SqlitePosts(sqlite))
+            yield SqlStore(sqlite, SqlitePosts(sqlite, limits), limits)

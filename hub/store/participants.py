@@ -61,7 +61,10 @@ def _create(connection: Connection, new: Participant, key: RequestKey | None) ->
         what = f"id {new.id}" if other.id == new.id else f"handle {new.handle}"
         raise Conflict(f"the {what} is taken; choose another")
     connection.execute(
-        insert(participants).values({c.name: getattr(new, c.name) for c in participants.c})
+        insert(participants).values(
+            {c.name: getattr(new, c.name) for c in participants.c}
+            | {"secrets": list(new.secrets) or None}
+        )
     )
     return Written()
 

@@ -3,22 +3,41 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection
 
 from hub.core.errors import Conflict, HubError, missing
-from hub.core.posts import Posted
+from hub.core.posts import NewPost, Posted, RootState, cause_of, triggers
+from hub.core.triggers import Call, Cause, lane_of
 from hub.core.values import Run
 from hub.store import rows
-from hub.store.runs import lane_of
 from hub.store.schema import messages, runs
 
 RUN_COLUMNS = (
     "id", "tenant_id", "room_id", "participant_id", "trigger_message_id", "generation",
     "thread_id", "lane", "state", "reason", "attempt", "depth", "root_message_id",
-    "reply_message_id", "params", "created_ms", "finished_ms",
+    "reply_message_id", "params", "created_ms", "finished_ms", "caller_id",
 )  # fmt: skip
+
+
+def calls_of(
+    posts: Sequence[NewPost],
+    roots: Mapping[str, RootState],
+    causes: Mapping[tuple[str, str], Cause],
+) -> list[Call]:
+    """The posts that may start or resume a run, with their threads."""
+    return [
+        post.call(_root(post.thread_id, roots), cause_of(post, causes))
+        for post in posts
+        if triggers(post)
+    ]
+
+
+def _root(thread_id: str | None, roots: Mapping[str, RootState]) -> str | None:
+    known = roots.get(thread_id) if thread_id else None
+    return (known.thread_id or thread_id) if known else thread_id
 
 
 def closed(archived_ms: int | None, session: tuple[str, int | None] | None) -> HubError | None:
@@ -56,9 +75,10 @@ def dump(value: Any) -> str | None:
 
 def run_row(run: Run) -> tuple[Any, ...]:
     """The values of `RUN_COLUMNS`."""
+    lane = lane_of(run.room_id, run.thread_id, run.participant_id)
     return (
         run.id, run.tenant_id, run.room_id, run.participant_id, run.trigger_message_id,
-        run.generation, run.thread_id, lane_of(run), run.state, run.reason, run.attempt, run.depth,
+        run.generation, run.thread_id, lane, run.state, run.reason, run.attempt, run.depth,
         run.root_message_id, run.reply_message_id, dump(run.params), run.created_ms,
-        run.finished_ms,
+        run.finished_ms, run.caller_id,
     )  # fmt: skip

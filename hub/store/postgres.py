@@ -17,8 +17,9 @@ T = TypeVar("T")
 CONNECTIONS: Final = 10
 ACQUIRE_S: Final = 5.0
 CONNECT_S: Final = 5.0
-STATEMENT_S: Final = 15.0
+STATEMENT_S: Final = 10.0
 RETRIES: Final = 5
+RETRY_AFTER_S: Final = 1.0
 _AWAY: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 _RETRY_STATES: Final = frozenset({"40P01", "40001"})
 
@@ -59,7 +60,7 @@ class PostgresDatabase:
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         async def attempt() -> T:
-            async with _reaching(), self.engine.connect() as connection:
+            async with self._connected() as connection:
                 return await connection.run_sync(work)
 
         return await self._again(attempt)
@@ -74,13 +75,9 @@ class PostgresDatabase:
         """
 
         async def attempt() -> T:
-            async with _reaching(), self.engine.connect() as connection:
+            async with self._connected() as connection:
                 transaction = await connection.begin()
-                try:
-                    result = await work(connection)
-                except BaseException:
-                    await _abandon(connection)
-                    raise
+                result = await work(connection)
                 async with _committing():
                     await transaction.commit()
                 return result
@@ -91,26 +88,38 @@ class PostgresDatabase:
         """As `transact`, on asyncpg's own connection: for bulk statements."""
 
         async def attempt() -> T:
-            async with _reaching(), self.engine.connect() as connection:
+            async with self._connected() as connection:
                 driver: Any = (await connection.get_raw_connection()).driver_connection
+                transaction = driver.transaction()
+                await transaction.start()
                 try:
-                    transaction = driver.transaction()
-                    await transaction.start()
-                    try:
-                        result = await work(driver)
-                    except BaseException:
-                        with contextlib.suppress(*_AWAY):
-                            await transaction.rollback()
-                        raise
-                    async with _committing():
-                        await transaction.commit()
+                    result = await work(driver)
                 except Exception as error:
-                    if isinstance(error, Unavailable | OSError | TimeoutError) or _is_away(error):
-                        await connection.invalidate()
+                    if not _is_lost(error):
+                        await transaction.rollback()
                     raise
+                async with _committing():
+                    await transaction.commit()
                 return result
 
         return await self._again(attempt)
+
+    @contextlib.asynccontextmanager
+    async def _connected(self) -> AsyncIterator[AsyncConnection]:
+        """A connection of the pool. One that was lost, did not answer in time or was left in the
+        middle is thrown away unasked: to roll back would be to wait for the same server again. The
+        others of the pool are then as old, and go with it."""
+        async with _reaching():
+            pool = self.engine.pool
+            async with self.engine.connect() as connection:
+                try:
+                    yield connection
+                except BaseException as error:
+                    if _is_lost(error):
+                        await _throw_away(connection)
+                        if isinstance(error, Exception) and self.engine.pool is pool:
+                            await self.engine.dispose()
+                    raise
 
     async def _again(self, attempt: Callable[[], Awaitable[T]]) -> T:
         for _ in range(RETRIES):
@@ -122,10 +131,27 @@ class PostgresDatabase:
         return await attempt()
 
 
-async def _abandon(connection: AsyncConnection) -> None:
-    """Roll back, unless the connection is gone with its transaction."""
-    with contextlib.suppress(exc.DBAPIError, OSError, TimeoutError):
-        await connection.rollback()
+async def _throw_away(connection: AsyncConnection) -> None:
+    """End a connection without a word to the server."""
+    with contextlib.suppress(exc.SQLAlchemyError, *_AWAY):
+        driver: Any = (await connection.get_raw_connection()).driver_connection
+        driver.terminate()
+        await connection.invalidate()
+
+
+def _is_lost(error: BaseException) -> bool:
+    """Whether the connection is of no use any more, or in the middle of something."""
+    if isinstance(error, HubError):
+        return error.code == "OUTCOME_UNKNOWN"
+    if not isinstance(error, Exception):
+        return True
+    cause = error.orig if isinstance(error, exc.DBAPIError) else error
+    late = isinstance(cause, OSError | TimeoutError | asyncpg.InterfaceError)
+    return late or _state(error)[:2] in ("08", "57") or _is_gone(error)
+
+
+def _is_gone(error: Exception) -> bool:
+    return isinstance(error, exc.DBAPIError) and error.connection_invalidated
 
 
 def _state(error: Exception) -> str:
@@ -144,11 +170,15 @@ async def _reaching() -> AsyncIterator[None]:
     except (exc.DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         if _is_away(error):
             reason = error.orig if isinstance(error, exc.DBAPIError) else error
-            raise Unavailable(f"the database cannot be reached: {reason}") from error
+            raise _away(reason) from error
         raise
     except (OSError, TimeoutError, exc.TimeoutError) as error:
         reason = str(error) or type(error).__name__
-        raise Unavailable(f"the database cannot be reached: {reason}") from error
+        raise _away(reason) from error
+
+
+def _away(reason: object) -> Unavailable:
+    return Unavailable(f"the database cannot be reached: {reason}", retry_after=RETRY_AFTER_S)
 
 
 def _is_away(error: Exception) -> bool:
@@ -156,8 +186,7 @@ def _is_away(error: Exception) -> bool:
     a standby that only reads. A client-side failure has no state at all."""
     state = _state(error)
     lost = isinstance(error, exc.OperationalError | exc.InterfaceError | asyncpg.InterfaceError)
-    invalidated = isinstance(error, exc.DBAPIError) and error.connection_invalidated
-    return invalidated or lost or state[:2] in ("08", "53", "57") or state in ("25006", "25P03")
+    return _is_gone(error) or lost or state[:2] in ("08", "53", "57") or state in ("25006", "25P03")
 
 
 @contextlib.asynccontextmanager
@@ -175,6 +204,7 @@ def _unknown() -> Unavailable:
     return Unavailable(
         "the database did not say whether it stored this; retry with the same key",
         code="OUTCOME_UNKNOWN",
+        retry_after=RETRY_AFTER_S,
     )
 
 

@@ -10,8 +10,9 @@ from typing import Any
 from sqlalchemy import Connection, exc
 
 from hub.core.errors import HubError
+from hub.core.governor import Limits
 from hub.core.posts import (
-    Cause,
+    Known,
     NewPost,
     Plan,
     Posted,
@@ -21,8 +22,10 @@ from hub.core.posts import (
     plan,
     rooms_of,
 )
+from hub.core.triggers import Cause
 from hub.store.database import Database, sqlite_driver
-from hub.store.posted import RUN_COLUMNS, closed, dump, run_row, stored
+from hub.store.posted import RUN_COLUMNS, calls_of, closed, dump, run_row, stored
+from hub.store.triggers import Queries, read_ground, write_effects
 
 _IN = "IN (SELECT value FROM json_each(?))"
 _ROOMS = f"SELECT id, head, acl_version, archived_ms FROM rooms WHERE id {_IN}"
@@ -39,8 +42,8 @@ _MESSAGE = """INSERT INTO messages (id, room_id, seq, tenant_id, thread_id, auth
               mention, created_ms, client_id, depth, root_message_id)
               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
 _RUN = f"INSERT INTO runs ({', '.join(RUN_COLUMNS)}) VALUES ({', '.join('?' * len(RUN_COLUMNS))})"
-_CAUSE = """SELECT depth, root_message_id FROM runs WHERE room_id = ? AND participant_id = ?
-            ORDER BY id DESC LIMIT 1"""
+_CAUSE = """SELECT depth + 1, root_message_id FROM addressed
+            WHERE room_id = ? AND participant_id = ?"""
 _HUMAN = """SELECT root_message_id FROM messages WHERE room_id = ? AND author_id GLOB 'user_*'
             ORDER BY seq DESC LIMIT 1"""
 
@@ -50,20 +53,33 @@ Fetch = Callable[[str, Sequence[Any]], list[tuple[Any, ...]]]
 class SqlitePosts:
     """`PostStore` on the embedded database."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, limits: Limits) -> None:
         self._database = database
+        self._limits = limits
 
     async def commit(self, posts: Sequence[NewPost], *, wait: bool = False) -> list[Verdict]:
         try:
-            return await self._database.write(lambda connection: _commit(connection, posts))
+            return await self._database.write(lambda c: _commit(c, posts, self._limits))
         except (exc.IntegrityError, sqlite_driver.IntegrityError) as error:
             if len(posts) == 1:
                 return [HubError(f"the post breaks a rule of the database: {error}")]
         half = len(posts) // 2
         return await self.commit(posts[:half]) + await self.commit(posts[half:])
 
+    async def preview(self, post: NewPost) -> Verdict:
+        done = await self._database.write(lambda c: _plan(c, [post], self._limits)[0])
+        return done.outcomes[0]
 
-def _commit(connection: Connection, posts: Sequence[NewPost]) -> list[Verdict]:
+
+def _commit(connection: Connection, posts: Sequence[NewPost], limits: Limits) -> list[Verdict]:
+    done, raw = _plan(connection, posts, limits)
+    if done.messages:
+        _write(raw, posts, done)
+    return [*done.outcomes]
+
+
+def _plan(connection: Connection, posts: Sequence[NewPost], limits: Limits) -> tuple[Plan, Any]:
+    """The batch decided, and the driver's connection on which to write it."""
     raw = connection.connection.driver_connection
     assert raw is not None
 
@@ -71,16 +87,23 @@ def _commit(connection: Connection, posts: Sequence[NewPost]) -> list[Verdict]:
         found: list[tuple[Any, ...]] = raw.execute(sql, values).fetchall()
         return found
 
-    done = plan(
-        posts,
-        _rooms(fetch, rooms_of(posts)),
-        _keys(fetch, connection, posts),
-        _roots(fetch, posts),
-        _causes(fetch, posts),
-    )
-    if done.messages:
-        _write(raw, posts, done)
-    return [*done.outcomes]
+    roots, causes = _roots(fetch, posts), _causes(fetch, posts)
+    calls = calls_of(posts, roots, causes)
+    known = Known(
+        _rooms(fetch, rooms_of(posts)), _keys(fetch, connection, posts), roots, causes,
+        _drive(raw, read_ground(calls, limits)),
+    )  # fmt: skip
+    return plan(posts, known, limits), raw
+
+
+def _drive(raw: Any, queries: Queries) -> Any:
+    """Run generated statements on the driver's connection."""
+    try:
+        sql, values = next(queries)
+        while True:
+            sql, values = queries.send(raw.execute(sql.replace("$", "?"), values).fetchall())
+    except StopIteration as done:
+        return done.value
 
 
 def _rooms(fetch: Fetch, ids: list[str]) -> dict[str, RoomState]:
@@ -145,6 +168,7 @@ def _write(raw: Any, posts: Sequence[NewPost], done: Plan) -> None:
     raw.executemany(_HEAD, [(head, room) for room, head in sorted(done.heads.items())])
     if done.runs:
         raw.executemany(_RUN, [run_row(run) for run in done.runs])
+    _drive(raw, write_effects(done.effects, done.messages[-1][0].created_ms))
     if done.replies:
         raw.executemany(_THREAD, [(n, at, root) for root, (n, at) in done.replies.items()])
     counts = Counter(m.room_id for m, _ in done.messages if m.room_id.startswith("sess_"))

@@ -14,9 +14,10 @@ from typing import Any
 import asyncpg
 
 from hub.core.errors import HubError
+from hub.core.governor import Limits
 from hub.core.posts import (
-    Cause,
     Deferred,
+    Known,
     NewPost,
     Plan,
     Posted,
@@ -26,8 +27,10 @@ from hub.core.posts import (
     plan,
     rooms_of,
 )
-from hub.store.posted import RUN_COLUMNS, closed, dump, run_row, stored
+from hub.core.triggers import Cause
+from hub.store.posted import RUN_COLUMNS, calls_of, closed, dump, run_row, stored
 from hub.store.postgres import PostgresDatabase
+from hub.store.triggers import Queries, read_ground, write_effects
 
 _CLAIM_KEYS = """INSERT INTO idempotency (scope, key, digest, ref, created_ms)
     SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[])
@@ -41,8 +44,8 @@ _LOCK = """SELECT id, head, acl_version, archived_ms FROM rooms WHERE id = ANY($
 _EXIST = "SELECT id FROM rooms WHERE id = ANY($1::text[])"
 _SESSIONS = "SELECT id, status, deleted_ms FROM sessions WHERE id = ANY($1::text[])"
 _ROOTS = "SELECT id, room_id, thread_id FROM messages WHERE id = ANY($1::text[])"
-_CAUSE = """SELECT depth, root_message_id FROM runs WHERE room_id = $1 AND participant_id = $2
-    ORDER BY id DESC LIMIT 1"""
+_CAUSE = """SELECT depth + 1, root_message_id FROM addressed
+    WHERE room_id = $1 AND participant_id = $2"""
 _HUMAN = r"""SELECT root_message_id FROM messages WHERE room_id = $1 AND author_id LIKE 'user\_%'
     ORDER BY seq DESC LIMIT 1"""
 _MESSAGES = """INSERT INTO messages (id, room_id, seq, tenant_id, thread_id, author_id, content,
@@ -64,14 +67,15 @@ _COUNTS = """UPDATE sessions SET message_count = message_count + v.n, updated_ms
 _RUNS = f"""INSERT INTO runs ({", ".join(RUN_COLUMNS)})
     VALUES ({", ".join(f"${i}" for i in range(1, len(RUN_COLUMNS) + 1))})"""
 
-Known = dict[tuple[str, str], tuple[str, Posted | None]]
+Results = dict[tuple[str, str], tuple[str, Posted | None]]
 
 
 class PostgresPosts:
     """`PostStore` on PostgreSQL."""
 
-    def __init__(self, database: PostgresDatabase) -> None:
+    def __init__(self, database: PostgresDatabase, limits: Limits) -> None:
         self._database = database
+        self._limits = limits
 
     async def commit(self, posts: Sequence[NewPost], *, wait: bool = False) -> list[Verdict]:
         async def work(connection: Any) -> list[Verdict]:
@@ -88,11 +92,18 @@ class PostgresPosts:
             *await self.commit(posts[half:], wait=wait),
         ]
 
+    async def preview(self, post: NewPost) -> Verdict:
+        async def work(connection: Any) -> Verdict:
+            rooms, _ = await _rooms(connection, [post.room_id], wait=True)
+            return (await self._plan(connection, [post], rooms, {})).outcomes[0]
+
+        return await self._database.transact_driver(work)
+
     async def _commit(self, db: Any, posts: Sequence[NewPost], wait: bool) -> list[Verdict]:
         claimed, known = await self._keys(db, posts)
         rooms, held = await _rooms(db, rooms_of(posts), wait)
         free = [post for post in posts if post.room_id not in held]
-        done = plan(free, rooms, known, await _roots(db, free), await _causes(db, free))
+        done = await self._plan(db, free, rooms, known)
         stored_keys = {(key.scope, key.key) for key, _, _ in done.keys}
         if unused := claimed - stored_keys:
             await db.execute(_DROP_KEYS, *map(list, zip(*unused, strict=True)))
@@ -101,7 +112,17 @@ class PostgresPosts:
         outcomes = iter(done.outcomes)
         return [Deferred() if p.room_id in held else next(outcomes) for p in posts]
 
-    async def _keys(self, db: Any, posts: Sequence[NewPost]) -> tuple[set[tuple[str, str]], Known]:
+    async def _plan(
+        self, db: Any, posts: Sequence[NewPost], rooms: dict[str, RoomState], known: Results
+    ) -> Plan:
+        roots, causes = await _roots(db, posts), await _causes(db, posts)
+        calls = calls_of(posts, roots, causes)
+        ground = await _drive(db, read_ground(calls, self._limits))
+        return plan(posts, Known(rooms, known, roots, causes, ground), self._limits)
+
+    async def _keys(
+        self, db: Any, posts: Sequence[NewPost]
+    ) -> tuple[set[tuple[str, str]], Results]:
         """The keys this batch is the first to use, and the results stored under the others."""
         asked = {(p.key.scope, p.key.key): p for p in reversed(posts) if p.key}
         if not asked:
@@ -113,7 +134,7 @@ class PostgresPosts:
         ]
         claimed = {tuple(row) for row in await db.fetch(_CLAIM_KEYS, *_columns(rows))}
         others = [at for at in asked if at not in claimed]
-        known: Known = {}
+        known: Results = {}
         if others:
             for scope, key, digest, ref in await db.fetch(_KNOWN_KEYS, *_columns(others)):
                 known[scope, key] = (digest, await self._read_back(ref))
@@ -121,6 +142,16 @@ class PostgresPosts:
 
     async def _read_back(self, message_id: str) -> Posted | None:
         return await self._database.read(lambda connection: stored(connection, message_id))
+
+
+async def _drive(db: Any, queries: Queries) -> Any:
+    """Run generated statements on the driver's connection."""
+    try:
+        sql, values = next(queries)
+        while True:
+            sql, values = queries.send([tuple(row) for row in await db.fetch(sql, *values)])
+    except StopIteration as done:
+        return done.value
 
 
 def _columns(rows: Sequence[tuple[Any, ...]]) -> list[list[Any]]:
@@ -178,6 +209,7 @@ async def _write(db: Any, posts: Sequence[NewPost], done: Plan) -> None:
     await db.execute(_HEADS, *_columns(sorted(done.heads.items())))
     if done.runs:
         await db.executemany(_RUNS, [run_row(run) for run in done.runs])
+    await _drive(db, write_effects(done.effects, done.messages[-1][0].created_ms))
     if done.replies:
         replies = [(root, n, at) for root, (n, at) in sorted(done.replies.items())]
         await db.execute(_THREADS, *_columns(replies))

@@ -29,7 +29,8 @@ def select_participants() -> Select[Any]:
 
 
 def participant_of(row: AnyRow) -> Participant:
-    return Participant(**row._mapping)
+    fields = dict(row._mapping)
+    return Participant(**fields | {"secrets": tuple(fields["secrets"] or ())})
 
 
 def key_of(row: AnyRow) -> ApiKey:
@@ -52,14 +53,22 @@ def select_members() -> Select[Any]:
         participants.c.id == members.c.participant_id
     )
     return (
-        select(members, participants.c.driver.is_not(None).label("driven"), *_AUTHOR)
+        select(
+            members,
+            participants.c.driver.is_not(None).label("driven"),
+            participants.c.driver["busy"].as_string().label("busy"),
+            *_AUTHOR,
+        )
         .join(participants, same)
         .order_by(members.c.joined_ms, members.c.participant_id)
     )
 
 
 def member_of(row: AnyRow) -> Member:
-    return Member(author_of(row), row.role, row.engagement, row.joined_ms, bool(row.driven))
+    return Member(
+        author_of(row), row.role, row.engagement, row.joined_ms, bool(row.driven),
+        row.busy or "queue",
+    )  # fmt: skip
 
 
 def select_messages() -> Select[Any]:
@@ -89,7 +98,8 @@ def select_runs() -> Select[Any]:
 
 
 def run_of(row: AnyRow) -> Run:
-    return Run(**{c.name: row._mapping[c.name] for c in _RUN_COLUMNS})
+    fields = {c.name: row._mapping[c.name] for c in _RUN_COLUMNS}
+    return Run(**fields | {"memory": fields["memory"] or {}})
 
 
 def select_events() -> Select[Any]:

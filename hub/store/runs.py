@@ -1,33 +1,46 @@
-"""Runs: leases on database time, fenced by attempt, ended together with their message."""
+"""Runs: leases on database time, fenced by attempt; whose turn it is. Their ends are in
+`run_ends.py`."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, and_, exists, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    Subquery,
+    and_,
+    exists,
+    func,
+    or_,
+    select,
+    update,
+)
 
-from hub.core.posts import LogEntry, LogRow, run_event
-from hub.core.runs import sources_of
-from hub.core.values import Json, Message, Run
-from hub.ports import Ended, Page, Reply
-from hub.store import rows
-from hub.store.common import append, now_ms
+from hub.core.governor import Limits
+from hub.core.runs import ENDED
+from hub.core.values import Json, Run
+from hub.ports import Ended, Page, Pause, Reply
+from hub.store import rows, run_ends
+from hub.store.common import now_ms
 from hub.store.database import Database
-from hub.store.schema import messages, participants, rooms, runs, sessions
+from hub.store.schema import participants, runs
 
-
-def lane_of(run: Run) -> str:
-    """Runs of one lane go one after the other: a participant's in a thread, or a session's."""
-    if run.room_id.startswith("sess_"):
-        return run.room_id
-    return f"{run.thread_id}:{run.participant_id}"
+_GROUPS: Final = {
+    "run": runs.c.id,
+    "room": runs.c.room_id,
+    "participant": runs.c.participant_id,
+    "tenant": runs.c.tenant_id,
+}
 
 
 class SqlRuns:
     """`RunStore` on any SQL database."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, limits: Limits) -> None:
         self._database = database
+        self._limits = limits
 
     async def get(self, tenant_id: str, run_id: str) -> Run | None:
         mine = (runs.c.tenant_id == tenant_id) & (runs.c.id == run_id)
@@ -48,17 +61,56 @@ class SqlRuns:
     async def claim(self, run_id: str, worker: str, lease_ms: int) -> Run | None:
         return await self._database.write(lambda c: _claim(c, run_id, worker, lease_ms))
 
-    async def renew(self, run_id: str, attempt: int, lease_ms: int) -> bool:
+    async def renew(self, run_id: str, attempt: int, lease_ms: int) -> Run | None:
         return await self._database.write(lambda c: _renew(c, run_id, attempt, lease_ms))
 
+    async def advance(self, run_id: str, attempt: int, lease_ms: int) -> Run | None:
+        return await self._database.write(lambda c: _advance(c, run_id, attempt, lease_ms))
+
+    async def peek(self, run_id: str) -> Run | None:
+        found = await self._database.read(lambda c: _select(c, runs.c.id == run_id))
+        return found[0] if found else None
+
+    async def remember(self, run_id: str, attempt: int, memory: Json) -> bool:
+        return await self._database.write(lambda c: _remember(c, run_id, attempt, memory))
+
+    async def pause(self, run_id: str, attempt: int, pause: Pause) -> Ended | None:
+        return await self._database.write(lambda c: run_ends.pause(c, run_id, attempt, pause))
+
     async def finish(self, run_id: str, attempt: int, reply: Reply) -> Ended | None:
-        return await self._database.write(lambda c: _finish(c, run_id, attempt, reply))
+        return await self._database.write(
+            lambda c: run_ends.finish(c, run_id, attempt, reply, self._limits)
+        )
+
+    async def cancel(self, tenant_id: str, run_id: str, by: str, at_ms: int) -> list[Ended]:
+        return await self._database.write(
+            lambda c: run_ends.cancel(c, tenant_id, run_id, by, at_ms)
+        )
+
+    async def end_cancelled(self, run_id: str, at_ms: int) -> Ended | None:
+        return await self._database.write(lambda c: run_ends.end_cancelled(c, run_id, at_ms))
+
+    async def again(self, tenant_id: str, run_id: str, new: Run) -> Ended | None:
+        return await self._database.write(lambda c: run_ends.again(c, tenant_id, run_id, new))
+
+    async def take(
+        self, tenant_id: str, participant_id: str, run_id: str, worker: str, lease_ms: int
+    ) -> Run | None:
+        which = and_(_waits_for(tenant_id, participant_id), runs.c.id == run_id)
+        return await self._database.write(lambda c: _begin(c, which, run_id, worker, lease_ms))
+
+    async def offered(self, tenant_id: str, participant_id: str) -> list[Run]:
+        which = _waits_for(tenant_id, participant_id)
+        return await self._database.read(lambda c: _select(c, which))
 
     async def due(self, grace_ms: int, limit: int) -> list[str]:
         return await self._database.read(lambda c: _due(c, grace_ms, limit))
 
     async def release_all(self) -> int:
         return await self._database.write(_release_all)
+
+    async def usage(self, tenant_id: str, group_by: str, since_ms: int) -> list[Json]:
+        return await self._database.read(lambda c: _usage(c, tenant_id, group_by, since_ms))
 
 
 def _select(connection: Connection, which: ColumnElement[bool]) -> list[Run]:
@@ -75,148 +127,136 @@ def _page(connection: Connection, room_id: str, page: Page) -> list[Run]:
 
 
 def _claimable(connection: Connection) -> ColumnElement[bool]:
-    """Queued or abandoned, and first in its lane."""
+    """Queued, abandoned, or waiting past its time; and first in its lane."""
     other = runs.alias("other")
     ahead = exists(
         select(other.c.id).where(
             other.c.lane == runs.c.lane,
             other.c.id != runs.c.id,
             or_(
-                other.c.state == "running",
+                other.c.state.in_(("running", "waiting")),
                 and_(other.c.state == "queued", other.c.id < runs.c.id),
             ),
         )
     )
-    abandoned = and_(runs.c.state == "running", runs.c.lease_until_ms < now_ms(connection))
-    return and_(or_(runs.c.state == "queued", abandoned), ~ahead)
+    over = and_(
+        runs.c.state.in_(("running", "waiting")), runs.c.lease_until_ms < now_ms(connection)
+    )
+    return and_(or_(runs.c.state == "queued", over), ~ahead)
 
 
 def _claim(connection: Connection, run_id: str, worker: str, lease_ms: int) -> Run | None:
+    which = and_(runs.c.id == run_id, _claimable(connection))
+    return _begin(connection, which, run_id, worker, lease_ms)
+
+
+def _begin(
+    connection: Connection, which: ColumnElement[bool], run_id: str, worker: str, lease_ms: int
+) -> Run | None:
     now = now_ms(connection)
     claimed = connection.execute(
         update(runs)
-        .where(runs.c.id == run_id, _claimable(connection))
+        .where(which)
         .values(state="running", attempt=runs.c.attempt + 1, worker=worker, started_ms=now,
                 lease_until_ms=now + lease_ms)
     )  # fmt: skip
     return _select(connection, runs.c.id == run_id)[0] if claimed.rowcount else None
 
 
-def _held(run_id: str, attempt: int) -> ColumnElement[bool]:
-    return and_(runs.c.id == run_id, runs.c.attempt == attempt, runs.c.state == "running")
-
-
-def _renew(connection: Connection, run_id: str, attempt: int, lease_ms: int) -> bool:
-    until = now_ms(connection) + lease_ms
-    kept = connection.execute(
-        update(runs).where(_held(run_id, attempt)).values(lease_until_ms=until)
-    )
-    return bool(kept.rowcount)
-
-
-def _finish(connection: Connection, run_id: str, attempt: int, reply: Reply) -> Ended | None:
-    mine = and_(
-        runs.c.id == run_id, runs.c.attempt == attempt, runs.c.state.in_(sources_of(reply.state))
-    )
-    values = {
-        "state": reply.state, "reason": reply.reason, "usage": reply.usage, "error": reply.error,
-        "context": reply.context, "first_delta_ms": reply.first_delta_ms,
-        "finished_ms": reply.at_ms, "lease_until_ms": None,
-    }  # fmt: skip
-    _lock_room_of(connection, run_id)
-    if not connection.execute(update(runs).where(mine).values(**values)).rowcount:
-        return None
-    run = _select(connection, runs.c.id == run_id)[0]
-    entries = _write_end(connection, run, reply)
-    return Ended(run, tuple(entries), _next_in_lane(connection, run))
-
-
-def _lock_room_of(connection: Connection, run_id: str) -> None:
-    """Rooms are locked before runs, in every transaction."""
-    room = select(runs.c.room_id).where(runs.c.id == run_id).scalar_subquery()
-    connection.execute(select(rooms.c.id).where(rooms.c.id == room).with_for_update(key_share=True))
-
-
-def _write_end(connection: Connection, run: Run, reply: Reply) -> list[LogRow]:
-    new: list[tuple[str, str, Json | None]] = [("run.finished", run.id, run_event(run))]
-    if reply.text is None:
-        return [(e, None) for e in append(connection, run.room_id, new, reply.at_ms, access=False)]
-    new.insert(0, ("message.created", run.reply_message_id, None))
-    created, finished = append(connection, run.room_id, new, reply.at_ms, access=False)
-    message = _write_message(connection, run, reply, created)
-    return [(created, message), (finished, None)]
-
-
-def _write_message(connection: Connection, run: Run, reply: Reply, entry: LogEntry) -> Message:
-    in_session = run.room_id.startswith("sess_")
-    author = connection.execute(
-        rows.select_participants().where(
-            participants.c.tenant_id == run.tenant_id, participants.c.id == run.participant_id
-        )
-    ).one()
-    message = Message(
-        id=run.reply_message_id, room_id=run.room_id, seq=entry.seq,
-        thread_id=None if in_session else run.thread_id,
-        author=rows.participant_of(author).author(), content=reply.text or "", mention=(),
-        created_ms=reply.at_ms, run_id=run.id, status=reply.status,
-        finish_reason=reply.finish_reason, usage=reply.usage,
+def _waits_for(tenant_id: str, participant_id: str) -> ColumnElement[bool]:
+    return and_(
+        runs.c.tenant_id == tenant_id, runs.c.participant_id == participant_id,
+        runs.c.state == "waiting", runs.c.awaits == "socket",
     )  # fmt: skip
-    connection.execute(insert(messages).values(**_message_row(message, run)))
-    _count(connection, run, reply.at_ms, in_session)
-    return message
 
 
-def _message_row(message: Message, run: Run) -> dict[str, Any]:
-    return {
-        "id": message.id, "room_id": message.room_id, "seq": message.seq,
-        "tenant_id": run.tenant_id, "thread_id": message.thread_id,
-        "author_id": message.author.id, "content": message.content, "mention": None,
-        "created_ms": message.created_ms, "run_id": run.id, "status": message.status,
-        "depth": run.depth, "root_message_id": run.root_message_id,
-        "finish_reason": message.finish_reason, "usage": message.usage,
-    }  # fmt: skip
+def _renew(connection: Connection, run_id: str, attempt: int, lease_ms: int) -> Run | None:
+    until = now_ms(connection) + lease_ms
+    held = run_ends.held(run_id, attempt)
+    kept = connection.execute(update(runs).where(held).values(lease_until_ms=until))
+    return _select(connection, runs.c.id == run_id)[0] if kept.rowcount else None
 
 
-def _count(connection: Connection, run: Run, at_ms: int, in_session: bool) -> None:
-    if in_session:
-        connection.execute(
-            update(sessions)
-            .where(sessions.c.id == run.room_id)
-            .values(message_count=sessions.c.message_count + 1, updated_ms=at_ms)
-        )
-        return
-    connection.execute(
-        update(messages)
-        .where(messages.c.id == run.thread_id)
-        .values(reply_count=messages.c.reply_count + 1, last_reply_ms=at_ms)
-    )
+def _advance(connection: Connection, run_id: str, attempt: int, lease_ms: int) -> Run | None:
+    until = now_ms(connection) + lease_ms
+    values = {"attempt": runs.c.attempt + 1, "lease_until_ms": until}
+    held = run_ends.held(run_id, attempt)
+    moved = connection.execute(update(runs).where(held).values(**values))
+    return _select(connection, runs.c.id == run_id)[0] if moved.rowcount else None
 
 
-def _next_in_lane(connection: Connection, run: Run) -> str | None:
-    statement = (
-        select(runs.c.id)
-        .where(runs.c.lane == lane_of(run), runs.c.state == "queued")
-        .order_by(runs.c.id)
-        .limit(1)
-    )
-    return connection.execute(statement).scalar()
+def _remember(connection: Connection, run_id: str, attempt: int, memory: Json) -> bool:
+    held = run_ends.held(run_id, attempt)
+    return bool(connection.execute(update(runs).where(held).values(memory=memory)).rowcount)
 
 
 def _due(connection: Connection, grace_ms: int, limit: int) -> list[str]:
     now = now_ms(connection)
+    cancelled = and_(runs.c.cancelled_by.is_not(None), runs.c.state.in_(("queued", "waiting")))
     late = or_(
         and_(runs.c.state == "queued", runs.c.created_ms < now - grace_ms),
-        and_(runs.c.state == "running", runs.c.lease_until_ms < now),
+        and_(runs.c.state.in_(("running", "waiting")), runs.c.lease_until_ms < now),
     )
-    statement = (
-        select(runs.c.id)
-        .where(runs.c.finished_ms.is_(None), late, _claimable(connection))
-        .order_by(runs.c.created_ms, runs.c.id)
-        .limit(limit)
+    which = and_(runs.c.finished_ms.is_(None), or_(cancelled, and_(late, _claimable(connection))))
+    return list(connection.execute(_by_turns(which).limit(limit)).scalars())
+
+
+def _by_turns(which: ColumnElement[bool]) -> Select[Any]:
+    """Ids so that tenants take turns, and within each its rooms: nobody waits behind a crowd."""
+    oldest = (runs.c.created_ms, runs.c.id)
+    in_room = func.row_number().over(partition_by=runs.c.room_id, order_by=oldest).label("turn")
+    rooms: Subquery = (
+        select(runs.c.id, runs.c.tenant_id, runs.c.created_ms, in_room).where(which).subquery()
     )
-    return list(connection.execute(statement).scalars())
+    by_turn = (rooms.c.turn, rooms.c.created_ms, rooms.c.id)
+    in_tenant = func.row_number().over(partition_by=rooms.c.tenant_id, order_by=by_turn)
+    tenants: Subquery = select(rooms.c.id, rooms.c.created_ms, in_tenant.label("turn")).subquery()
+    return select(tenants.c.id).order_by(tenants.c.turn, tenants.c.created_ms, tenants.c.id)
 
 
 def _release_all(connection: Connection) -> int:
     released = update(runs).where(runs.c.state == "running").values(lease_until_ms=0)
     return connection.execute(released).rowcount
+
+
+def _usage(connection: Connection, tenant_id: str, group_by: str, since_ms: int) -> list[Json]:
+    key = _group(connection, group_by)
+    spent = func.sum(runs.c.finished_ms - func.coalesce(runs.c.started_ms, runs.c.finished_ms))
+    statement = (
+        select(
+            key.label("key"),
+            func.count().label("runs"),
+            *(
+                func.coalesce(func.sum(runs.c.usage[name].as_integer()), 0).label(name)
+                for name in ("prompt_tokens", "completion_tokens")
+            ),
+            func.coalesce(spent, 0).label("ms"),
+        )
+        .join(
+            participants,
+            and_(
+                participants.c.tenant_id == runs.c.tenant_id,
+                participants.c.id == runs.c.participant_id,
+            ),
+        )
+        .where(runs.c.tenant_id == tenant_id, runs.c.finished_ms >= since_ms)
+        .where(runs.c.state.in_(ENDED - {"suppressed"}))
+        .group_by(key)
+        .order_by(key)
+    )
+    return [
+        {"key": row.key, "runs": row.runs, "prompt_tokens": int(row.prompt_tokens),
+         "completion_tokens": int(row.completion_tokens), "seconds": int(row.ms) / 1000}
+        for row in connection.execute(statement)
+    ]  # fmt: skip
+
+
+def _group(connection: Connection, group_by: str) -> ColumnElement[Any]:
+    if group_by == "model":
+        return func.coalesce(participants.c.driver["model"].as_string(), "")
+    if group_by != "day":
+        return _GROUPS[group_by]
+    seconds = runs.c.finished_ms / 1000
+    if connection.dialect.name == "sqlite":
+        return func.date(seconds, "unixepoch")
+    return func.to_char(func.timezone("UTC", func.to_timestamp(seconds)), "YYYY-MM-DD")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import delete, text
 
+from hub.core.governor import Limits
 from hub.ports import PostStore
 from hub.store.database import Database
 from hub.store.keys import SqlKeys
@@ -12,14 +13,16 @@ from hub.store.messages import SqlMessages
 from hub.store.participants import SqlParticipants
 from hub.store.rooms import SqlRooms
 from hub.store.runs import SqlRuns
-from hub.store.schema import idempotency
+from hub.store.schema import chains, idempotency
 from hub.store.sessions import SqlSessions
+
+LIMITS = Limits()
 
 
 class SqlStore:
     """`Store`: every port on one `Database`."""
 
-    def __init__(self, database: Database, posts: PostStore) -> None:
+    def __init__(self, database: Database, posts: PostStore, limits: Limits = LIMITS) -> None:
         self.database = database
         self.posts = posts
         self.log = SqlLog(database)
@@ -28,11 +31,14 @@ class SqlStore:
         self.participants = SqlParticipants(database)
         self.keys = SqlKeys(database)
         self.sessions = SqlSessions(database)
-        self.runs = SqlRuns(database)
+        self.runs = SqlRuns(database, limits)
 
     async def forget_keys(self, before_ms: int) -> int:
-        """Forget requests' keys from before a time; returns how many."""
+        """Forget requests' keys from before a time, and how many answers older human messages
+        have had; returns how many keys."""
         old = delete(idempotency).where(idempotency.c.created_ms < before_ms)
+        ended = delete(chains).where(chains.c.at_ms < before_ms)
+        await self.database.write(lambda connection: connection.execute(ended).rowcount)
         return await self.database.write(lambda connection: connection.execute(old).rowcount)
 
     async def ping(self) -> None:

@@ -3,7 +3,7 @@
 import { explain } from "./api.js";
 import { Composer } from "./composer.js";
 import { askAddMembers, askNewRoom } from "./dialogs.js";
-import { byId, h, icon, toast } from "./dom.js";
+import { byId, h, icon } from "./dom.js";
 import { mentionsIn } from "./format.js";
 import { LogView } from "./log.js";
 import { renderMembers } from "./members.js";
@@ -11,10 +11,8 @@ import { Outbox } from "./outbox.js";
 import { nameOf } from "./people.js";
 import { Room } from "./room.js";
 import { drawer, isNarrow, openDrawer, renderMe, renderRooms } from "./sidebar.js";
-import { ConnectionLost, Socket } from "./socket.js";
+import { Socket } from "./socket.js";
 import { Feed } from "./feed.js";
-
-const READ_AFTER_MS = 1200;
 
 export class Chat {
   constructor(api, me, signOut) {
@@ -41,15 +39,12 @@ export class Chat {
     return {
       send: (text, thread) => this.send(text, thread),
       reply: (message) => this.view.write(message.thread_id || message.id),
-      react: (message, emoji, add) => this.command(add ? "react" : "unreact", { message_id: message.id, emoji }),
-      cancel: (run_id) => this.command("cancel", { run_id }),
       retry: (item) => this.outbox.retry(item),
       takeBack: (item) => this.takeBack(item),
       older: () => this.feed.older(),
       openThread: (root) => this.feed.thread(root.id),
       threadAgain: (root) => this.feed.threadAgain(root.id),
       typing: (thread_id) => this.tellTyping(thread_id),
-      seen: () => this.tellRead(),
     };
   }
 
@@ -77,8 +72,7 @@ export class Chat {
     byId("rooms").onclick = (event) => {
       if (event.target.closest("a") && isNarrow()) drawer(null);
     };
-    addEventListener("keydown", (event) => event.key === "Escape" && isNarrow() && openDrawer() && drawer(null), { signal });
-    document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && this.tellRead(), { signal });
+    addEventListener("keydown", (event) => event.key === "Escape" && !event.defaultPrevented && openDrawer() && !byId("dialog").open && drawer(null), { signal });
   }
 
   close() {
@@ -86,7 +80,6 @@ export class Chat {
     this.socket.close();
     this.listening?.abort();
     clearInterval(this.typingTimer);
-    clearTimeout(this.readTimer);
     byId("dialog").close();
     this.room = null;
     this.view.close();
@@ -305,7 +298,6 @@ export class Chat {
     if (message.author?.id === this.me) return;
     this.view.noteUnread();
     byId("announcer").textContent = `${nameOf(message.author)}: ${message.content.slice(0, 300)}`;
-    this.tellRead();
   }
 
   /** Whether the event of a stored message is still to come: only in the open room, and once. */
@@ -333,27 +325,9 @@ export class Chat {
     this.composer.input.focus();
   }
 
-  command(type, fields) {
-    this.socket.command(type, fields).catch((error) => {
-      toast(error instanceof ConnectionLost ? "Not connected; please try again in a moment." : explain(error), "error");
-    });
-  }
-
   tellTyping(thread_id) {
     const fields = { room_id: this.room.id };
     if (thread_id) fields.thread_id = thread_id;
     this.socket.command("typing", fields).catch(() => {});
-  }
-
-  /** Marks the room read a moment after its end is on a visible screen. */
-  tellRead() {
-    clearTimeout(this.readTimer);
-    this.readTimer = setTimeout(() => {
-      const { room } = this;
-      if (!room?.loaded || !this.view.atEnd || document.visibilityState !== "visible" || !room.members.has(this.me)) return;
-      if (room.readTo === room.seq || !this.socket.online) return;
-      room.readTo = room.seq;
-      this.socket.command("read", { room_id: room.id, seq: room.seq }).catch(() => {});
-    }, READ_AFTER_MS);
   }
 }

@@ -86,7 +86,10 @@ export class Composer {
     if (event.key === "Enter" && !event.shiftKey) {
       event.preventDefault();
       this.send();
-    } else if (event.key === "Escape" && this.onEscape && !this.text.trim()) this.onEscape();
+    } else if (event.key === "Escape" && this.onEscape && !this.text.trim()) {
+      event.preventDefault();
+      this.onEscape();
+    }
   }
 
   keyInOffers(event) {

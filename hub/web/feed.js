@@ -37,7 +37,6 @@ export class Feed {
       if (reply.recovered === false) await this.reload(room, reply);
       else room.takeDrafts(reply.drafts);
       this.chat.changed();
-      this.chat.tellRead();
       this.runs(room);
       this.orphans(room);
     } catch (error) {

@@ -1,9 +1,12 @@
-// Message text to DOM nodes: fenced and inline code, bold, http(s) links, mentions. Never markup.
+// Message text to DOM nodes: paragraphs, lists, fenced and inline code, bold, http(s) links, mentions.
+// Never markup.
 
 import { h } from "./dom.js";
 
 const INLINE = /`([^`\n]+)`|\*\*(?=\S)((?:[^*\n]|\*(?!\*))+)\*\*|(https?:\/\/[^\s<>"`]+)|@([\p{L}\p{N}_][\p{L}\p{N}_.-]*)/gu;
 const FENCE = /^ {0,3}(`{3,})[ \t]*([\w+#.-]*)[^`\n]*$/;
+
+const ITEM = /^ {0,3}([-*•]|\d{1,9}[.)]) +(\S.*)$/;
 
 /** Cuts a text into `{code, lang, text}` blocks; an open fence runs to the end (a draft). */
 export function blocks(text) {
@@ -89,12 +92,30 @@ function inline(text, people) {
   return nodes;
 }
 
+/** Runs of lines of one kind: `"ul"`, `"ol"` or `"p"`; an empty line ends a paragraph. */
+function passages(text) {
+  const found = [];
+  for (const line of text.split("\n")) {
+    const [, mark, item] = ITEM.exec(line) || [];
+    const kind = mark ? (/\d/.test(mark) ? "ol" : "ul") : line.trim() ? "p" : null;
+    if (kind && found.at(-1)?.kind === kind) found.at(-1).lines.push(item ?? line);
+    else if (kind || found.at(-1)?.kind === "p") found.push({ kind, start: parseInt(mark, 10), lines: [item ?? line] });
+  }
+  return found.filter((passage) => passage.kind);
+}
+
+function prose({ kind, start, lines }, people) {
+  if (kind === "p") return h("p", {}, ...inline(lines.join("\n"), people));
+  const first = kind === "ol" && start !== 1 ? start : null;
+  return h(kind, { start: first }, ...lines.map((line) => h("li", {}, ...inline(line, people))));
+}
+
 /** The nodes of a message; `people` is `{byHandle(handle), me}`. */
 export function format(text, people) {
-  return blocks(text).map((block) =>
+  return blocks(text).flatMap((block) =>
     block.code
-      ? h("pre", { tabindex: "0", "data-lang": block.lang || null }, h("code", {}, block.text))
-      : h("p", {}, ...inline(block.text, people)),
+      ? [h("pre", { tabindex: "0", "data-lang": block.lang || null }, h("code", {}, block.text))]
+      : passages(block.text).map((passage) => prose(passage, people)),
   );
 }
 

@@ -2,17 +2,16 @@
 // and following the end only when the reader is there.
 
 import { byId, h, icon, reconcile } from "./dom.js";
-import { Composer } from "./composer.js";
-import { avatar, nameOf } from "./people.js";
-import { dayKey, dayName, timeNode } from "./time.js";
-import { fillDraft, fillMessage, fillPending, fillThinking, Row } from "./message.js";
+import { dayItem, follows, intro, mergeBySeq, noteItem, previousOf, rowPart } from "./items.js";
+import { fillDraft, fillMessage, fillPending, fillThinking } from "./message.js";
+import { Thread } from "./thread.js";
+import { dayKey } from "./time.js";
 
 const END_PX = 24;
 const TOP_PX = 240;
-const GROUP_MS = 5 * 60000;
 
 export class LogView {
-  /** `actions`: react, reply, cancel, retry, takeBack, older, openThread, send, typing; `outbox` for pending rows. */
+  /** `actions`: reply, retry, takeBack, older, openThread, threadAgain, send, typing; `outbox` for pending rows. */
   constructor(actions, outbox, me) {
     Object.assign(this, { actions, outbox, me });
     this.scroller = byId("log");
@@ -43,6 +42,7 @@ export class LogView {
     this.unread = 0;
     this.atEnd = true;
     this.list.replaceChildren();
+    this.list.dataset.room = room.id || "";
     this.top.replaceChildren();
     this.top.dataset.state = "";
     this.renderPill();
@@ -90,14 +90,10 @@ export class LogView {
         previous = { day: at ? dayKey(at) : previous?.day };
         continue;
       }
-      const threaded = this.pushRoot(items, entry, !newDay && this.follows(previous, entry));
+      const threaded = this.pushRoot(items, entry, !newDay && follows(previous, entry));
       previous = { day: at && dayKey(at), author: threaded ? null : entry.author?.id, at: Date.parse(at) };
     }
     return items.concat(this.tail(null, previous));
-  }
-
-  follows(previous, message) {
-    return Boolean(previous?.author) && !message.run_id && previous.author === message.author?.id && Date.parse(message.created_at) - previous.at < GROUP_MS;
   }
 
   /** The row of a root and, when it has one, its thread; true when there is a thread. */
@@ -111,7 +107,7 @@ export class LogView {
     if (!busy && !newest) this.closed.delete(root.id);
     const notes = this.room.notes.filter((note) => note.place === root.id);
     const threaded = this.room.replyCount(root) + tail.length + notes.length > 0 || this.writing.has(root.id);
-    if (threaded) items.push({ key: `t:${root.id}`, make: () => this.makeThread(root.id), root, tail, notes });
+    if (threaded) items.push({ key: `t:${root.id}`, make: () => threadPart(this, root.id), root, tail, notes });
     return threaded;
   }
 
@@ -164,19 +160,10 @@ export class LogView {
     let previous = first;
     return pending.map((item) => {
       const twin = { author: { id: this.me }, created_at: item.at };
-      const grouped = this.follows(previous, twin);
+      const grouped = follows(previous, twin);
       previous = previousOf(twin);
       return { key: `p:${item.client_id}`, pending: item, grouped, version: `${item.rev}${grouped}`, make: () => rowPart((row, entry) => fillPending(row, entry.pending, this, entry.grouped)) };
     });
-  }
-
-  makeThread(id) {
-    const toggle = h("button", { class: "thread-toggle", type: "button", onclick: () => this.toggle(id) });
-    const inner = h("div", { class: "thread-rows" });
-    const foot = h("div", { class: "thread-foot" });
-    const node = h("section", { class: "thread", "aria-label": "Thread" }, toggle, inner, foot);
-    const cache = new Map();
-    return { node, update: ({ root, tail, notes }) => this.fillThread({ root, tail, notes, toggle, inner, foot, cache, node }) };
   }
 
   toggle(id) {
@@ -187,82 +174,11 @@ export class LogView {
     this.scrolled();
   }
 
-  fillThread({ root, tail, notes, toggle, inner, foot, cache, node }) {
-    const open = this.open.has(root.id);
-    const replies = this.room.threads.get(root.id) || [];
-    node.classList.toggle("open", open);
-    this.fillToggle(toggle, root, replies, tail.length + notes.length > 0);
-    const items = open ? [...this.replyItems(mergeBySeq(replies, notes)), ...tail] : [];
-    if (open && !this.room.complete(root)) items.unshift(this.loadingItem(root));
-    reconcile(inner, items, cache);
-    this.fillFoot(foot, root, open);
-  }
-
-  loadingItem(root) {
-    const broken = this.room.broken.has(root.id);
-    if (!broken) this.actions.openThread(root);
-    const again = () => h("button", { class: "older", type: "button", onclick: () => this.actions.threadAgain(root) }, "Replies did not load. Try again");
-    return { key: broken ? "broken" : "loading", version: 0, make: () => ({ node: broken ? again() : h("p", { class: "faint pad" }, "Loading replies…") }) };
-  }
-
-  replyItems(entries) {
-    let previous = null;
-    return entries.map((entry) => {
-      if (entry.text !== undefined) return (previous = null) || noteItem(entry);
-      const grouped = this.follows(previous, entry);
-      previous = previousOf(entry);
-      return this.messageItem(entry, grouped);
-    });
-  }
-
-  fillToggle(toggle, root, replies, busy) {
-    const open = this.open.has(root.id);
-    const count = this.room.replyCount(root);
-    const state = `${count}${open}${root.last_reply_at}${replies.length}`;
-    toggle.hidden = count === 0 && !busy;
-    if (toggle.dataset.state === state) return;
-    toggle.dataset.state = state;
-    toggle.setAttribute("aria-expanded", String(open));
-    const authors = [...new Map(replies.map((reply) => [reply.author.id, reply.author])).values()].slice(-3);
-    const last = replies.at(-1)?.created_at || root.last_reply_at;
-    toggle.replaceChildren(icon("chevron"), h("span", { class: "faces" }, ...authors.map((author) => avatar(author, "tiny"))),
-      h("b", {}, count === 0 ? "Thread" : count === 1 ? "1 reply" : `${count} replies`), ...(last ? [timeNode(last, "last reply ")] : []));
-  }
-
-  fillFoot(foot, root, open) {
-    const state = !open || !this.canPost() ? "none" : this.writing.has(root.id) ? "writing" : "button";
-    if (foot.dataset.state !== state) {
-      foot.dataset.state = state;
-      foot.replaceChildren(...(state === "none" ? [] : state === "button" ? [this.replyButton(root)] : [this.replyComposer(root).node]));
-    }
-    if (state === "writing" && this.focusThread === root.id) this.focusLater(foot);
-  }
-
-  focusLater(foot) {
-    this.focusThread = null;
-    requestAnimationFrame(() => {
-      foot.scrollIntoView({ block: "nearest" });
-      foot.querySelector("textarea")?.focus();
-    });
-  }
-
-  replyButton(root) {
-    return h("button", { class: "reply-start", type: "button", onclick: () => this.write(root.id) }, icon("reply"), "Reply in thread");
-  }
-
-  replyComposer(root) {
-    return new Composer({
-      label: `Reply to ${nameOf(root.author)}`,
-      compact: true,
-      room: this.room,
-      me: this.me,
-      onSend: (text) => this.actions.send(text, root.id),
-      onTyping: () => this.actions.typing(root.id),
-      onEscape: () => {
-        this.writing.delete(root.id);
-        this.render();
-      },
-    });
+  /** Gives up writing a reply; the focus goes back to the button that began it. */
+  leave(id, foot) {
+    this.writing.delete(id);
+    this.render();
+    foot.querySelector("button")?.focus();
   }
 
   renderTop() {
@@ -298,7 +214,6 @@ export class LogView {
     const { scrollTop, scrollHeight, clientHeight } = this.scroller;
     this.atEnd = scrollHeight - scrollTop - clientHeight < END_PX;
     if (this.atEnd) this.unread = 0;
-    if (this.atEnd) this.actions.seen();
     this.renderPill();
     if (scrollTop < TOP_PX && this.room?.more && !this.room.loadingOlder && !this.room.olderProblem && scrollHeight > clientHeight) this.actions.older();
   }
@@ -325,32 +240,7 @@ export class LogView {
   }
 }
 
-const previousOf = (message) => message && { author: message.author?.id, at: Date.parse(message.created_at) };
-
-function rowPart(fill) {
-  const row = new Row("");
-  return { node: row.node, update: (item) => fill(row, item) };
-}
-
-function mergeBySeq(roots, notes) {
-  if (!notes.length) return roots;
-  return [...roots, ...notes].sort((one, other) => one.seq - other.seq);
-}
-
-function dayItem(at) {
-  return { key: `day:${dayKey(at)}`, version: dayName(at), make: () => dayPart() };
-}
-
-function dayPart() {
-  const words = h("span");
-  return { node: h("div", { class: "day" }, words), update: (item) => (words.textContent = item.version) };
-}
-
-function noteItem(note) {
-  return { key: note.key, version: 0, make: () => ({ node: h("p", { class: `note ${note.kind}` }, note.text, " ", note.at ? timeNode(note.at) : "") }) };
-}
-
-function intro(room) {
-  const hint = room.roots.length ? null : h("p", { class: "intro-hint" }, "Nothing here yet. Say hello, or type @ to call somebody, people and AI participants alike.");
-  return h("div", { class: "intro" }, h("span", { class: "intro-mark" }, icon("hash")), h("h2", {}, room.info.name || "This room"), h("p", {}, room.info.description || "This is where the room begins."), hint);
+function threadPart(log, id) {
+  const thread = new Thread(log, id);
+  return { node: thread.node, update: (item) => thread.update(item) };
 }

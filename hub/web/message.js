@@ -4,9 +4,7 @@
 import { h, icon } from "./dom.js";
 import { format } from "./format.js";
 import { avatar, badge, nameOf } from "./people.js";
-import { timeNode, timeOfDay } from "./time.js";
-
-const THUMB = "👍";
+import { clockNode, timeOfDay } from "./time.js";
 
 export class Row {
   constructor(kind) {
@@ -28,7 +26,7 @@ export class Row {
     this.node.className = `row ${classes}`;
     const quietTime = stamp ? h("span", { class: "row-clock", "aria-hidden": "true" }, timeOfDay(stamp)) : null;
     this.avatar.replaceChildren(avatar(person), ...(quietTime ? [quietTime] : []));
-    this.head.replaceChildren(h("strong", { class: "row-name" }, nameOf(person)), ...[badge(person), stamp && timeNode(stamp), ...extra].filter(Boolean));
+    this.head.replaceChildren(h("strong", { class: "row-name" }, nameOf(person)), ...[badge(person), stamp && clockNode(stamp), ...extra].filter(Boolean));
     this.fillBody(text, people, blank);
     this.foot.replaceChildren(...foot.filter(Boolean));
     this.tools.replaceChildren(...tools.filter(Boolean));
@@ -47,21 +45,18 @@ function tool(act, name, label, onclick) {
   return h("button", { class: "tool", type: "button", "data-act": act, title: label, "aria-label": label, onclick }, icon(name));
 }
 
-function reactions(message, { room, me, actions }) {
+function reactions(message, { room, me }) {
   return Object.entries(message.reactions || {}).map(([emoji, ids]) => {
-    const mine = ids.includes(me);
     const names = ids.map((id) => (id === me ? "You" : nameOf(room.person(id)))).join(", ");
-    const props = { class: "reaction", type: "button", "data-act": `r:${emoji}`, "aria-pressed": String(mine), title: `${emoji} ${names}` };
-    return h("button", { ...props, onclick: () => actions.react(message, emoji, !mine) }, h("span", {}, emoji), h("b", {}, String(ids.length)));
+    return h("span", { class: `reaction ${ids.includes(me) ? "mine" : ""}`, title: `${emoji} ${names}` }, emoji, h("b", {}, String(ids.length)));
   });
 }
 
 /** A stored message. */
 export function fillMessage(row, message, view, grouped) {
-  const { people, me, actions } = view;
+  const { people, actions } = view;
   const gone = Boolean(message.deleted_at);
   const cut = { failed: "not finished", cancelled: "stopped" }[message.status];
-  const mine = (message.reactions?.[THUMB] || []).includes(me);
   row.node.dataset.id = message.id;
   row.fill({
     person: view.room.person(message.author) && { ...view.room.person(message.author), ...message.author },
@@ -75,16 +70,8 @@ export function fillMessage(row, message, view, grouped) {
       cut && h("span", { class: "faint" }, cut),
     ],
     foot: gone ? [] : reactions(message, view),
-    tools: gone || !view.canPost() ? [] : [
-      tool("thumb", "thumb", mine ? "Take back 👍" : "React with 👍", () => actions.react(message, THUMB, !mine)),
-      tool("reply", "reply", "Reply in thread", () => actions.reply(message)),
-    ],
+    tools: gone || !view.canPost() ? [] : [tool("reply", "reply", "Reply in thread", () => actions.reply(message))],
   });
-}
-
-function stopButton(view, runId) {
-  if (!view.canPost()) return null;
-  return h("button", { class: "stop", type: "button", "data-act": "stop", onclick: () => view.actions.cancel(runId) }, icon("stop"), "Stop");
 }
 
 /** A reply that is being written. */
@@ -96,7 +83,7 @@ export function fillDraft(row, draft, view) {
     text: draft.text,
     people: view.people,
     blank: draft.text ? null : dots("is writing"),
-    extra: [h("span", { class: "faint" }, draft.status || "writing…"), stopButton(view, draft.run_id)],
+    extra: [h("span", { class: "writing" }, draft.status || "writing…")],
     same: `draft:${draft.run_id}:${draft.status}`,
   });
 }
@@ -116,7 +103,6 @@ export function fillThinking(row, run, view) {
     person,
     classes: "message thinking-row",
     blank: dots(`${nameOf(person)} ${waits[run.state] || waits.running}${doing ? ` ${doing}` : ""}`),
-    extra: [stopButton(view, run.id)],
   });
 }
 

@@ -23,7 +23,8 @@ function hue(id = "") {
 
 export function avatar(person, size = "") {
   const shape = isAi(person) ? "ai" : "human";
-  return h("span", { class: `avatar ${shape} hue-${hue(person.id)} ${size}`, "aria-hidden": "true" }, initials(nameOf(person)));
+  const letters = initials(nameOf(person));
+  return h("span", { class: `avatar ${shape} hue-${hue(person.id)} ${size}`, "aria-hidden": "true" }, size === "tiny" ? Array.from(letters)[0] : letters);
 }
 
 /** Nothing for people, a small label for the three kinds of AI participant. */

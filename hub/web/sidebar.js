@@ -28,8 +28,8 @@ function stateOf(rooms, problem, retry) {
 }
 
 export function renderMe({ participant, role }) {
-  const what = role ? String(role).replace(/_/g, " ") : participant.type;
-  byId("me").replaceChildren(avatar(participant), h("div", {}, h("strong", {}, nameOf(participant)), h("span", { class: "faint" }, `@${participant.handle || participant.id} · ${what}`)));
+  const about = [`@${participant.handle || participant.id}`, role === "tenant_admin" && "admin"].filter(Boolean).join(" · ");
+  byId("me").replaceChildren(avatar(participant), h("div", {}, h("strong", {}, nameOf(participant)), h("span", { class: "faint" }, about)));
 }
 
 const PANELS = { rooms: { panel: "sidebar", opener: "open-rooms" }, members: { panel: "members", opener: "open-members" } };
@@ -38,6 +38,7 @@ const PANELS = { rooms: { panel: "sidebar", opener: "open-rooms" }, members: { p
 export function drawer(which) {
   const chat = byId("chat");
   const before = chat.dataset.drawer;
+  const inside = before && byId(PANELS[before].panel).contains(document.activeElement);
   if (which) chat.dataset.drawer = which;
   else delete chat.dataset.drawer;
   for (const [name, { panel, opener }] of Object.entries(PANELS)) {
@@ -47,7 +48,7 @@ export function drawer(which) {
   byId("members").inert = which !== "members";
   byId("room").inert = narrow.matches && Boolean(which);
   if (which && narrow.matches) byId(PANELS[which].panel).querySelector("a, button:not([hidden])")?.focus();
-  if (!which && before && narrow.matches) byId(PANELS[before].opener).focus();
+  if (!which && before && (inside || narrow.matches)) byId(PANELS[before].opener).focus();
 }
 
 export const openDrawer = () => byId("chat").dataset.drawer;

@@ -1,4 +1,4 @@
-// Times for people: relative in the text, exact in the title, refreshed as they age.
+// Times for people: the clock for messages, relative for what is about age, exact in the title.
 
 import { h } from "./dom.js";
 
@@ -38,6 +38,11 @@ export const dayKey = (stamp) => new Date(stamp).toDateString();
 
 export const timeOfDay = (stamp) => clock.format(new Date(stamp));
 
+/** The time of day of a message: the line above says which day. */
+export function clockNode(stamp) {
+  return h("time", { datetime: stamp, title: exact.format(new Date(stamp)) }, timeOfDay(stamp));
+}
+
 /** A `<time>` that `keepFresh` updates. */
 export function timeNode(stamp, prefix = "") {
   if (!stamp || Number.isNaN(Date.parse(stamp))) return h("time");
@@ -47,8 +52,8 @@ export function timeNode(stamp, prefix = "") {
 
 export function keepFresh() {
   setInterval(() => {
-    for (const node of document.querySelectorAll("time[datetime]")) {
-      const text = (node.dataset.prefix || "") + relative(node.dateTime);
+    for (const node of document.querySelectorAll("time[data-prefix]")) {
+      const text = node.dataset.prefix + relative(node.dateTime);
       if (node.textContent !== text) node.textContent = text;
     }
   }, 20000);

@@ -12,6 +12,7 @@ from hub.core.errors import FieldError, Invalid
 from hub.core.text import JSON_DEPTH
 
 Model = TypeVar("Model", bound=BaseModel)
+_TAGGED = frozenset({"driver"})
 
 
 class Body(BaseModel):
@@ -82,10 +83,21 @@ def validate(model: type[Model], value: Any) -> Model:
         return model.model_validate(value)
     except ValidationError as error:
         details = tuple(
-            FieldError(_path(item["loc"]), _sentence(item)) for item in error.errors()[:20]
+            FieldError(_path(_location(item)), _sentence(item)) for item in error.errors()[:20]
         )
         first = details[0]
         raise Invalid(f"{first.field}: {first.message}", details=details) from None
+
+
+def _location(item: Any) -> tuple[int | str, ...]:
+    """Where the fault is. Of a union told apart by `kind`, pydantic puts the kind into the path;
+    when there is none, the fault is that field's."""
+    location: tuple[int | str, ...] = item["loc"]
+    if item["type"].startswith("union_tag"):
+        return (*location, "kind")
+    return tuple(
+        part for i, part in enumerate(location) if not (i > 0 and location[i - 1] in _TAGGED)
+    )
 
 
 def _path(location: tuple[int | str, ...]) -> str:
@@ -101,7 +113,9 @@ def _path(location: tuple[int | str, ...]) -> str:
 def _sentence(item: Any) -> str:
     if item["type"] == "extra_forbidden":
         return "is not a field of this request"
-    if item["type"] == "missing":
+    if item["type"] in ("missing", "union_tag_not_found"):
         return "is required"
+    if item["type"] == "union_tag_invalid":
+        return f"must be one of {item['ctx']['expected_tags']}".replace("'", "")
     text = str(item["msg"]).removeprefix("Value error, ")
     return text.removeprefix("Input ").strip()

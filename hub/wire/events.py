@@ -9,7 +9,7 @@ import orjson
 
 from hub.core.posts import LogEntry
 from hub.core.times import rfc3339
-from hub.core.values import Message
+from hub.core.values import Draft, Message
 from hub.wire.frames import frame
 
 ACCESS_TYPES: Final = frozenset(
@@ -37,6 +37,12 @@ def ephemeral_frame(kind: str, room_id: str, at_ms: int, data: dict[str, Any]) -
     """An event without a seq as one text frame."""
     body = {"type": kind, "room_id": room_id, "at": rfc3339(at_ms), "data": data}
     return frame(orjson.dumps(body))
+
+
+def delta_frame(draft: Draft, room_id: str, offset: int, fresh: str, at_ms: int) -> bytes:
+    """What was appended to a draft, as one text frame."""
+    data = draft.as_dict() | {"offset": offset, "text": fresh}
+    return ephemeral_frame("message.delta", room_id, at_ms, data)
 
 
 def reply_frame(command_id: Any, data: dict[str, Any]) -> bytes:

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, field_validator, mo
 from hub.core import text
 from hub.core.ids import HANDLE, participant_type
 from hub.core.times import LAST_MS, parse_rfc3339
-from hub.core.values import Engagement, Json, MemberRole, TenantRole
+from hub.core.values import Busy, Engagement, Json, MemberRole, TenantRole
 from hub.wire.bodies import Body
 
 
@@ -52,6 +52,20 @@ def _handle(value: str) -> str:
     return value
 
 
+def _room_settings(value: Json) -> Json:
+    """Free metadata, but for what the hub itself reads."""
+    _metadata(value)
+    if not isinstance(value.get("paused", False), bool):
+        raise ValueError("paused must be true or false")
+    budget = value.get("budget", {})
+    if not isinstance(budget, dict) or not budget.keys() <= {"runs", "tokens", "seconds"}:
+        raise ValueError("budget must be an object of runs, tokens and seconds, all optional")
+    for name, cap in budget.items():
+        if isinstance(cap, bool) or not isinstance(cap, int) or cap < 0:
+            raise ValueError(f"budget.{name} must be a whole number from 0")
+    return value
+
+
 def _time(value: str) -> str:
     try:
         if parse_rfc3339(value) > LAST_MS:
@@ -70,11 +84,13 @@ Name = Annotated[str, Field(max_length=text.NAME_CHARS), AfterValidator(_name)]
 Description = Annotated[str, Field(max_length=text.DESCRIPTION_CHARS), AfterValidator(_plain)]
 Prompt = Annotated[str, AfterValidator(_prompt)]
 Metadata = Annotated[Json, AfterValidator(_metadata)]
+RoomSettings = Annotated[Json, AfterValidator(_room_settings)]
 Handle = Annotated[str, AfterValidator(_handle)]
 Time = Annotated[str, AfterValidator(_time)]
 StopText = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_plain)]
 Stops = Annotated[list[StopText], Field(max_length=4), BeforeValidator(_as_list)]
 ClientId = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_plain)]
+Url = Annotated[str, Field(max_length=2_048), AfterValidator(_plain)]
 ParticipantKind = Literal["user", "bot", "agent", "persona"]
 
 
@@ -118,7 +134,7 @@ class CreateRoom(Body):
 class ChangeRoom(Body):
     name: Name | None = None
     description: Description | None = None
-    settings: Metadata | None = None
+    settings: RoomSettings | None = None
 
 
 class PostMessage(Body):
@@ -150,7 +166,15 @@ class SendMessage(Body):
     stop: Stops | None = None
 
 
-class ModelDriver(Body):
+class AnyDriver(Body):
+    """What every driver has: what becomes of a mention that comes while it writes, and whether
+    people see it write."""
+
+    busy: Busy = "queue"
+    response_mode: Literal["streaming", "whole"] = "streaming"
+
+
+class ModelDriver(AnyDriver):
     kind: Literal["model"]
     model: Annotated[str, Field(min_length=1, max_length=200)]
     system_prompt: Prompt | None = None
@@ -158,10 +182,35 @@ class ModelDriver(Body):
     max_tokens: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
 
 
+class WebhookDriver(AnyDriver):
+    kind: Literal["webhook"]
+    url: Url
+
+
+class SocketDriver(AnyDriver):
+    kind: Literal["socket"]
+
+
+class A2aDriver(AnyDriver):
+    kind: Literal["a2a"]
+    url: Url
+
+
+class CallableDriver(AnyDriver):
+    kind: Literal["callable"]
+    name: Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_plain)]
+
+
+Driver = Annotated[
+    ModelDriver | WebhookDriver | SocketDriver | A2aDriver | CallableDriver,
+    Field(discriminator="kind"),
+]
+
+
 class CreateParticipant(ParticipantRef):
     name: Name
     handle: Handle | None = None
-    driver: ModelDriver | None = None
+    driver: Driver | None = None
 
     @model_validator(mode="after")
     def _users_have_no_driver(self) -> CreateParticipant:
@@ -173,7 +222,17 @@ class CreateParticipant(ParticipantRef):
 class ChangeParticipant(Body):
     name: Name | None = None
     handle: Handle | None = None
-    driver: ModelDriver | None = None
+    driver: Driver | None = None
+    rotate_secret: bool = False
+
+
+class AnswerRun(Body):
+    content: Content
+
+
+class AppendDelta(Body):
+    offset: Annotated[int, Field(ge=0, le=text.CONTENT_BYTES)]
+    text: Annotated[str, Field(max_length=text.CONTENT_BYTES)]
 
 
 class CreateKey(Body):

@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 from hub.bus.names import Names
 from hub.bus.redis import DRAFT_TTL_S, RedisBus, open_bus
 from hub.core.errors import Unavailable
-from hub.ports import Draft
+from hub.core.values import Draft
 from hub.wire.frames import frame
 from hub.wire.packets import Packet
 from tests.support.redis import run_server

@@ -90,6 +90,13 @@ def test_a_new_attempt_begins_again_and_the_lower_one_is_ignored() -> None:
     assert "second" == text_of(drafts)
 
 
+def test_a_lower_attempt_that_would_fit_adds_nothing() -> None:
+    drafts = Drafts()
+    drafts.delta(ROOM, delta(0, "second", attempt=2))
+    assert drafts.delta(ROOM, delta(6, " of the first")) is None
+    assert "second" == text_of(drafts)
+
+
 def test_deltas_after_the_end_are_ignored() -> None:
     drafts = Drafts()
     drafts.delta(ROOM, delta(0, "one"))

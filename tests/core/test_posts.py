@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from hub.core.errors import Conflict, HubError, Missing
-from hub.core.governor import DEPTH_CAP
+from hub.core.governor import Limits
 from hub.core.posts import (
-    Cause,
+    Known,
     NewPost,
     Outcome,
     Plan,
@@ -20,10 +20,10 @@ from hub.core.posts import (
     RoomState,
     RootState,
     StaleAccess,
-    Summons,
     plan,
     rooms_of,
 )
+from hub.core.triggers import Cause, Ground, Summons
 from hub.core.values import Author
 
 from .nouns import ALICE, AT_MS, ELIZA
@@ -60,7 +60,8 @@ def planned(
     roots: Mapping[str, RootState] | None = None,
     causes: Mapping[tuple[str, str], Cause] | None = None,
 ) -> Plan:
-    return plan(posts, rooms or {"room_1": state()}, keys or {}, roots or {}, causes or {})
+    known = Known(rooms or {"room_1": state()}, keys or {}, roots or {}, causes or {}, Ground())
+    return plan(posts, known, Limits())
 
 
 def posted(outcome: Outcome) -> Posted:
@@ -203,13 +204,13 @@ def test_a_run_in_a_thread_answers_in_that_thread() -> None:
     assert done.runs[0].thread_id == "root"
 
 
-@pytest.mark.parametrize("depth", range(DEPTH_CAP + 2))
+@pytest.mark.parametrize("depth", range(Limits().depth + 2))
 def test_a_run_past_the_depth_cap_is_stored_suppressed_and_says_so(depth: int) -> None:
     causes = {("room_1", ELIZA.id): Cause(depth, "msg_root")}
     called = Summons("persona_other", "run_1", "msg_reply")
     done = planned([post("a", author=ELIZA, summons=(called,))], causes=causes)
     (run,) = done.runs
-    held = depth + 1 > DEPTH_CAP
+    held = depth + 1 > Limits().depth
     assert (run.depth, run.root_message_id) == (depth + 1, "msg_root")
     assert run.state == ("suppressed" if held else "queued")
     assert (run.finished_ms is not None, run.reason is not None) == (held, held)

@@ -11,8 +11,8 @@ import orjson
 
 from hub.core.errors import Unavailable
 from hub.core.posts import LogRow
-from hub.core.values import Actor
-from hub.ports import Draft, Hear
+from hub.core.values import Actor, Draft
+from hub.ports import Hear
 from hub.service.publisher import packets_of
 from hub.wire.frames import bodies
 from hub.wire.packets import Packet

@@ -12,9 +12,9 @@ import pytest
 
 from hub.core.errors import Missing, Unavailable
 from hub.core.posts import LogRow, NewPost, Posted
-from hub.core.values import Actor
+from hub.core.values import Actor, Draft
 from hub.gateway.fanout import REPLAY_MOST, REPLAY_PAGE, Cursor, Fanout, Joined, fits
-from hub.ports import Bus, Draft, Head
+from hub.ports import Bus, Head
 from hub.service.publisher import packets_of
 from hub.store.store import SqlStore
 from hub.wire.frames import frame

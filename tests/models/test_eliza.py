@@ -110,11 +110,13 @@ async def test_it_streams_word_by_word() -> None:
     assert told.text == Eliza().reply(request.messages)
     assert len(told.deltas) >= 12
     assert told.finish.reason == "stop"
+    assert told.finish.usage is not None
     assert told.finish.usage.estimated
 
 
 async def test_it_honours_max_tokens() -> None:
     told = await reply_of(ElizaBackend(sleep=no_pause), ask("hello", Sampling(max_tokens=3)))
+    assert told.finish.usage is not None
     assert (len(told.text), told.finish.reason, told.finish.usage.completion_tokens) == (
         12,
         "length",

@@ -103,6 +103,7 @@ async def test_a_reply_with_a_reason_is_complete_without_a_proper_end(
     async with asyncio.timeout(4):
         reply = await reply_of(connect(model))
     assert reply.text == "all of it"
+    assert reply.finish.usage is not None
     assert reply.finish.usage.estimated
 
 

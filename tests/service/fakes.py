@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 
 from hub.core.errors import HubError, Unavailable
-from hub.core.posts import NewPost, RoomState, Verdict, plan
-from hub.ports import Bus
+from hub.core.governor import Limits
+from hub.core.posts import Known, LogEntry, LogRow, NewPost, RoomState, Verdict, plan
+from hub.ports import Bus, Head, Standing
 from hub.service.publisher import Publisher
 from hub.wire.packets import Packet
 
@@ -35,7 +36,28 @@ class GatedPosts:
 def stored(posts: Sequence[NewPost]) -> list[Verdict]:
     """What a store answers that takes everything."""
     rooms = {post.room_id: RoomState(0, post.acl_version, None) for post in posts}
-    return list(plan(posts, rooms, {}, {}, {}).outcomes)
+    return list(plan(posts, Known(rooms), Limits()).outcomes)
+
+
+class RoomsLog:
+    """A `LogStore` of rooms that only have a head; the first `away` questions go unanswered."""
+
+    def __init__(self, heads: dict[str, int] | None = None, away: int = 0) -> None:
+        self._heads = heads or {}
+        self.away = away
+
+    async def heads(self, room_ids: Sequence[str]) -> dict[str, Head]:
+        if self.away:
+            self.away -= 1
+            raise Unavailable("away")
+        return {r: Head(self._heads[r], "e1", 1) for r in room_ids if r in self._heads}
+
+    async def read(self, room_id: str, after: int, limit: int) -> list[LogRow]:
+        seqs = range(after + 1, min(after + limit, self._heads[room_id]) + 1)
+        return [(LogEntry(room_id, seq, "run.queued", 0, "ref", {}), None) for seq in seqs]
+
+    async def standing(self, room_id: str) -> Standing | None:
+        raise NotImplementedError
 
 
 class RecordingBus:
@@ -49,7 +71,12 @@ class RecordingBus:
         self.gate = asyncio.Event()
         self.gate.set()
 
-    async def publish(self, packets: Sequence[tuple[str, Packet]], runs: Sequence[str]) -> None:
+    async def publish(
+        self,
+        packets: Sequence[tuple[str, Packet]],
+        runs: Sequence[str] = (),
+        cut: Sequence[str] = (),
+    ) -> None:
         self.calls += 1
         await self.gate.wait()
         if self.away:

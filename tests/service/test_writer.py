@@ -14,7 +14,7 @@ from hub.parts import Parts
 from hub.service.writer import BATCH_POSTS, Writer
 from tests.support.parts import ACME, AT_MS, Posts, add_room, author
 
-from .fakes import Answers, GatedPosts, RecordingBus, publisher_on, stored
+from .fakes import Answers, GatedPosts, RecordingBus, RoomsLog, publisher_on, stored
 
 
 def post(number: int, room_id: str = "room_1") -> NewPost:
@@ -24,7 +24,7 @@ def post(number: int, room_id: str = "room_1") -> NewPost:
 @contextlib.asynccontextmanager
 async def running(store: GatedPosts, bus: RecordingBus | None = None) -> AsyncIterator[Writer]:
     publisher = publisher_on(bus or RecordingBus())
-    writer = Writer(store, publisher)
+    writer = Writer(store, publisher, RoomsLog())
     async with asyncio.TaskGroup() as group:
         writing = group.create_task(writer.run())
         publishing = group.create_task(publisher.run())
@@ -194,7 +194,7 @@ async def test_on_a_real_store_many_posts_take_few_transactions(parts: Parts) ->
             counted += 1
             return await commit(posts, wait=wait)
 
-    writer = Writer(Counting(), parts.publisher)
+    writer = Writer(Counting(), parts.publisher, parts.store.log)
     writing = asyncio.create_task(writer.run())
     posted = await asyncio.gather(*(writer.post(each) for each in new))
     writer.close()

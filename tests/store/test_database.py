@@ -13,7 +13,9 @@ from hub.core.errors import Unavailable
 from hub.settings import Settings
 from hub.store.database import SqliteDatabase, open_engine, open_sqlite
 from hub.store.store import SqlStore
+from tests.support.parts import database
 
+__all__ = ["database"]  # a SQLite file alone
 FULL = 2
 
 

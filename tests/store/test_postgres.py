@@ -25,7 +25,9 @@ class Heard:
     def __init__(self) -> None:
         self.seqs: dict[str, list[int]] = {}
 
-    def put(self, rows: Iterable[LogRow], runs: Iterable[str] = ()) -> None:
+    def put(
+        self, rows: Iterable[LogRow], runs: Iterable[str] = (), cut: Iterable[str] = ()
+    ) -> None:
         for entry, _ in rows:
             self.seqs.setdefault(entry.room_id, []).append(entry.seq)
 
@@ -36,7 +38,7 @@ class Heard:
 async def _write(store: SqlStore, posts: list[NewPost]) -> tuple[Heard, list[Posted]]:
     """Post everything at once through a writer of its own."""
     heard = Heard()
-    writer = Writer(store.posts, heard)  # type: ignore[arg-type]
+    writer = Writer(store.posts, heard, store.log)  # type: ignore[arg-type]
     running = asyncio.create_task(writer.run())
     stored = await asyncio.gather(*(writer.post(post) for post in posts))
     writer.close()

@@ -169,7 +169,7 @@ async def test_runs_of_one_lane_go_one_after_the_other(store: SqlStore) -> None:
     assert await store.runs.claim(second.id, "w", LONG_MS) is None
     ended = await store.runs.finish(first.id, run.attempt, DONE)
     assert ended is not None
-    assert ended.next_run_id == second.id
+    assert ended.woken == (second.id,)
     assert await store.runs.claim(third.id, "w", LONG_MS) is None
     assert (await claimed(store, second)).id == second.id
 

@@ -1,4 +1,5 @@
-"""A hub as its users run it: `roomhub up` in a process of its own, on a free port."""
+"""A hub as its users run it: `roomhub up` or `roomhub gateway` in a process of its own, on a free
+port."""
 
 from __future__ import annotations
 
@@ -23,13 +24,14 @@ _ADDRESS = re.compile(r"roomhub is at (http://\S+)")
 
 @dataclass
 class HubProcess:
-    """One data directory and the hub that runs on it, if one does."""
+    """One data directory and the hub that runs on it, if one does, by `command`."""
 
     data_dir: Path
     env: Mapping[str, str] = field(default_factory=dict)
     process: subprocess.Popen[str] | None = None
     address: str = ""
     output: list[str] = field(default_factory=list)
+    command: str = "up"
 
     @property
     def key(self) -> str:
@@ -55,10 +57,10 @@ class HubProcess:
         )
 
     def start(self, *arguments: str) -> HubProcess:
-        """Start `roomhub up` and wait for its address."""
+        """Start it and wait for its address."""
         env = {k: v for k, v in os.environ.items() if not k.startswith("HUB_")} | dict(self.env)
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "hub.cli", "up", "--port", "0", "--data-dir",
+            [sys.executable, "-m", "hub.cli", self.command, "--port", "0", "--data-dir",
              str(self.data_dir), *arguments],
             env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip

@@ -1,4 +1,7 @@
-"""Real parts for component tests: a SQLite file, the services on it, people and rooms in it."""
+"""Real parts for component tests: a database, the services on it, people and rooms in it.
+
+The database is a SQLite file, unless a folder's conftest takes its `database` from `stores`.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,8 @@ from typing import Any
 import pytest
 
 from hub.bootstrap import prepare_database
-from hub.core.posts import NewPost, Posted, RequestKey, Summons
+from hub.core.posts import NewPost, Posted, RequestKey
+from hub.core.triggers import Summons
 from hub.core.values import (
     Actor,
     Author,
@@ -71,12 +75,22 @@ def blank_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def settings(tmp_path: Path, blank_database: Path, prefix: str) -> Settings:
+def database(tmp_path: Path, blank_database: Path) -> str:
+    """The URL of a fresh database with everybody in it."""
+    return copy_blank(blank_database, tmp_path)
+
+
+def copy_blank(blank: Path, folder: Path) -> str:
+    """A SQLite file like `blank` in `folder`; returns its URL."""
+    return f"sqlite:///{shutil.copy(blank, folder / 'hub.db')}"
+
+
+@pytest.fixture
+def settings(tmp_path: Path, database: str, prefix: str) -> Settings:
     """Settings of a hub on a fresh database; times are short."""
-    shutil.copy(blank_database, tmp_path / "hub.db")
     return Settings(
-        data_dir=tmp_path, redis_prefix=prefix, head_check_s=0.2, unsubscribe_delay_s=60,
-        sweep_s=0.1, delta_flush_s=0.01, drain_s=2, secret_key="a secret",
+        data_dir=tmp_path, database_url=database, redis_prefix=prefix, head_check_s=0.2,
+        unsubscribe_delay_s=60, sweep_s=0.1, delta_flush_s=0.01, drain_s=2, secret_key="a secret",
     )  # fmt: skip
 
 
@@ -202,6 +216,7 @@ class Posts:
                 Summons(called, f"run_{number}_{i}", f"reply_{number}_{i}")
                 for i, called in enumerate(calls)
             ),
+            calls=tuple(calls),
         )  # fmt: skip
 
     async def send(self, room_id: str = "room_1", content: str = "hello", **rest: Any) -> Posted:

@@ -16,7 +16,7 @@ from tests.support.parts import ACME, ELIZA, Posts, add_room, add_session
 from tests.support.redis import until
 from workers.pool import ATTEMPTS, Pool
 
-from .fakes import FINISH, FakeDriver
+from .fakes import FINISH, FakeDriver, tools
 
 
 @contextlib.asynccontextmanager
@@ -26,7 +26,7 @@ async def pooled(
     """A pool at work until the context ends; yields what stops it."""
     chosen = replace(parts, settings=parts.settings.model_copy(update=settings))
     stopping = asyncio.Event()
-    task = asyncio.create_task(Pool(chosen, driver, "worker").run(stopping))
+    task = asyncio.create_task(Pool(tools(chosen, driver), "worker").run(stopping))
     try:
         yield stopping.set
     finally:
@@ -191,7 +191,7 @@ async def test_a_run_that_is_woken_twice_while_the_pool_is_full_is_taken_once(
     enough = asyncio.Event()
     driver = FakeDriver("hi", enough, FINISH)
     chosen = replace(parts, settings=parts.settings.model_copy(update={"worker_runs": 2}))
-    pool = Counting(chosen, driver, "worker")
+    pool = Counting(tools(chosen, driver), "worker")
     pool.worked = []
     runs = [(await asked(parts)).id for _ in range(3)]
     async with asyncio.TaskGroup() as group:

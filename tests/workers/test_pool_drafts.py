@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+from hub.core.values import Draft
 from hub.parts import Parts
-from hub.ports import Draft
 from hub.wire.frames import frame
 from tests.support.parts import add_room
 from tests.support.redis import until

@@ -11,9 +11,9 @@ import pytest
 
 from hub.core.chat import Finish, TextDelta, Usage
 from hub.core.errors import Backend, BackendTimeout
-from hub.core.values import Message, Run
+from hub.core.values import Draft, Message, Run
 from hub.parts import Parts, open_parts
-from hub.ports import Draft, Ended
+from hub.ports import Ended
 from hub.settings import Settings
 from hub.wire.frames import bodies, frame
 from hub.wire.packets import Packet
@@ -21,7 +21,7 @@ from tests.support.parts import ACME, ADMIN, ELIZA, Posts, add_room, add_session
 from tests.support.redis import until
 from workers.run import Attempt
 
-from .fakes import FINISH, FakeDriver
+from .fakes import FINISH, FakeDriver, tools
 
 LEASE_MS = 60_000
 
@@ -45,7 +45,7 @@ def with_settings(parts: Parts, **changes: Any) -> Parts:
 
 async def worked(parts: Parts, driver: FakeDriver, run: Run) -> Ended:
     async with asyncio.timeout(10):
-        ended = await Attempt(parts, driver, run).work()
+        ended = await Attempt(tools(parts, driver), run).work()
     assert ended is not None
     return ended
 
@@ -167,7 +167,7 @@ async def test_an_attempt_that_lost_its_run_stops_and_writes_nothing(parts: Part
     run = await claimed(parts, lease_ms=1)
     driver = FakeDriver("from the first", asyncio.Event())
     quick = with_settings(parts, lease_s=0.1, lease_renew_s=0.5)
-    working = asyncio.create_task(Attempt(quick, driver, run).work())
+    working = asyncio.create_task(Attempt(tools(quick, driver), run).work())
     await driver.begun.wait()
     second = await _claim_when_due(parts, run)  # before the first renewal, as after a long pause
     async with asyncio.timeout(10):
@@ -200,7 +200,7 @@ async def test_an_attempt_that_comes_to_its_end_after_it_lost_the_run_lands_no_r
     """Paused past its lease: it never asked whether it still held the run."""
     run = await claimed(parts, lease_ms=1)
     second = await _claim_when_due(parts, run)
-    assert await Attempt(parts, FakeDriver("late", FINISH), run).work() is None
+    assert await Attempt(tools(parts, FakeDriver("late", FINISH)), run).work() is None
     assert await reply_of(parts, run) is None
     ended = await worked(parts, FakeDriver("right", FINISH), second)
     page = await parts.store.messages.page("room_1", limit=100)
@@ -213,7 +213,7 @@ async def test_a_draft_of_a_higher_attempt_is_not_written_over(parts: Parts) -> 
     await _claim_when_due(parts, run)
     higher = Draft(run.id, run.reply_message_id, run.thread_id, {}, 2, "second")
     await parts.bus.append_draft("room_1", higher, "second", frame(b"{}"))
-    assert await Attempt(parts, FakeDriver("first", FINISH), run).work() is None
+    assert await Attempt(tools(parts, FakeDriver("first", FINISH)), run).work() is None
     (draft,) = await parts.bus.drafts([run.id])
     assert (draft.attempt, draft.text) == (2, "second")
 
@@ -231,7 +231,7 @@ async def test_a_lease_is_kept_while_the_driver_takes_its_time(parts: Parts) -> 
 
 async def test_cancelling_an_attempt_ends_what_it_began_outside(parts: Parts) -> None:
     run, driver = await claimed(parts), FakeDriver("x", asyncio.Event())
-    working = asyncio.create_task(Attempt(parts, driver, run).work())
+    working = asyncio.create_task(Attempt(tools(parts, driver), run).work())
     await driver.begun.wait()
     working.cancel()
     with pytest.raises(asyncio.CancelledError):

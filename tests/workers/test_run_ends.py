@@ -9,7 +9,7 @@ from hub.parts import Parts
 from tests.support.parts import ELIZA, Posts, add_room
 from workers.run import Attempt
 
-from .fakes import FakeDriver, Script
+from .fakes import FakeDriver, Script, tools
 from .test_run import claim
 
 
@@ -21,6 +21,6 @@ async def test_an_attempt_that_fails_at_any_moment_of_a_flush_ends(parts: Parts)
         failing: Script = ["text", *[""] * ticks, Backend("broken")]
         driver = FakeDriver(*failing)
         async with asyncio.timeout(5):
-            ended = await Attempt(parts, driver, run).work()
+            ended = await Attempt(tools(parts, driver), run).work()
         assert ended is not None
         assert ended.run.state == "failed"

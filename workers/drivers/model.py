@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 
-from hub.core.chat import ChatPart, ChatRequest
+from hub.core.invoking import Invocation, Part
 from hub.models.base import open_stream
 from hub.models.registry import ModelRegistry
 
@@ -16,5 +16,9 @@ class ModelDriver:
     def __init__(self, models: ModelRegistry) -> None:
         self._models = models
 
-    def invoke(self, request: ChatRequest) -> AbstractAsyncContextManager[AsyncIterator[ChatPart]]:
-        return open_stream(self._models.backend(request.model), request)
+    def invoke(self, invocation: Invocation) -> AbstractAsyncContextManager[AsyncIterator[Part]]:
+        chat = invocation.chat
+        return open_stream(self._models.backend(chat.model), chat)
+
+    async def abandon(self, invocation: Invocation) -> None:
+        """A model never leaves a run waiting."""

@@ -15,6 +15,8 @@ from hub.wire.requests import PostMessage
 async def post(call: Call) -> Answer:
     body = await call.body(PostMessage)
     room_id = call.path("room_id")
+    if _dry(call):
+        return Answer(await call.parts.messages.preview(call.actor, room_id, body))
     posted = await call.parts.messages.post(
         call.actor, room_id, body, key=call.key(f"post/{room_id}/", body)
     )
@@ -24,11 +26,19 @@ async def post(call: Call) -> Answer:
 async def reply(call: Call) -> Answer:
     body = await call.body(PostMessage)
     room_id, root_id = call.path("room_id"), call.path("message_id")
+    if _dry(call):
+        seen = await call.parts.messages.preview(call.actor, room_id, body, thread_id=root_id)
+        return Answer(seen)
     posted = await call.parts.messages.post(
         call.actor, room_id, body, thread_id=root_id,
         key=call.key(f"post/{room_id}/{root_id}", body),
     )  # fmt: skip
     return Answer(posted_answer(posted), 201)
+
+
+def _dry(call: Call) -> bool:
+    """Whether only to say who would answer."""
+    return call.choice("dry_run", "true", "false") == "true"
 
 
 async def read(call: Call) -> Answer:
@@ -92,7 +102,9 @@ async def events(call: Call) -> Answer:
 _ROOM = "/v1/rooms/{room_id}"
 _MESSAGE = f"{_ROOM}/messages/{{message_id}}"
 OPERATIONS = [
-    Operation("POST", f"{_ROOM}/messages", post, "Post a message", PostMessage),
+    Operation(
+        "POST", f"{_ROOM}/messages", post, "Post a message", PostMessage, query=("dry_run",)
+    ),
     Operation(
         "GET",
         f"{_ROOM}/messages",
@@ -101,7 +113,10 @@ OPERATIONS = [
         query=("limit", "cursor", "before", "after"),
     ),
     Operation("GET", _MESSAGE, read, "Read a message"),
-    Operation("POST", f"{_MESSAGE}/reply", reply, "Reply in a message's thread", PostMessage),
+    Operation(
+        "POST", f"{_MESSAGE}/reply", reply, "Reply in a message's thread", PostMessage,
+        query=("dry_run",),
+    ),
     Operation(
         "GET", f"{_MESSAGE}/thread", thread, "Read a thread", query=("limit", "cursor", "after")
     ),

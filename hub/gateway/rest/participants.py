@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hub.core.values import Participant
+from hub.core.values import Json, Participant
 from hub.gateway.rest.call import Answer, Call, Operation
 from hub.wire.requests import ChangeParticipant, CreateParticipant
 
@@ -10,7 +10,13 @@ from hub.wire.requests import ChangeParticipant, CreateParticipant
 async def create(call: Call) -> Answer:
     body = await call.body(CreateParticipant)
     made = await call.parts.participants.create(call.actor, body, call.key("participants", body))
-    return Answer(made.as_dict(), 201)
+    return Answer(_with_secret(made), 201)
+
+
+def _with_secret(participant: Participant) -> Json:
+    """What its requests are signed with is shown when it is made, and never again."""
+    newest = [each["secret"] for each in participant.secrets[:1]]
+    return participant.as_dict() | ({"secret": newest[0]} if newest else {})
 
 
 async def page(call: Call) -> Answer:
@@ -27,7 +33,7 @@ async def read(call: Call) -> Answer:
 async def change(call: Call) -> Answer:
     body = await call.body(ChangeParticipant)
     changed = await call.parts.participants.change(call.actor, call.path("participant_id"), body)
-    return Answer(changed.as_dict())
+    return Answer(_with_secret(changed) if body.rotate_secret else changed.as_dict())
 
 
 async def disable(call: Call) -> Answer:

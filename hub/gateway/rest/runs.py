@@ -2,18 +2,47 @@
 
 from __future__ import annotations
 
-from starlette.responses import Response
+from typing import Final
 
-from hub.core.errors import missing
-from hub.gateway.rest.call import Answer, Call, Operation, plain
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from hub.core.errors import Unauthenticated, invalid
+from hub.core.times import parse_rfc3339
+from hub.core.values import Run
+from hub.gateway.auth import bearer
+from hub.gateway.gateway import Gateway
+from hub.gateway.rest.call import Answer, Call, Operation, envelope, plain, read_body
 from hub.models.registry import ModelEntry
+from hub.wire.bodies import parse_object, validate
+from hub.wire.requests import AnswerRun, AppendDelta
+
+GROUPS: Final = ("tenant", "room", "participant", "model", "day", "run")
 
 
 async def read(call: Call) -> Answer:
-    run = await call.parts.store.runs.get(call.actor.tenant_id, call.path("run_id"))
-    if run is None or not await call.gateway.may_read(call.actor, run.room_id):
-        raise missing("run")
-    return Answer(run.as_dict())
+    return Answer((await call.parts.runs.read(call.actor, call.path("run_id"))).as_dict())
+
+
+async def cancel(call: Call) -> Answer:
+    return Answer((await call.parts.runs.cancel(call.actor, call.path("run_id"))).as_dict())
+
+
+async def retry(call: Call) -> Answer:
+    return Answer((await call.parts.runs.retry(call.actor, call.path("run_id"))).as_dict(), 201)
+
+
+async def usage(call: Call) -> Answer:
+    """What runs have used since a time, all of it by default."""
+    group_by = call.choice("group_by", *GROUPS) or "tenant"
+    since = call.query("since")
+    try:
+        since_ms = parse_rfc3339(since) if since else 0
+    except ValueError:
+        raise invalid("since", "must be an RFC 3339 time such as 2030-01-31T12:00:00Z") from None
+    rows = await call.parts.runs.usage(call.actor, group_by, since_ms)
+    return Answer({"group_by": group_by, "items": rows})
 
 
 async def of_room(call: Call) -> Answer:
@@ -43,8 +72,40 @@ def _model(entry: ModelEntry) -> dict[str, object]:
 
 OPERATIONS = [
     Operation("GET", "/v1/runs/{run_id}", read, "Read a run"),
+    Operation("POST", "/v1/runs/{run_id}/cancel", cancel, "Cancel a run"),
+    Operation("POST", "/v1/runs/{run_id}/retry", retry, "Try a run again"),
+    Operation("GET", "/v1/usage", usage, "What runs have used", query=("group_by", "since")),
     Operation(
         "GET", "/v1/rooms/{room_id}/runs", of_room, "List a room's runs", query=("limit", "cursor")
     ),
     Operation("GET", "/v1/models", models, "List models"),
 ]  # fmt: skip
+
+
+def token_routes(gateway: Gateway) -> list[Route]:
+    """What a bot answers by its run's token, without a key."""
+    answers = gateway.parts.answers
+
+    async def allowed(request: Request) -> Run:
+        token = bearer(request.headers)
+        if token is None:
+            raise Unauthenticated(
+                "send the run's token as Authorization: Bearer <token>", code="AUTH_TOKEN_MISSING"
+            )
+        return await answers.by_token(token, str(request.path_params["run_id"]))
+
+    async def reply(request: Request) -> Response:
+        run = await allowed(request)
+        body = validate(AnswerRun, parse_object(await read_body(request)))
+        return envelope(Answer((await answers.reply(run, body.content)).as_dict()))
+
+    async def deltas(request: Request) -> Response:
+        run = await allowed(request)
+        body = validate(AppendDelta, parse_object(await read_body(request)))
+        await answers.delta(run, body.offset, body.text)
+        return envelope(Answer({}))
+
+    return [
+        Route("/v1/runs/{run_id}/reply", reply, methods=["POST"]),
+        Route("/v1/runs/{run_id}/deltas", deltas, methods=["POST"]),
+    ]

@@ -1,0 +1,1 @@
+"""The production topology: as processes on one machine, and as containers."""

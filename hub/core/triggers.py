@@ -1,0 +1,224 @@
+"""Which runs a message starts, given what was read under the locks of its transaction.
+
+Pure. `Ground` is what the store read; it is kept up to date as the messages of a batch are decided
+in order, so that the second of two knows what the first has done. `Effects` is what to write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+from hub.core.governor import Budget, Limits, Spent, budget_over, budget_warning, chain_over
+from hub.core.ids import is_ai
+from hub.core.values import Busy, Json, Run
+
+TENANT = "tenant"
+
+
+@dataclass(frozen=True, slots=True)
+class Summons:
+    """An AI participant that a message asks to answer, with the ids its run and reply will have.
+
+    `in_thread`: only if it has taken part in the thread. `held`: why it may not, known before.
+    `busy`: what becomes of it while the participant is writing another reply there.
+    """
+
+    participant_id: str
+    run_id: str
+    reply_message_id: str
+    params: Json = field(default_factory=dict)
+    in_thread: bool = False
+    busy: Busy = "queue"
+    held: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Where a message stands in the chain since a human spoke: its depth and the human message."""
+
+    depth: int
+    root_message_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A message with everything that decides what it starts. `thread_id` is None for a root;
+    `calls` are the AI participants it speaks to, whether they have a driver or not."""
+
+    tenant_id: str
+    room_id: str
+    message_id: str
+    thread_id: str | None
+    author_id: str
+    at_ms: int
+    cause: Cause
+    summons: tuple[Summons, ...] = ()
+    calls: tuple[str, ...] = ()
+    budget: Budget | None = None
+
+    @property
+    def root_id(self) -> str:
+        return self.thread_id or self.message_id
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """The runs of a lane that are not ended: the one that has it, and the newest that waits."""
+
+    running: str | None = None
+    queued: str | None = None
+
+
+@dataclass(slots=True)
+class Ground:
+    """What was read: AI replies by human message, runs of a pair lately by room and pair, who took
+    part in which thread, lanes, runs that await a person by thread, what is spent by tenant and
+    scope (a room's id, or TENANT)."""
+
+    replies: dict[str, int] = field(default_factory=dict)
+    exchanges: dict[tuple[str, str, str], int] = field(default_factory=dict)
+    engaged: set[tuple[str, str]] = field(default_factory=set)
+    lanes: dict[str, Lane] = field(default_factory=dict)
+    awaiting: dict[str, list[Run]] = field(default_factory=dict)
+    spent: dict[tuple[str, str], Spent] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Effects:
+    """What to write beside the runs: counts of replies, who was addressed by which message, runs
+    to be cut short, runs a person has answered, runs counted against budgets."""
+
+    replies: dict[str, int] = field(default_factory=dict)
+    addressed: dict[tuple[str, str], tuple[str, Cause]] = field(default_factory=dict)
+    interrupted: list[str] = field(default_factory=list)
+    resumed: list[Run] = field(default_factory=list)
+    spent: dict[tuple[str, str], int] = field(default_factory=dict)
+
+
+def pair_of(room_id: str, one: str, other: str) -> tuple[str, str, str]:
+    """A room and two participants, whoever called."""
+    return (room_id, *sorted((one, other)))  # type: ignore[return-value]
+
+
+def lane_of(room_id: str, thread_id: str, participant_id: str) -> str:
+    """Runs of one lane go one after the other: a participant's in a thread, or a session's."""
+    return room_id if room_id.startswith("sess_") else f"{thread_id}:{participant_id}"
+
+
+def decide(call: Call, ground: Ground, effects: Effects, limits: Limits) -> tuple[Run, ...]:
+    """The runs of a message, started or held back; a refusal is `refused` of the same message."""
+    answered = _resume(call, ground, effects)
+    runs: list[Run] = []
+    for summons in call.summons:
+        here = (call.root_id, summons.participant_id)
+        if summons.participant_id in answered or (summons.in_thread and here not in ground.engaged):
+            continue
+        runs.append(_run(call, summons, ground, effects, limits))
+    for participant_id in {*call.calls, *(run.participant_id for run in runs)}:
+        effects.addressed[call.room_id, participant_id] = (call.message_id, call.cause)
+    if is_ai(call.author_id) and _uncalled(call):
+        _count_reply(call.cause.root_message_id, ground, effects)
+    return tuple(runs)
+
+
+def refused(call: Call, ground: Ground, limits: Limits) -> str | None:
+    """Why an AI participant's own post may not speak to other AIs that listen by themselves: the
+    hub starts no run for those, so this is the only place where it can end their loop."""
+    if not is_ai(call.author_id) or not _uncalled(call):
+        return None
+    root = call.cause.root_message_id
+    pairs = [pair_of(call.room_id, call.author_id, other) for other in _uncalled(call)]
+    most = max(ground.exchanges.get(pair, 0) for pair in pairs)
+    return chain_over(limits, call.cause.depth + 1, ground.replies.get(root, 0), most)
+
+
+def _uncalled(call: Call) -> list[str]:
+    """The AI participants it speaks to for whom no run is started."""
+    driven = {summons.participant_id for summons in call.summons}
+    return [other for other in call.calls if other not in driven and other != call.author_id]
+
+
+def _resume(call: Call, ground: Ground, effects: Effects) -> set[str]:
+    """A person's message in a thread answers the questions that are open there."""
+    if is_ai(call.author_id) or call.thread_id is None:
+        return set()
+    asked = ground.awaiting.pop(call.thread_id, [])
+    for run in asked:
+        reason = "a person has answered"
+        effects.resumed.append(
+            replace(run, state="queued", reason=reason, awaits=None, answer_id=call.message_id)
+        )
+    return {run.participant_id for run in asked}
+
+
+def _run(call: Call, summons: Summons, ground: Ground, effects: Effects, limits: Limits) -> Run:
+    lane_name = lane_of(call.room_id, call.root_id, summons.participant_id)
+    lane = ground.lanes.get(lane_name, Lane())
+    reason = summons.held or _held_back(call, summons, ground, limits)
+    if reason is None and summons.busy == "merge" and lane.queued:
+        reason = f"merged into {lane.queued}, which waits to be written"
+    started = reason is None
+    if started:
+        reason = _start(call, summons, ground, effects, limits)
+        if summons.busy == "interrupt":
+            effects.interrupted.extend(run for run in (lane.running, lane.queued) if run)
+        ground.lanes[lane_name] = replace(lane, queued=summons.run_id)
+    return Run(
+        id=summons.run_id, tenant_id=call.tenant_id, room_id=call.room_id,
+        participant_id=summons.participant_id, trigger_message_id=call.message_id, generation=0,
+        thread_id=call.root_id, state="queued" if started else "suppressed", reason=reason,
+        attempt=0, depth=call.cause.depth + 1, root_message_id=call.cause.root_message_id,
+        reply_message_id=summons.reply_message_id, created_ms=call.at_ms,
+        finished_ms=None if started else call.at_ms, params=summons.params,
+        caller_id=call.author_id,
+    )  # fmt: skip
+
+
+def _held_back(call: Call, summons: Summons, ground: Ground, limits: Limits) -> str | None:
+    exchanges = 0
+    if is_ai(call.author_id):
+        pair = pair_of(call.room_id, call.author_id, summons.participant_id)
+        exchanges = ground.exchanges.get(pair, 0)
+    replies = ground.replies.get(call.cause.root_message_id, 0)
+    if over := chain_over(limits, call.cause.depth + 1, replies, exchanges):
+        return over
+    for scope, budget in budgets_of(call, limits):
+        spent = ground.spent.get((call.tenant_id, scope), Spent())
+        if over := budget_over(_whose(scope), budget, spent):
+            return over
+    return None
+
+
+def budgets_of(call: Call, limits: Limits) -> Iterable[tuple[str, Budget]]:
+    """The budgets a run of this message counts against, by scope, in lock order."""
+    found = [(call.room_id, call.budget), (TENANT, limits.budget)]
+    return [(scope, budget) for scope, budget in found if budget and budget != Budget()]
+
+
+def _whose(scope: str) -> str:
+    return "tenant" if scope == TENANT else "room"
+
+
+def _start(
+    call: Call, summons: Summons, ground: Ground, effects: Effects, limits: Limits
+) -> str | None:
+    """Count a run that is started; a warning when it brings a budget near its end."""
+    _count_reply(call.cause.root_message_id, ground, effects)
+    if is_ai(call.author_id):
+        pair = pair_of(call.room_id, call.author_id, summons.participant_id)
+        ground.exchanges[pair] = ground.exchanges.get(pair, 0) + 1
+    warning = None
+    for scope, budget in budgets_of(call, limits):
+        at = (call.tenant_id, scope)
+        before = ground.spent.get(at, Spent())
+        after = replace(before, runs=before.runs + 1)
+        ground.spent[at] = after
+        effects.spent[at] = effects.spent.get(at, 0) + 1
+        warning = budget_warning(_whose(scope), budget, before, after) or warning
+    return warning
+
+
+def _count_reply(root: str, ground: Ground, effects: Effects) -> None:
+    ground.replies[root] = ground.replies.get(root, 0) + 1
+    effects.replies[root] = effects.replies.get(root, 0) + 1

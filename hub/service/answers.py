@@ -1,0 +1,130 @@
+"""Answers from outside: a bot that took a run and answers later, by a run's token or over its own
+connection. Every write is fenced by the attempt."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Final
+
+from hub.core.chat import estimate_tokens
+from hub.core.errors import Conflict, Unauthenticated, Unavailable, invalid, missing
+from hub.core.ids import IdMaker
+from hub.core.runs import OPEN
+from hub.core.text import CONTENT_BYTES, content_fault, text_fault
+from hub.core.tokens import read_token
+from hub.core.values import Actor, Draft, Run
+from hub.ports import Bus, Clock, Reply, Store
+from hub.service.calling import Speech, speech
+from hub.service.publisher import Publisher
+from hub.wire.events import delta_frame
+
+LEASE_MS: Final = 15_000
+
+
+class Answers:
+    """Use cases of bots that answer by themselves."""
+
+    def __init__(
+        self, store: Store, bus: Bus, publisher: Publisher, ids: IdMaker, now_ms: Clock,
+        secret: bytes,
+    ) -> None:  # fmt: skip
+        self._store = store
+        self._bus = bus
+        self._publisher = publisher
+        self._ids = ids
+        self._now_ms = now_ms
+        self._secret = secret
+
+    async def speech_of(self, run: Run, text: str) -> Speech:
+        """Whom a run's reply speaks to, as the room is now."""
+        view = await self._store.rooms.view(run.tenant_id, run.room_id)
+        if view is None or view.room.kind == "session":
+            return Speech()
+        return speech(view, run.participant_id, text, (), True, {}, self._ids.make)
+
+    async def by_token(self, text: str, run_id: str) -> Run:
+        """The run a token allows to answer, while its attempt is the newest."""
+        token = read_token(self._secret, text, self._now_ms())
+        if token is None or token.run_id != run_id:
+            raise Unauthenticated("the run's token is wrong or has expired")
+        run = await self._store.runs.get(token.tenant_id, token.run_id)
+        if run is None:
+            raise missing("run")
+        return self._current(run, token.attempt)
+
+    async def offered(self, actor: Actor) -> list[Run]:
+        """The runs that wait for a participant's own connection."""
+        return await self._store.runs.offered(actor.tenant_id, actor.id)
+
+    async def accept(self, actor: Actor, run_id: str, connection_id: str) -> Run:
+        """Take an offered run; only one connection does."""
+        run = await self._store.runs.take(
+            actor.tenant_id, actor.id, run_id, connection_id, LEASE_MS
+        )
+        if run is None:
+            raise missing("run")
+        return run
+
+    async def renew(self, run: Run) -> Run | None:
+        """Keep a run that was accepted; None when it was lost."""
+        return await self._store.runs.renew(run.id, run.attempt, LEASE_MS)
+
+    async def delta(self, run: Run, offset: int, text: str) -> None:
+        """Append to the draft. `offset` counts characters (code points) before `text`."""
+        if fault := text_fault(text):
+            raise invalid("text", fault)
+        known = [d for d in await self._bus.drafts([run.id]) if d.attempt == run.attempt]
+        before = known[0].text if known else ""
+        if offset != len(before):
+            raise invalid("offset", f"must be {len(before)}: so much is there")
+        if len((before + text).encode()) > CONTENT_BYTES:
+            raise invalid("text", f"the reply must be at most {CONTENT_BYTES} bytes of UTF-8")
+        draft = await self._draft(run, before + text)
+        frame = delta_frame(draft, run.room_id, offset, text, self._now_ms())
+        if text and not await self._bus.append_draft(run.room_id, draft, text, frame):
+            raise Conflict("a later attempt answers this run now", code="RUN_STATE")
+
+    async def _draft(self, run: Run, text: str) -> Draft:
+        found = await self._store.participants.get(run.tenant_id, run.participant_id)
+        about = found.author().as_dict() if found else {"id": run.participant_id}
+        return Draft(run.id, run.reply_message_id, run.thread_id, about, run.attempt, text)
+
+    async def reply(self, run: Run, content: str) -> Run:
+        """End a run with this answer."""
+        if fault := content_fault(content):
+            raise invalid("content", fault)
+        said = await self.speech_of(run, content)
+        usage = {"prompt_tokens": 0, "completion_tokens": estimate_tokens(content)}
+        return await self._end(
+            run,
+            Reply(
+                "succeeded", content, self._now_ms(), finish_reason="stop",
+                usage=usage | {"estimated": True}, mention=said.mention, calls=said.calls,
+                summons=said.summons, budget=said.budget,
+            ),
+        )  # fmt: skip
+
+    async def silence(self, run: Run) -> Run:
+        """End a run without a word."""
+        return await self._end(run, Reply("silent", None, self._now_ms()))
+
+    async def fail(self, run: Run, message: str) -> Run:
+        """End a run as failed; the thread is told."""
+        said = f"Sorry, I could not answer: {message}."
+        error = {"code": "BACKEND_ERROR", "message": message}
+        now = self._now_ms()
+        return await self._end(run, Reply("failed", said, now, "failed", message, error=error))
+
+    async def _end(self, run: Run, reply: Reply) -> Run:
+        ended = await self._store.runs.finish(run.id, run.attempt, reply)
+        if ended is None:
+            raise Conflict("the run was answered, cancelled or taken over", code="RUN_STATE")
+        self._publisher.put(ended.entries, ended.woken, ended.cut)
+        with contextlib.suppress(Unavailable):  # it expires
+            await self._bus.drop_draft(run.id)
+        return ended.run
+
+    def _current(self, run: Run, attempt: int) -> Run:
+        if run.state not in OPEN or run.attempt != attempt:
+            raise Conflict("the run was answered, cancelled or taken over", code="RUN_STATE")
+        return run

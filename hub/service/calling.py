@@ -1,0 +1,131 @@
+"""Whom a message speaks to, and whom it asks to answer: by name, by handle, by engagement."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from hub.core.governor import Budget
+from hub.core.ids import is_ai
+from hub.core.mentions import handles_in
+from hub.core.triggers import Summons
+from hub.core.values import Json, Member, RoomView, Run
+
+PAUSED: Final = "the room is paused"
+MakeId = Callable[[str], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Speech:
+    """What a message sets off: its `mention` as stored, the AI participants among them, those
+    asked to answer, and the room's budget for that."""
+
+    mention: tuple[Json, ...] = ()
+    calls: tuple[str, ...] = ()
+    summons: tuple[Summons, ...] = ()
+    budget: Budget | None = None
+
+
+def speech(
+    view: RoomView,
+    author_id: str,
+    content: str,
+    named: Iterable[str],
+    in_thread: bool,
+    params: Json,
+    make_id: MakeId,
+) -> Speech:
+    """`named` are ids of members; in a session everything is said to its model."""
+    if view.room.kind == "session":
+        called = [m for m in view.members.values() if m.driven and m.author.id != author_id]
+        return Speech(summons=_summons(view, called, params, make_id))
+    spoken_to = _spoken_to(view, content, named)
+    calls = tuple(m.author.id for m in spoken_to if m.author.is_ai and m.author.id != author_id)
+    called = [m for m in spoken_to if m.driven and m.engagement != "off"]
+    listening: list[Member] = []
+    if not is_ai(author_id):  # AI participants answer each other only when called by name
+        listening = _listening(view, called, in_thread)
+    asked = [
+        *_summons(view, (m for m in called if m.author.id != author_id), params, make_id),
+        *_summons(view, listening, params, make_id, listening=True),
+    ]
+    return Speech(
+        mention=tuple(member.author.ref() for member in spoken_to),
+        calls=calls,
+        summons=tuple(asked),
+        budget=_budget(view) if asked else None,
+    )
+
+
+def _spoken_to(view: RoomView, content: str, named: Iterable[str]) -> list[Member]:
+    """Members named in the request or in the text, each once, in that order."""
+    found = {member_id: view.members[member_id] for member_id in named}
+    for handle in handles_in(content):
+        member = view.by_handle.get(handle)
+        if member is not None:
+            found.setdefault(member.author.id, member)
+    return list(found.values())
+
+
+def _listening(view: RoomView, called: Iterable[Member], in_thread: bool) -> list[Member]:
+    """Members who answer without being named: always, or in threads they take part in."""
+    known = {member.author.id for member in called}
+    return [
+        member
+        for member in view.listening
+        if member.author.id not in known and (member.engagement == "always" or in_thread)
+    ]
+
+
+def _summons(
+    view: RoomView,
+    called: Iterable[Member],
+    params: Json,
+    make_id: MakeId,
+    *,
+    listening: bool = False,
+) -> tuple[Summons, ...]:
+    """`listening` ones were not called: who follows threads must have taken part in this one."""
+    held = PAUSED if view.room.settings.get("paused") is True else None
+    return tuple(
+        Summons(
+            member.author.id, make_id("run"), make_id("msg"), params,
+            in_thread=listening and member.engagement == "thread",
+            busy=member.busy, held=held,
+        )
+        for member in called
+    )  # fmt: skip
+
+
+def _budget(view: RoomView) -> Budget | None:
+    given = view.room.settings.get("budget")
+    return Budget(**given) if isinstance(given, dict) else None
+
+
+def foreseen(view: RoomView, author_id: str, runs: Sequence[Run]) -> Json:
+    """Which AI members a post would set to work, and why the others would stay silent."""
+    decided = {run.participant_id: run for run in runs}
+    would, would_not = [], []
+    for member in view.members.values():
+        if not member.author.is_ai:
+            continue
+        run = decided.get(member.author.id)
+        if run is not None and run.state == "queued":
+            would.append({"participant": member.author.ref()})
+        else:
+            reason = (run.reason if run else None) or _silent(member, author_id)
+            would_not.append({"participant": member.author.ref(), "reason": reason})
+    return {"would_run": would, "would_not_run": would_not}
+
+
+def _silent(member: Member, author_id: str) -> str:
+    if member.author.id == author_id:
+        return "it is the author"
+    if not member.driven:
+        return "it has no driver: its own program must listen"
+    if member.engagement == "off":
+        return "its engagement is off"
+    if member.engagement == "thread":
+        return "it is not mentioned, and has not taken part in this thread"
+    return "it is not mentioned"

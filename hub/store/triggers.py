@@ -1,0 +1,140 @@
+"""What decides which runs a message starts, read and written on either database.
+
+The statements are written once, with `$n` for their values, as generators that yield a statement
+and are sent its rows: whoever holds the connection drives them, be it synchronous or not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Sequence
+from typing import Any, Final
+
+from sqlalchemy import Connection
+
+from hub.core.governor import Limits, Spent
+from hub.core.ids import is_ai, ulid
+from hub.core.times import day_of
+from hub.core.triggers import Call, Effects, Ground, Lane, budgets_of, lane_of, pair_of
+from hub.core.values import Run
+
+Query = tuple[str, tuple[Any, ...]]
+Rows = Sequence[Sequence[Any]]
+Queries = Generator[Query, Rows, Any]
+
+_REPLIES: Final = "SELECT replies FROM chains WHERE root_message_id = $1"
+_EXCHANGES: Final = """SELECT caller_id, participant_id, count(*) FROM runs
+    WHERE room_id = $1 AND id > $2 AND (caller_id = $3 OR participant_id = $3)
+    AND state <> 'suppressed' GROUP BY caller_id, participant_id"""
+_ENGAGED: Final = """SELECT 1 FROM messages WHERE author_id = $2 AND thread_id = $1
+    UNION ALL SELECT 1 FROM messages WHERE author_id = $2 AND id = $1 LIMIT 1"""
+_LANE: Final = "SELECT id, state FROM runs WHERE lane = $1 AND finished_ms IS NULL ORDER BY id"
+_AWAITING: Final = """SELECT id, tenant_id, room_id, participant_id, trigger_message_id, generation,
+    thread_id, state, reason, attempt, depth, root_message_id, reply_message_id, created_ms
+    FROM runs WHERE thread_id = $1 AND state = 'waiting' AND awaits = 'person' ORDER BY id"""
+_SPENT: Final = """INSERT INTO budgets (tenant_id, scope, day, runs, tokens, ms)
+    VALUES ($1, $2, $3, 0, 0, 0)
+    ON CONFLICT (tenant_id, scope, day) DO UPDATE SET runs = budgets.runs
+    RETURNING runs, tokens, ms"""
+
+_ADD_REPLIES: Final = """INSERT INTO chains (root_message_id, replies, at_ms) VALUES ($1, $2, $3)
+    ON CONFLICT (root_message_id) DO UPDATE SET replies = chains.replies + excluded.replies"""
+_ADDRESS: Final = """INSERT INTO addressed (room_id, participant_id, message_id, depth,
+    root_message_id) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (room_id, participant_id) DO UPDATE
+    SET message_id = excluded.message_id, depth = excluded.depth,
+    root_message_id = excluded.root_message_id"""
+_INTERRUPT: Final = """UPDATE runs SET cancelled_by = $1, reason = 'a newer message came'
+    WHERE id = $2 AND finished_ms IS NULL"""
+_RESUME: Final = """UPDATE runs SET state = 'queued', awaits = NULL, lease_until_ms = NULL,
+    reason = $1, answer_id = $2 WHERE id = $3 AND state = 'waiting'"""
+_ADD_RUNS: Final = """UPDATE budgets SET runs = runs + $1
+    WHERE tenant_id = $2 AND scope = $3 AND day = $4"""
+_ADD_USE: Final = """UPDATE budgets SET tokens = tokens + $1, ms = ms + $2
+    WHERE tenant_id = $3 AND scope IN ($4, 'tenant') AND day = $5"""
+
+
+def read_ground(calls: Iterable[Call], limits: Limits) -> Queries:
+    """What `decide` needs to know of these messages, as a `Ground`; budgets last, sorted."""
+    ground = Ground()
+    calls = list(calls)
+    for call in calls:
+        yield from _read_chain(call, ground, limits)
+        yield from _read_thread(call, ground)
+    at_days = {
+        (call.tenant_id, scope): day_of(call.at_ms)
+        for call in calls
+        if call.summons
+        for scope, _ in budgets_of(call, limits)
+    }
+    for at in sorted(at_days):
+        ((runs, tokens, ms),) = yield _SPENT, (*at, at_days[at])
+        ground.spent[at] = Spent(runs, tokens, ms)
+    return ground
+
+
+def _read_chain(call: Call, ground: Ground, limits: Limits) -> Queries:
+    """How often AIs have answered for the same human message, and this pair each other."""
+    root = call.cause.root_message_id
+    if root != call.message_id and root not in ground.replies:
+        found = yield _REPLIES, (root,)
+        ground.replies[root] = found[0][0] if found else 0
+    if is_ai(call.author_id):
+        since = f"run_{ulid(call.at_ms - limits.exchanges_s * 1000, 0)}"
+        for caller, called, count in (
+            yield _EXCHANGES, (call.room_id, since, call.author_id)
+        ):  # fmt: skip
+            if is_ai(caller):
+                pair = pair_of(call.room_id, caller, called)
+                ground.exchanges[pair] = ground.exchanges.get(pair, 0) + count
+
+
+def _read_thread(call: Call, ground: Ground) -> Queries:
+    """Who took part, what is being written, and who awaits a person."""
+    for summons in call.summons:
+        here = (call.root_id, summons.participant_id)
+        if summons.in_thread and (yield _ENGAGED, here):
+            ground.engaged.add(here)
+        lane = lane_of(call.room_id, *here)
+        if summons.busy != "queue" and lane not in ground.lanes:
+            ground.lanes[lane] = _lane((yield _LANE, (lane,)))
+    if call.thread_id and not is_ai(call.author_id) and call.thread_id not in ground.awaiting:
+        asked = yield _AWAITING, (call.thread_id,)
+        ground.awaiting[call.thread_id] = [Run(*row) for row in asked]
+
+
+def _lane(rows: Rows) -> Lane:
+    """The run that has the lane (or waits for its answer), and the newest that is queued."""
+    active = [run_id for run_id, state in rows if state != "queued"]
+    queued = [run_id for run_id, state in rows if state == "queued"]
+    return Lane(active[0] if active else None, queued[-1] if queued else None)
+
+
+def write_effects(effects: Effects, at_ms: int) -> Queries:
+    """Everything that planning changed beside messages, runs and the log, in lock order."""
+    for run_id in effects.interrupted:
+        yield _INTERRUPT, ("newer", run_id)
+    for run in effects.resumed:
+        yield _RESUME, (run.reason, run.answer_id, run.id)
+    for root, count in sorted(effects.replies.items()):
+        yield _ADD_REPLIES, (root, count, at_ms)
+    for here, (message_id, cause) in sorted(effects.addressed.items()):
+        yield _ADDRESS, (*here, message_id, cause.depth, cause.root_message_id)
+    for (tenant_id, scope), count in sorted(effects.spent.items()):
+        yield _ADD_RUNS, (count, tenant_id, scope, day_of(at_ms))
+
+
+def write_use(run: Run, tokens: int, ms: int, at_ms: int) -> Queries:
+    """Count what a run has used against the budgets there are."""
+    yield _ADD_USE, (tokens, ms, run.tenant_id, run.room_id, day_of(at_ms))
+
+
+def drive(connection: Connection, queries: Queries) -> Any:
+    """Run generated statements on a SQLAlchemy connection; returns what the generator does."""
+    numbered = connection.dialect.name == "sqlite"
+    try:
+        sql, values = next(queries)
+        while True:
+            result = connection.exec_driver_sql(sql.replace("$", "?") if numbered else sql, values)
+            rows = result.fetchall() if result.returns_rows else []
+            sql, values = queries.send([tuple(row) for row in rows])
+    except StopIteration as done:
+        return done.value

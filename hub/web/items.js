@@ -1,0 +1,45 @@
+// The small pieces of the timeline: days, notes, the head of a room, and what makes rows belong together.
+
+import { h, icon } from "./dom.js";
+import { Row } from "./message.js";
+import { dayName, dayKey, timeNode } from "./time.js";
+
+const GROUP_MS = 5 * 60000;
+
+/** What the next row is compared with. */
+export const previousOf = (message) => message && { author: message.author?.id, at: Date.parse(message.created_at) };
+
+/** Whether a message goes on where the one before it ended: same author, soon after, no run of an AI. */
+export function follows(previous, message) {
+  return Boolean(previous?.author) && !message.run_id && previous.author === message.author?.id && Date.parse(message.created_at) - previous.at < GROUP_MS;
+}
+
+export function rowPart(fill) {
+  const row = new Row("");
+  return { node: row.node, update: (item) => fill(row, item) };
+}
+
+export function mergeBySeq(messages, notes) {
+  if (!notes.length) return messages;
+  return [...messages, ...notes].sort((one, other) => one.seq - other.seq);
+}
+
+export function dayItem(at) {
+  return { key: `day:${dayKey(at)}`, version: dayName(at), make: () => dayPart() };
+}
+
+function dayPart() {
+  const words = h("span");
+  return { node: h("div", { class: "day" }, words), update: (item) => (words.textContent = item.version) };
+}
+
+export function noteItem(note) {
+  return { key: note.key, version: 0, make: () => ({ node: h("p", { class: `note ${note.kind}` }, note.text, " ", note.at ? timeNode(note.at) : "") }) };
+}
+
+/** Where a room begins. */
+export function intro({ info, roots }) {
+  const hint = roots.length ? null : h("p", { class: "intro-hint" }, "Nothing here yet. Say hello, or type @ to call somebody, people and AI participants alike.");
+  const mark = h("span", { class: "intro-mark" }, icon(info.private === false ? "hash" : "lock"));
+  return h("div", { class: "intro" }, mark, h("h2", {}, info.name || "This room"), h("p", {}, info.description || "This is where the room begins."), hint);
+}

@@ -1,0 +1,50 @@
+"""A long room: it opens at its end, and goes back to its beginning as one scrolls."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from playwright.async_api import expect
+
+from tests.browser.desk import Desk, post
+
+COUNT: Final = 130
+
+
+async def test_scrolling_back_brings_the_whole_history_and_does_not_move_what_is_read(
+    desk: Desk,
+) -> None:
+    ann = desk.person("ann")
+    room_id = desk.room(ann)
+    texts = [f"Message {n}." for n in range(COUNT)]
+    post(ann, room_id, *texts)
+    window = await (await desk.window(ann)).enter(room_id)
+    await window.shows(*texts[-50:])
+    await expect(window.messages().last).to_be_in_viewport()
+    await window.page.locator("#log").hover()
+    for loaded in (100, 130):
+        first = await window.messages().first.inner_text()
+        await window.page.mouse.wheel(0, -20_000)
+        await expect(window.messages()).to_have_count(loaded)
+        await expect(window.page.get_by_text(first, exact=True)).to_be_in_viewport()
+    await window.shows(*texts)
+    await window.page.mouse.wheel(0, -20_000)
+    await expect(window.page.locator(".intro")).to_be_in_viewport()
+
+
+async def test_a_reader_above_is_told_of_new_messages_and_not_moved(desk: Desk) -> None:
+    ann, ben = desk.person("ann"), desk.person("ben")
+    room_id = desk.room(ann, ben.id)
+    post(ann, room_id, *(f"Message {n}." for n in range(40)))
+    window = await (await desk.window(ann)).enter(room_id)
+    log = window.page.locator("#log")
+    await expect(window.messages()).to_have_count(40)
+    await log.evaluate("(node) => { node.scrollTop = 100 }")
+    pill = window.page.locator("#pill")
+    await expect(pill).to_be_hidden()
+    post(ben, room_id, "News.")
+    await expect(pill).to_have_text("1 new message")
+    assert 100 == await log.evaluate("(node) => node.scrollTop")
+    await pill.click()
+    await expect(window.messages().last).to_be_in_viewport()
+    await expect(pill).to_be_hidden()

@@ -1,0 +1,65 @@
+"""`hub.bus.client`: a command is tried once, and waits for its answer in bounded time."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+import pytest
+
+from hub.bus.client import answering, make_client
+from hub.bus.redis import open_bus
+from hub.core.errors import Unavailable
+
+PATIENCE_S = 10.0
+
+
+class Fickle:
+    """A Redis that takes commands; after one named in `fatal` it hangs up, and to one named in
+    `mute` it says nothing."""
+
+    def __init__(self, *, fatal: str = "", mute: str = "") -> None:
+        self.taken: list[str] = []
+        self._fatal = fatal
+        self._mute = mute
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            while (command := await _command(reader)) != self._fatal:
+                self.taken.append(command)
+                if command != self._mute:
+                    writer.write(b"+OK\r\n")
+            self.taken.append(command)
+        writer.close()
+
+
+async def _command(reader: asyncio.StreamReader) -> str:
+    """The name of the next command (github.com/redis/redis-specifications, RESP2)."""
+    parts = []
+    for _ in range(int((await reader.readuntil())[1:])):
+        size = int((await reader.readuntil())[1:])
+        parts.append((await reader.readexactly(size + 2))[:-2])
+    return parts[0].decode().upper()
+
+
+@contextlib.asynccontextmanager
+async def running(redis: Fickle) -> AsyncIterator[str]:
+    async with await asyncio.start_server(redis.serve, "127.0.0.1", 0) as server:
+        yield f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+async def test_a_command_whose_answer_is_lost_is_not_sent_again() -> None:
+    redis = Fickle(fatal="XADD")
+    async with asyncio.timeout(PATIENCE_S), running(redis) as url, open_bus(url, "p", "b") as bus:
+        with pytest.raises(Unavailable):
+            await bus.publish([], ["run_1"])
+    assert 1 == redis.taken.count("XADD")
+
+
+async def test_a_server_that_is_silent_is_unavailable_in_time() -> None:
+    async with asyncio.timeout(PATIENCE_S), running(Fickle(mute="PING")) as url:
+        client = make_client(url, answer_timeout_s=0.1)
+        with pytest.raises(Unavailable), answering():
+            await client.ping()
+        await client.aclose()

@@ -1,0 +1,26 @@
+"""Waiting for a `Feed` to join the frames of a tick for each of its subscribers."""
+
+from __future__ import annotations
+
+import pytest
+
+from hub.gateway.feed import Feed
+from hub.wire.frames import frame
+from hub.wire.packets import Packet
+
+from .fakes import Client
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_what_a_tick_brought_is_joined_once_for_all(packed: bool) -> None:
+    feed, clients = Feed("room_1"), [Client() for _ in range(3)]
+    feed.start(0)
+    for client in clients:
+        client.packed = packed
+        feed.joining[client] = []
+        feed.enter(client)
+    for seq in (1, 2):
+        feed.take(Packet(seq, 1, frame(b'{"seq":%d}' % seq)))
+    feed.flush()
+    (first,), *others = [client.writes for client in clients]
+    assert all(write is first for (write,) in others)

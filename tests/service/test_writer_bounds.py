@@ -1,0 +1,52 @@
+"""What `hub.service.writer` does with more than it takes, and with what it does not know."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from hub.core.errors import Limited, Unavailable
+from hub.service.writer import WAITING_POSTS, Writer
+from tests.support.redis import until
+
+from .fakes import Answers, GatedPosts, RecordingBus, RoomsLog, publisher_on
+from .test_writer import post
+
+
+async def test_more_posts_than_may_wait_are_refused() -> None:
+    writer, answers = Writer(GatedPosts(), publisher_on(RecordingBus()), RoomsLog()), Answers()
+    one = post(1)
+    for _ in range(WAITING_POSTS):
+        writer.submit(one, answers)
+    with pytest.raises(Limited) as refused:
+        writer.submit(one, answers)
+    assert 1 == refused.value.retry_after
+    assert [] == answers.outcomes
+
+
+async def test_the_rooms_of_posts_that_are_perhaps_stored_are_named() -> None:
+    store, lost = GatedPosts(), list[str]()
+    store.fault = Unavailable("perhaps", code="OUTCOME_UNKNOWN")
+    writer = Writer(store, publisher_on(RecordingBus(), lost), RoomsLog())
+    writing = asyncio.create_task(writer.run())
+    with pytest.raises(Unavailable):
+        await writer.post(post(1, "room_perhaps"))
+    writer.close()
+    await writing
+    assert ["room_perhaps"] == lost
+
+
+async def test_the_newest_entry_of_a_room_in_doubt_is_published_once_it_can_be_read() -> None:
+    store, bus = GatedPosts(), RecordingBus()
+    store.fault = Unavailable("perhaps", code="OUTCOME_UNKNOWN")
+    publisher = publisher_on(bus)
+    writer = Writer(store, publisher, RoomsLog({"room_1": 7, "room_2": 3}, away=1))
+    async with asyncio.TaskGroup() as group:
+        running = [group.create_task(each.run()) for each in (writer, publisher)]
+        with pytest.raises(Unavailable):
+            await writer.post(post(1))
+        await until(lambda: bool(bus.published))
+        for task in running:
+            task.cancel()
+    assert [("room_1", 7, 1)] == [(room, p.first, p.count) for room, p in bus.published]

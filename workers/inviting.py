@@ -1,0 +1,112 @@
+"""What a driver is given for a run: the participant, the conversation as it is now, a token."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from hub.core.errors import Backend
+from hub.core.invoking import Invocation
+from hub.core.tokens import RunToken, make_token
+from hub.core.values import Json, Message, Participant, RoomView, Run
+from hub.parts import Parts, now_ms
+from workers.context import Context, room_context, session_context
+
+HISTORY: Final = 400
+THREAD: Final = 100
+MEMBERS: Final = 200
+OTHER_BUDGET: Final = 8_192
+TOKEN_SLACK_S: Final = 60.0
+QUICK: Final = frozenset({"model", "webhook", "socket"})
+
+
+@dataclass(frozen=True, slots=True)
+class Invitation:
+    """An invocation, and what the hub keeps to itself."""
+
+    invocation: Invocation
+    context: Context
+    kind: str
+    whole: bool
+
+
+async def invite(parts: Parts, run: Run) -> Invitation:
+    """Read everything anew: between two attempts the room may have changed. Raises Backend when
+    there is nobody to ask any more."""
+    participant = await _participant(parts, run)
+    assert participant.driver is not None
+    driver = participant.driver
+    room, thread, context = await _conversation(parts, run, participant)
+    settings = parts.settings
+    kind = str(driver["kind"])
+    deadline_s = settings.run_deadline_s if kind in QUICK else settings.agent_deadline_s
+    invocation = Invocation(
+        run=run, participant=participant.author(), driver=driver, room=room,
+        message=await _message(parts, run, run.trigger_message_id),
+        thread=tuple(thread[-THREAD:]), chat=context.request, deadline_s=deadline_s,
+        reply_url=f"{settings.address}/v1/runs/{run.id}/reply",
+        token=_token(parts, run, deadline_s), secrets=_secrets(participant),
+        answer=await _message(parts, run, run.answer_id) if run.answer_id else None,
+    )  # fmt: skip
+    return Invitation(invocation, context, kind, driver.get("response_mode") == "whole")
+
+
+def _token(parts: Parts, run: Run, deadline_s: float) -> str:
+    expires_ms = now_ms() + int((deadline_s + TOKEN_SLACK_S) * 1000)
+    return make_token(parts.secret, RunToken(run.tenant_id, run.id, run.attempt, expires_ms))
+
+
+def _secrets(participant: Participant) -> tuple[str, ...]:
+    now = now_ms()
+    return tuple(s["secret"] for s in participant.secrets if (s["until_ms"] or now) >= now)
+
+
+async def _participant(parts: Parts, run: Run) -> Participant:
+    found = await parts.store.participants.get(run.tenant_id, run.participant_id)
+    if found is None or found.driver is None or found.disabled_ms is not None:
+        raise Backend("the participant has no driver any more")
+    return found
+
+
+async def _message(parts: Parts, run: Run, message_id: str) -> Message:
+    found = await parts.store.messages.get(run.tenant_id, run.room_id, message_id)
+    if found is None:
+        raise Backend("the message it was to answer is gone")
+    return found
+
+
+async def _conversation(
+    parts: Parts, run: Run, participant: Participant
+) -> tuple[Json, Sequence[Message], Context]:
+    store, author = parts.store, participant.author()
+    if run.room_id.startswith("sess_"):
+        session = await store.sessions.get(run.tenant_id, run.room_id)
+        if session is None:
+            raise Backend("the session was deleted")
+        history = await store.messages.page(run.room_id, limit=HISTORY)
+        budget = _budget(parts, {"kind": "model", "model": session.model})
+        return session.as_dict(), history, session_context(run, session, author, history, budget)
+    view = await store.rooms.view(run.tenant_id, run.room_id)
+    if view is None:
+        raise Backend("the room is gone")
+    thread = await store.messages.thread(run.room_id, run.thread_id, 0, HISTORY)
+    driver = participant.driver or {}
+    context = room_context(run, driver, author, view, thread, _budget(parts, driver))
+    return _room(view), thread, context
+
+
+def _room(view: RoomView) -> Json:
+    members = [member.as_dict() for member in list(view.members.values())[:MEMBERS]]
+    return view.room.as_dict() | {"members": members}
+
+
+def _budget(parts: Parts, driver: Json) -> int:
+    """Tokens of context: the model's window less what the reply may take."""
+    if driver.get("kind") != "model":
+        return OTHER_BUDGET
+    slug = driver["model"]
+    entry = parts.models.get(slug)
+    if entry is None:
+        raise Backend(f"there is no model {slug} any more", code="MODEL_NOT_FOUND")
+    return max(256, entry.context_window - entry.max_output_tokens)
