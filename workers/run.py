@@ -218,4 +218,6 @@ class Attempt:
         if ended is None:
             raise Lost
         self._parts.publisher.put(ended.entries, ended.woken, ended.cut)
+        if ended.run.awaits == "socket":
+            await self._parts.answers.offer(ended.run)
         return ended

@@ -6,9 +6,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
+from hub.core.text import CONTENT_BYTES
 from hub.wire.bodies import Body
-from hub.wire.requests import PostMessage
+from hub.wire.requests import Content, PostMessage
 
+RunId = Annotated[str, Field(min_length=1, max_length=80)]
 RoomId = Annotated[str, Field(min_length=1, max_length=80)]
 Seq = Annotated[int, Field(ge=0, le=2**53)]
 
@@ -74,6 +76,41 @@ class Ping(Command):
     type: Literal["ping"]
 
 
+class Cancel(Command):
+    type: Literal["cancel"]
+    run_id: RunId
+
+
+class RunCommand(Command):
+    """What a bot says of a run that was offered to it."""
+
+    run_id: RunId
+
+
+class RunAccept(RunCommand):
+    type: Literal["run.accept"]
+
+
+class RunDelta(RunCommand):
+    type: Literal["run.delta"]
+    offset: Annotated[int, Field(ge=0, le=CONTENT_BYTES)]
+    text: Annotated[str, Field(max_length=CONTENT_BYTES)]
+
+
+class RunReply(RunCommand):
+    type: Literal["run.reply"]
+    content: Content
+
+
+class RunSilence(RunCommand):
+    type: Literal["run.silence"]
+
+
+class RunFail(RunCommand):
+    type: Literal["run.fail"]
+    message: Annotated[str, Field(min_length=1, max_length=500)]
+
+
 class Auth(Command):
     type: Literal["auth"]
     token: Annotated[str, Field(max_length=8192)]
@@ -86,6 +123,12 @@ COMMANDS: dict[str, type[Body]] = {
     "typing": Typing,
     "ping": Ping,
     "auth": Auth,
+    "cancel": Cancel,
+    "run.accept": RunAccept,
+    "run.delta": RunDelta,
+    "run.reply": RunReply,
+    "run.silence": RunSilence,
+    "run.fail": RunFail,
 }
 
 

@@ -21,19 +21,22 @@ from hub.core.values import Actor
 from hub.gateway.commands import (
     COMMANDS,
     Auth,
+    Cancel,
     Post,
     RoomCursor,
+    RunCommand,
     Subscribe,
     Typing,
     Unsubscribe,
     command_id,
 )
+from hub.gateway.desk import Desk
 from hub.gateway.fanout import Cursor, Joining
 from hub.gateway.gateway import RESTARTING, RESUME, Gateway
 from hub.ports import Clock
 from hub.service.messages import run_brief
 from hub.wire.bodies import Body, parse_object, parse_packed, validate
-from hub.wire.events import ephemeral_frame, error_frame, reply_frame
+from hub.wire.events import ephemeral_frame, error_frame, event_of, reply_frame
 from hub.wire.frames import frame, packed
 from hub.wire.packets import Packet
 
@@ -100,6 +103,8 @@ class Connection:
         self._wake = asyncio.Event()
         self._in_flight = 0
         self._allowed = Bucket(gateway.parts.settings.commands_per_s)
+        self._desk = Desk(gateway.parts.answers, connection_id)
+        self._offers_due = False
 
     # What others ask of it.
 
@@ -173,9 +178,14 @@ class Connection:
                 if actor is None:
                     return
                 self.greet(actor)
+            if self.actor.author.is_ai:
+                await self._gateway.personal.join(self)
             await self._serve()
         finally:
             self._gateway.connections.discard(self)
+            if self._actor is not None and self._actor.author.is_ai:
+                await self._gateway.personal.leave(self)
+                await self._desk.close()
 
     async def _authenticate(self) -> Actor | None:
         try:
@@ -217,6 +227,7 @@ class Connection:
     async def _serve(self) -> None:
         while not self._closed:
             if not self._inbox:
+                await self._offer()
                 self._wake.clear()
                 await self._wake.wait()
                 continue
@@ -231,6 +242,28 @@ class Connection:
             self._inbox.popleft()
             if len(self._inbox) < INBOX // 2 and self._in_flight < IN_FLIGHT:
                 self._socket.resume()
+
+    # Runs of a bot that has no other address.
+
+    def reoffer(self) -> None:
+        self._offers_due = True
+        self._wake.set()
+
+    async def _offer(self) -> None:
+        """Tell of the runs that wait for this participant."""
+        while self._offers_due and not self._closed:
+            self._offers_due = False
+            try:
+                for run in await self._parts.answers.offered(self.actor):
+                    self._say(self._parts.answers.offer_frame(run))
+            except HubError as error:
+                log.warning("runs are not offered now", reason=error.message)
+
+    async def keep_runs(self) -> None:
+        """Renew what is being worked here, and tell of what was taken away."""
+        if not self._desk.empty:
+            for run_id in await self._desk.keep():
+                self._say(event_of("run.withdrawn", {"run_id": run_id}, self._now_ms()))
 
     # Frames in.
 
@@ -310,6 +343,11 @@ class Connection:
             self._reply(about, {})
         elif isinstance(command, Auth):
             await self._refresh(about, command)
+        elif isinstance(command, Cancel):
+            await self._parts.runs.cancel(self.actor, command.run_id)
+            self._reply(about, {})
+        elif isinstance(command, RunCommand):
+            self._reply(about, await self._desk.do(self.actor, command))
         else:
             self._reply(about, {})
 

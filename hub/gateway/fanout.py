@@ -104,6 +104,7 @@ class Fanout:
         self._idle: set[Feed] = set()
         self._work = asyncio.Event()
         self._listener: Listener | None = None
+        self._channels: dict[str, Callable[[Packet | None], None]] = {}
 
     @property
     def deaf(self) -> bool:
@@ -120,11 +121,23 @@ class Fanout:
                 for task in tasks:
                     await end(task)
 
+    async def follow(self, name: str, hear: Callable[[Packet | None], None]) -> None:
+        """Hear a channel that is no room's; `hear` is called with None after a gap."""
+        self._channels[name] = hear
+        if self._listener is not None:
+            await self._listener.subscribe(name)
+
+    async def unfollow(self, name: str) -> None:
+        if self._channels.pop(name, None) is not None and self._listener is not None:
+            await self._listener.unsubscribe(name)
+
     # What the bus brings: called without awaiting, many times a tick.
 
     def _hear(self, room_id: str, packet: Packet | None) -> None:
         feed = self._feeds.get(room_id)
         if feed is None:
+            if hear := self._channels.get(room_id):
+                hear(packet)
             return
         if packet is None:
             self.suspect((room_id,))

@@ -8,9 +8,11 @@ import random
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Final
 
+from hub.bus.client import end
 from hub.core.errors import HubError, Missing
 from hub.core.values import Actor
 from hub.gateway.fanout import Fanout
+from hub.gateway.personal import Personal
 from hub.parts import Parts, now_ms
 
 if TYPE_CHECKING:
@@ -20,6 +22,7 @@ RESTARTING: Final = 1012
 RESUME: Final = '{"retry_s":2}'
 REVOKED: Final = 4410
 EXPIRY_CHECK_S: Final = 1.0
+KEEP_RUNS_S: Final = 1.0
 _DRAIN_BATCHES: Final = 10
 
 
@@ -38,6 +41,7 @@ class Gateway:
             head_check_s=parts.settings.head_check_s,
             unsubscribe_delay_s=parts.settings.unsubscribe_delay_s,
         )
+        self.personal = Personal(self.fanout)
         parts.lost.listeners.append(self.fanout.suspect)
 
     async def may_read(self, actor: Actor, room_id: str) -> bool:
@@ -54,12 +58,13 @@ class Gateway:
             watching = (
                 group.create_task(self.parts.access.watch_revocations(self._revoked)),
                 group.create_task(self._watch_expiry()),
+                group.create_task(self._keep_runs()),
             )
             try:
                 yield
             finally:
                 for task in watching:
-                    task.cancel()
+                    await end(task)
 
     def _revoked(self, key_id: str) -> None:
         for connection in [c for c in self.connections if c.actor.key_id == key_id]:
@@ -71,6 +76,13 @@ class Gateway:
             now = now_ms()
             for connection in tuple(self.connections):
                 connection.close_if_expired(now)
+
+    async def _keep_runs(self) -> None:
+        """Renew the leases of runs that bots work on here."""
+        while True:
+            await asyncio.sleep(KEEP_RUNS_S)
+            for connection in tuple(self.connections):
+                await connection.keep_runs()
 
     async def drain(self, within_s: float) -> None:
         """Tell every client to come back later, in batches, so that they do not all at once."""

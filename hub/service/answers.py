@@ -11,14 +11,16 @@ from hub.core.errors import Conflict, Unauthenticated, Unavailable, invalid, mis
 from hub.core.ids import IdMaker
 from hub.core.runs import OPEN
 from hub.core.text import CONTENT_BYTES, content_fault, text_fault
-from hub.core.tokens import read_token
+from hub.core.tokens import RunToken, make_token, read_token
 from hub.core.values import Actor, Draft, Run
 from hub.ports import Bus, Clock, Reply, Store
 from hub.service.calling import Speech, speech
 from hub.service.publisher import Publisher
-from hub.wire.events import delta_frame
+from hub.wire.events import delta_frame, ephemeral_frame
+from hub.wire.packets import Packet, own_channel
 
 LEASE_MS: Final = 15_000
+OFFER_MS: Final = 3_600_000
 
 
 class Answers:
@@ -56,6 +58,29 @@ class Answers:
         """The runs that wait for a participant's own connection."""
         return await self._store.runs.offered(actor.tenant_id, actor.id)
 
+    def offer_frame(self, run: Run) -> bytes:
+        """What the participant's own connections are told of a run that waits for them."""
+        now = self._now_ms()
+        expires_ms = now + OFFER_MS
+        token = make_token(self._secret, RunToken(run.tenant_id, run.id, run.attempt, expires_ms))
+        return ephemeral_frame("run.offered", run.room_id, now, run.memory | {"token": token})
+
+    async def offer(self, run: Run) -> None:
+        """Tell them now; who connects later is told then."""
+        channel = own_channel(run.tenant_id, run.participant_id)
+        with contextlib.suppress(Unavailable):
+            await self._bus.publish([(channel, Packet(0, 1, self.offer_frame(run)))])
+
+    async def cancelled(self, run: Run) -> None:
+        """End a run whose end was asked for, with what there is of its text."""
+        drafts = [d.text for d in await self._bus.drafts([run.id]) if d.attempt == run.attempt]
+        text = drafts[0] if drafts and drafts[0].strip() else None
+        reason = f"cancelled by {run.cancelled_by}"
+        usage = {"prompt_tokens": 0, "completion_tokens": estimate_tokens(text or "")}
+        reply = Reply("cancelled", text, self._now_ms(), "cancelled", reason,
+                      usage=usage | {"estimated": True})  # fmt: skip
+        await self._end(run, reply)
+
     async def accept(self, actor: Actor, run_id: str, connection_id: str) -> Run:
         """Take an offered run; only one connection does."""
         run = await self._store.runs.take(
@@ -68,6 +93,12 @@ class Answers:
     async def renew(self, run: Run) -> Run | None:
         """Keep a run that was accepted; None when it was lost."""
         return await self._store.runs.renew(run.id, run.attempt, LEASE_MS)
+
+    async def release(self, run: Run) -> None:
+        """Give up a run that was accepted, so that it is offered again at once."""
+        with contextlib.suppress(Unavailable):  # its lease runs out by itself
+            if await self._store.runs.renew(run.id, run.attempt, -1) is not None:
+                self._publisher.put((), [run.id])
 
     async def delta(self, run: Run, offset: int, text: str) -> None:
         """Append to the draft. `offset` counts characters (code points) before `text`."""

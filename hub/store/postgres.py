@@ -31,13 +31,13 @@ def postgres_url(url: str) -> URL:
     )
 
 
-def make_engine(url: str) -> AsyncEngine:
+def make_engine(url: str, *, acquire_s: float = ACQUIRE_S) -> AsyncEngine:
     """An engine whose commits are synchronous and whose statements end in bounded time."""
     return create_async_engine(
         postgres_url(url),
         pool_size=CONNECTIONS,
         max_overflow=0,
-        pool_timeout=ACQUIRE_S,
+        pool_timeout=acquire_s,
         pool_pre_ping=False,
         connect_args={
             "timeout": CONNECT_S,

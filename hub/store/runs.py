@@ -97,7 +97,7 @@ class SqlRuns:
         self, tenant_id: str, participant_id: str, run_id: str, worker: str, lease_ms: int
     ) -> Run | None:
         which = and_(_waits_for(tenant_id, participant_id), runs.c.id == run_id)
-        return await self._database.write(lambda c: _begin(c, which, run_id, worker, lease_ms))
+        return await self._database.write(lambda c: _take(c, which, run_id, worker, lease_ms))
 
     async def offered(self, tenant_id: str, participant_id: str) -> list[Run]:
         which = _waits_for(tenant_id, participant_id)
@@ -161,6 +161,16 @@ def _begin(
                 lease_until_ms=now + lease_ms)
     )  # fmt: skip
     return _select(connection, runs.c.id == run_id)[0] if claimed.rowcount else None
+
+
+def _take(
+    connection: Connection, which: ColumnElement[bool], run_id: str, worker: str, lease_ms: int
+) -> Run | None:
+    """It waits no longer: when its bot goes away it is worked anew, not too late."""
+    if _begin(connection, which, run_id, worker, lease_ms) is None:
+        return None
+    connection.execute(update(runs).where(runs.c.id == run_id).values(awaits=None))
+    return _select(connection, runs.c.id == run_id)[0]
 
 
 def _waits_for(tenant_id: str, participant_id: str) -> ColumnElement[bool]:

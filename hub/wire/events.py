@@ -39,6 +39,11 @@ def ephemeral_frame(kind: str, room_id: str, at_ms: int, data: dict[str, Any]) -
     return frame(orjson.dumps(body))
 
 
+def event_of(kind: str, data: dict[str, Any], at_ms: int) -> bytes:
+    """An event of no room, for one connection, as one text frame."""
+    return frame(orjson.dumps({"type": kind, "at": rfc3339(at_ms), "data": data}))
+
+
 def delta_frame(draft: Draft, room_id: str, offset: int, fresh: str, at_ms: int) -> bytes:
     """What was appended to a draft, as one text frame."""
     data = draft.as_dict() | {"offset": offset, "text": fresh}

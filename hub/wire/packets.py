@@ -16,6 +16,11 @@ EPHEMERAL: Final = b"D"
 _HEAD: Final = struct.Struct(">cQI")
 
 
+def own_channel(tenant_id: str, participant_id: str) -> str:
+    """The name of a participant's own channel, where a room's id stands otherwise."""
+    return f"me/{tenant_id}/{participant_id}"
+
+
 class BadPacket(ValueError):
     """Something on the channel that no hub wrote."""
 

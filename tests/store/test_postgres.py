@@ -5,13 +5,18 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
 
+import asyncpg
 import pytest
+from sqlalchemy import text
 
 from hub.core.errors import Unavailable
-from hub.core.posts import LogRow, NewPost, Posted, RequestKey
+from hub.core.posts import Deferred, LogRow, NewPost, Posted, RequestKey
 from hub.service.writer import Writer
 from hub.store.opening import open_store
+from hub.store.postgres import CONNECTIONS, STATEMENT_S, PostgresDatabase, make_engine
 from hub.store.store import SqlStore
 from tests.support.parts import Posts, add_room
 from tests.support.postgres import PostgresServer
@@ -102,3 +107,134 @@ async def test_while_the_server_is_away_a_post_is_refused_and_later_ones_are_sto
                 continue
         assert isinstance(stored, Posted)
         assert ["after"] == [m.content for m in await store.messages.page("room_1", limit=9)]
+
+
+# What every wait and every lock is held to.
+
+
+async def _activity(store: SqlStore, sql: str) -> object:
+    assert isinstance(store.database, PostgresDatabase)
+    return await store.database.read(lambda c: c.execute(text(sql)).scalar_one())
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("synchronous_commit", "on"),
+        ("statement_timeout", f"{STATEMENT_S:g}s"),
+        ("idle_in_transaction_session_timeout", "30s"),
+    ],
+)
+async def test_the_server_syncs_commits_and_bounds_statements(
+    setting: str, value: str, url: str
+) -> None:
+    async with open_store(url) as store:
+        assert value == await _activity(store, f"SHOW {setting}")
+
+
+async def test_no_more_connections_are_opened_than_the_pool_has(url: str) -> None:
+    async with open_store(url) as store:
+
+        async def nap() -> None:
+            await _activity(store, "SELECT 1 FROM pg_sleep(0.05)")
+
+        await asyncio.gather(*(nap() for _ in range(3 * CONNECTIONS)))
+        count = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+        assert CONNECTIONS == await _activity(store, count)
+
+
+async def test_who_gets_no_connection_in_time_is_told_to_come_back(url: str) -> None:
+    database = PostgresDatabase(make_engine(url, acquire_s=0.2))
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(CONNECTIONS):
+                group.create_task(database.read(lambda c: c.execute(text("SELECT pg_sleep(1)"))))
+            await asyncio.sleep(0.5)
+            async with asyncio.timeout(0.45):
+                with pytest.raises(Unavailable) as refused:
+                    await database.read(lambda c: c.execute(text("SELECT 1")))
+        assert refused.value.retry_after
+    finally:
+        await database.engine.dispose()
+
+
+@pytest.mark.parametrize("state", ["40P01", "40001"])
+async def test_a_deadlock_or_a_serialization_failure_is_tried_again(state: str, url: str) -> None:
+    tries = 0
+
+    async def fails_once(driver: Any) -> int:
+        nonlocal tries
+        tries += 1
+        if tries == 1:
+            await driver.execute(f"DO $$ BEGIN RAISE SQLSTATE '{state}'; END $$")
+        return int(await driver.fetchval("SELECT 7"))
+
+    async with open_store(url) as store:
+        assert isinstance(store.database, PostgresDatabase)
+        assert 7 == await store.database.transact_driver(fails_once)
+    assert 2 == tries
+
+
+async def test_a_held_room_is_skipped_and_waited_for_only_when_told_to(url: str) -> None:
+    async with open_store(url) as store:
+        for each in ("room_a", "room_b"):
+            await add_room(store, each)
+        posts = Posts(store)
+        other = await asyncpg.connect(url)
+        try:
+            holding = other.transaction()
+            await holding.start()
+            await other.execute("SELECT 1 FROM rooms WHERE id = 'room_a' FOR UPDATE")
+            both = [await posts.new("room_a"), await posts.new("room_b")]
+            async with asyncio.timeout(5):
+                skipped, stored = await store.posts.commit(both)
+            assert (Deferred, Posted) == (type(skipped), type(stored))
+            waiting = asyncio.create_task(store.posts.commit(both[:1], wait=True))
+            await asyncio.sleep(0.2)
+            assert not waiting.done()
+            await holding.rollback()
+            (stored,) = await waiting
+            assert isinstance(stored, Posted)
+        finally:
+            await other.close()
+
+
+async def test_batches_in_opposite_orders_lock_keys_and_rooms_in_one_order(
+    postgres: PostgresServer, url: str
+) -> None:
+    """Patient batches wait for each other's rows: in the order of arrival they would deadlock."""
+    log = postgres.home / "log"
+    before = log.read_text().count("deadlock detected")
+    async with open_store(url) as one, open_store(url) as two:
+        rooms = [f"room_{i}" for i in range(20)]
+        for each in rooms:
+            await add_room(one, each)
+        posts = Posts(one)
+        for turn in range(10):
+            keys = [RequestKey("acme/user_alice/post/", f"{turn}-{i}", "same") for i in range(20)]
+            there = [await posts.new(r, key=k) for r, k in zip(rooms, keys, strict=True)]
+            back = [await posts.new(r, key=k) for r, k in zip(rooms, keys, strict=True)][::-1]
+            plain = [await posts.new(room) for room in rooms]
+            await asyncio.gather(
+                one.posts.commit(there, wait=True), two.posts.commit(back, wait=True),
+                one.posts.commit(plain, wait=True), two.posts.commit(plain_again(plain), wait=True),
+            )  # fmt: skip
+    assert before == log.read_text().count("deadlock detected")
+
+
+def plain_again(posts: list[NewPost]) -> list[NewPost]:
+    """The same posts from the last to the first, as messages of their own."""
+    return [replace(post, message_id=f"{post.message_id}b") for post in reversed(posts)]
+
+
+async def test_after_a_cut_one_request_fails_and_not_one_for_each_connection(
+    postgres: PostgresServer, url: str
+) -> None:
+    async with open_store(url) as store:
+        await asyncio.gather(*(store.ping() for _ in range(3 * CONNECTIONS)))
+        postgres.stop(signal.SIGQUIT)
+        postgres.start()
+        with pytest.raises(Unavailable):
+            await store.ping()
+        for _ in range(CONNECTIONS):
+            await store.ping()
