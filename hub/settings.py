@@ -74,7 +74,7 @@ class Settings(BaseSettings):
     commands_per_s: int = Field(5_000, ge=1)
     max_connections: int = Field(20_000, ge=1)
     drain_s: float = 15.0
-    worker_runs: int = 64
+    worker_runs: int = Field(256, ge=1)
 
     @field_validator("redis_url")
     @classmethod

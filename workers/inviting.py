@@ -43,7 +43,7 @@ async def invite(parts: Parts, run: Run) -> Invitation:
     deadline_s = settings.run_deadline_s if kind in QUICK else settings.agent_deadline_s
     invocation = Invocation(
         run=run, participant=participant.author(), driver=driver, room=room,
-        message=await _message(parts, run, run.trigger_message_id),
+        message=await _trigger(parts, run, thread),
         thread=tuple(thread[-THREAD:]), chat=context.request, deadline_s=deadline_s,
         reply_url=f"{settings.address}/v1/runs/{run.id}/reply",
         token=_token(parts, run, deadline_s), secrets=_secrets(participant),
@@ -74,6 +74,14 @@ async def _message(parts: Parts, run: Run, message_id: str) -> Message:
     if found is None:
         raise Backend("the message it was to answer is gone")
     return found
+
+
+async def _trigger(parts: Parts, run: Run, thread: Sequence[Message]) -> Message:
+    """It is nearly always the newest of what was just read."""
+    for message in reversed(thread):
+        if message.id == run.trigger_message_id:
+            return message
+    return await _message(parts, run, run.trigger_message_id)
 
 
 async def _conversation(

@@ -11,22 +11,26 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any, Final
 
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from hub.core.errors import Unavailable
 
+CONNECTIONS: Final = 32
 CONNECT_TIMEOUT_S: Final = 2.0
 ANSWER_TIMEOUT_S: Final = 5.0
 CANCEL_AGAIN_S: Final = 0.2
 
 
 def make_client(url: str, *, answer_timeout_s: float | None = ANSWER_TIMEOUT_S) -> Redis:
-    """A client of its own pool; a read that blocks needs `answer_timeout_s` beyond its wait."""
-    return Redis.from_url(
+    """A client of its own pool; a read that blocks needs `answer_timeout_s` beyond its wait. Who
+    finds every connection busy waits as long for one."""
+    pool = BlockingConnectionPool.from_url(
         url,
+        max_connections=CONNECTIONS,
+        timeout=answer_timeout_s,
         protocol=2,
         retry=Retry(NoBackoff(), 0),
         retry_on_error=[],
@@ -34,6 +38,7 @@ def make_client(url: str, *, answer_timeout_s: float | None = ANSWER_TIMEOUT_S) 
         socket_connect_timeout=CONNECT_TIMEOUT_S,
         client_name="roomhub",
     )
+    return Redis.from_pool(pool)
 
 
 @contextlib.contextmanager

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from hub.bench import fanout as fanning
 from hub.bench import post as posting
+from hub.bench import runs as running
 from hub.bench.process import BenchError
 from hub.bench.stage import Api, Tell, open_api
 from hub.cli.lock import running_address
@@ -73,6 +74,26 @@ def post(
         raise typer.BadParameter("there must be at least as many connections as rooms")
     shape = posting.Posting(conns, rooms, window, size, secs, via)
     _run(lambda api, tell: posting.run(api, shape, keep=keep, tell=tell), url, key, data_dir,
+         as_json=as_json)  # fmt: skip
+
+
+@app.command()
+def runs(
+    count: Annotated[int, typer.Option("--runs", min=1, help="Runs at the same time.")] = 20,
+    subscribers: Annotated[int, typer.Option(min=0, help="More people in each room.")] = 1,
+    chunks: Annotated[int, typer.Option(min=1, help="Pieces of an answer.")] = 20,
+    interval: Annotated[float, typer.Option(min=0, help="Seconds between pieces.")] = 0.1,
+    rounds: Annotated[int, typer.Option(min=1, help="Mentions one after the other.")] = 1,
+    port: Annotated[int, typer.Option(help="Where the bench's own bot listens.")] = 18_999,
+    url: Url = None,
+    key: Key = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """From a mention to the bot, and from the bot's words to everybody. The hub must be started
+    with HUB_OUTBOUND_ALLOW=127.0.0.1:PORT."""
+    shape = running.Shape(count, subscribers, chunks, interval, rounds, port)
+    _run(lambda api, tell: running.run(api, shape, tell=tell), url, key, data_dir,
          as_json=as_json)  # fmt: skip
 
 

@@ -10,10 +10,12 @@ import asyncio
 import contextlib
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, exc
 from sqlalchemy.pool import QueuePool
@@ -28,6 +30,7 @@ else:  # the wheel exists for Linux; elsewhere Python's own module is new enough
 sqlite_driver: Final[Any] = _driver
 T = TypeVar("T")
 READERS: Final = 2
+TOGETHER: Final = 64
 _PRAGMAS: Final = (
     "PRAGMA journal_mode=WAL",
     "PRAGMA synchronous=FULL",
@@ -77,6 +80,41 @@ def _begin(connection: Connection) -> None:
     connection.exec_driver_sql(f"BEGIN {mode}")
 
 
+@dataclass(frozen=True, slots=True)
+class _Job(Generic[T]):
+    """A write on its way."""
+
+    work: Callable[[Connection], T]
+    done: Future[T]
+
+
+def _attempt(
+    connection: Connection, job: _Job[Any], *, alone: bool
+) -> tuple[Any, BaseException | None]:
+    """The result of a write, or what it failed with once it was taken back. Raises when the whole
+    transaction is lost: a full disk rolls back everything."""
+    if alone:
+        return job.work(connection), None
+    try:
+        with connection.begin_nested():
+            return job.work(connection), None
+    except Exception as error:
+        driver: Any = connection.connection.driver_connection
+        if not driver.in_transaction:
+            raise
+        return None, error
+
+
+@contextlib.contextmanager
+def _reaching() -> Iterator[None]:
+    """Turns what SQLite cannot do now into Unavailable."""
+    try:
+        yield
+    except (exc.OperationalError, sqlite_driver.OperationalError) as error:
+        reason = str(getattr(error, "orig", None) or error)
+        raise Unavailable(f"the database cannot be used now: {reason}") from error
+
+
 class SqliteDatabase:
     """The embedded default, as `Database`. Each thread keeps a connection of its own."""
 
@@ -86,31 +124,55 @@ class SqliteDatabase:
         self._readers = ThreadPoolExecutor(READERS, "hub-reader")
         self._mine = threading.local()
         self._opened: list[Connection] = []
+        self._jobs: deque[_Job[Any]] = deque()
 
     async def read(self, work: Callable[[Connection], T]) -> T:
-        return await self._run(self._readers, "DEFERRED", work)
+        loop = asyncio.get_running_loop()
+        with _reaching():
+            return await loop.run_in_executor(self._readers, self._read, work)
+
+    def _read(self, work: Callable[[Connection], T]) -> T:
+        connection = self._connection("DEFERRED")
+        with connection.begin():
+            return work(connection)
 
     async def write(self, work: Callable[[Connection], T]) -> T:
-        return await self._run(self._writer, "IMMEDIATE", work)
+        """Writes that wait for each other share a transaction, each in a savepoint of its own: one
+        that fails takes back what it did alone, and one sync to disk stores them all."""
+        job: _Job[T] = _Job(work, Future())
+        self._jobs.append(job)
+        self._writer.submit(self._write_waiting)
+        with _reaching():
+            return await asyncio.wrap_future(job.done)
 
-    async def _run(
-        self, threads: ThreadPoolExecutor, mode: str, work: Callable[[Connection], T]
-    ) -> T:
-        loop = asyncio.get_running_loop()
+    def _write_waiting(self) -> None:
+        """Whoever comes first takes all that wait; those after it find nothing to do."""
+        jobs = [self._jobs.popleft() for _ in range(min(len(self._jobs), TOGETHER))]
+        jobs = [job for job in jobs if job.done.set_running_or_notify_cancel()]
+        if not jobs:
+            return
         try:
-            return await loop.run_in_executor(threads, self._work, mode, work)
-        except (exc.OperationalError, sqlite_driver.OperationalError) as error:
-            reason = str(getattr(error, "orig", None) or error)
-            raise Unavailable(f"the database cannot be used now: {reason}") from error
+            connection = self._connection("IMMEDIATE")
+            with connection.begin():
+                outcomes = [_attempt(connection, job, alone=len(jobs) == 1) for job in jobs]
+        except BaseException as error:
+            for job in jobs:
+                job.done.set_exception(error)
+            return
+        for job, (result, fault) in zip(jobs, outcomes, strict=True):
+            if fault is not None:
+                job.done.set_exception(fault)
+            else:
+                job.done.set_result(result)
 
-    def _work(self, mode: str, work: Callable[[Connection], T]) -> T:
+    def _connection(self, mode: str) -> Connection:
+        """This thread's own."""
         connection: Connection | None = getattr(self._mine, "connection", None)
         if connection is None:
             connection = self.engine.connect().execution_options(sqlite_begin=mode)
             self._mine.connection = connection
             self._opened.append(connection)
-        with connection.begin():
-            return work(connection)
+        return connection
 
     def close(self) -> None:
         """Let what was begun finish, then close the file."""

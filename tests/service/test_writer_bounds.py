@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 
 from hub.core.errors import Limited, Unavailable
+from hub.core.posts import Deferred, NewPost, Verdict
 from hub.service.writer import WAITING_POSTS, Writer
 from tests.support.redis import until
 
-from .fakes import Answers, GatedPosts, RecordingBus, RoomsLog, publisher_on
+from .fakes import Answers, GatedPosts, RecordingBus, RoomsLog, publisher_on, stored
 from .test_writer import post
 
 
@@ -50,3 +52,24 @@ async def test_the_newest_entry_of_a_room_in_doubt_is_published_once_it_can_be_r
         for task in running:
             task.cancel()
     assert [("room_1", 7, 1)] == [(room, p.first, p.count) for room, p in bus.published]
+
+
+async def test_posts_that_wait_aside_for_a_held_room_count_as_waiting() -> None:
+    class Held(GatedPosts):
+        async def commit(self, posts: Sequence[NewPost], *, wait: bool = False) -> list[Verdict]:
+            if not wait:
+                return [Deferred() for _ in posts]
+            await self.gate.wait()
+            return stored(posts)
+
+    store, answers = Held(), Answers()
+    store.gate.clear()
+    writer = Writer(store, publisher_on(RecordingBus()), RoomsLog())
+    writing = asyncio.create_task(writer.run())
+    with pytest.raises(Limited):
+        for number in range(WAITING_POSTS + 2):
+            writer.submit(post(number), answers)
+            if number % 100 == 0:
+                await asyncio.sleep(0)  # lets the writer take them
+    assert [] == answers.outcomes
+    writing.cancel()
