@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from tests.e2e.encodings import Encoding
 from tests.e2e.listening import Listener, listening
 from tests.e2e.people import Person, add_room, finished, named
 from tests.support.hub import HubProcess
+from tests.support.redis import until
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +44,14 @@ class Stage:
             yield line
 
     async def until(self, run_id: str, state: str) -> dict[str, Any]:
-        async with asyncio.timeout(20):
-            while (run := self.run(run_id))["state"] != state:
-                await asyncio.sleep(0.05)
-        return run
+        found: list[dict[str, Any]] = []
+
+        def reached() -> bool:
+            found.append(self.run(run_id))
+            return bool(found[-1]["state"] == state)
+
+        await until(reached)
+        return found[-1]
 
 
 @pytest.fixture
