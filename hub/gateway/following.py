@@ -13,7 +13,7 @@ from typing import Final
 
 import orjson
 
-from hub.core.errors import Backend, BackendTimeout, HubError, Unavailable
+from hub.core.errors import Backend, BackendTimeout, Conflict, HubError, Limited, Unavailable
 from hub.core.runs import ENDED
 from hub.core.values import Actor, Message, Run
 from hub.gateway.gateway import Gateway
@@ -112,7 +112,7 @@ async def texts(
     )
     raise_failure(state)
     if message is None:
-        raise Unavailable("the reply is gone")
+        raise _without_message(state)
     if state.attempt != attempt and sent:
         raise Replaced("the reply was interrupted and begun again; read the session")
     if len(message.content) > sent:
@@ -125,6 +125,17 @@ async def _state(gateway: Gateway, run: Run) -> Run:
     if found is None:
         raise Unavailable("the run is gone: its session was erased")
     return found
+
+
+def _without_message(run: Run) -> HubError:
+    """Why a run that has ended left no reply."""
+    if run.state == "cancelled":
+        return Conflict("the reply was cancelled before its first word", code="RUN_STATE")
+    if run.state == "suppressed":
+        return Limited(run.reason or "the run was held back", code="BUDGET_EXCEEDED")
+    if run.state == "silent":
+        return Backend("the model said nothing")
+    return Unavailable("the reply is gone")
 
 
 def raise_failure(run: Run) -> None:

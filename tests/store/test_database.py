@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import IntegrityError
 
 from hub.core.errors import Unavailable
 from hub.settings import Settings
@@ -43,6 +45,70 @@ async def test_a_write_that_raises_stores_nothing(store: SqlStore) -> None:
         await store.database.write(half)
     count = "SELECT count(*) FROM tenants WHERE id = 'new'"
     assert await store.database.read(lambda c: c.execute(text(count)).scalar()) == 0
+
+
+async def blocked(store: SqlStore, release: threading.Event) -> asyncio.Task[None]:
+    """A write that keeps the writer busy, so that those after it wait together."""
+    begun = threading.Event()
+
+    def hold(connection: Connection) -> None:
+        begun.set()
+        assert release.wait(10)
+
+    holding = asyncio.create_task(store.database.write(hold))
+    assert await asyncio.to_thread(begun.wait, 10)
+    return holding
+
+
+async def test_writes_that_wait_share_a_transaction_and_fail_alone(store: SqlStore) -> None:
+    transactions: list[object] = []
+
+    def add(name: str, fault: Exception | None = None) -> Callable[[Connection], str]:
+        def work(connection: Connection) -> str:
+            transactions.append(connection.get_transaction())
+            insert = text("INSERT INTO tenants VALUES (:name, :name, 1)")
+            connection.execute(insert, {"name": name})
+            if fault is not None:
+                raise fault
+            return name
+
+        return work
+
+    release = threading.Event()
+    holding = await blocked(store, release)
+    names = ["t1", "t2", "t3", "t1"]  # the last breaks a rule of the database
+    faults = {1: LookupError("mine alone")}
+    waiting = [
+        asyncio.create_task(store.database.write(add(name, faults.get(n))))
+        for n, name in enumerate(names)
+    ]
+    await asyncio.sleep(0.05)
+    release.set()
+    await holding
+    outcomes = await asyncio.gather(*waiting, return_exceptions=True)
+    assert ["t1", LookupError, "t3", IntegrityError] == [
+        each if isinstance(each, str) else type(each) for each in outcomes
+    ]
+    assert 1 == len(set(map(id, transactions)))
+    found = "SELECT group_concat(id, ' ' ORDER BY id) FROM tenants WHERE id LIKE 't_'"
+    assert "t1 t3" == await store.database.read(lambda c: c.execute(text(found)).scalar())
+
+
+async def test_a_write_that_is_given_up_while_it_waits_is_not_done(store: SqlStore) -> None:
+    release, done = threading.Event(), list[str]()
+    holding = await blocked(store, release)
+
+    def note(name: str) -> Callable[[Connection], None]:
+        return lambda _: done.append(name)
+
+    waiting = [asyncio.create_task(store.database.write(note(name))) for name in "ab"]
+    await asyncio.sleep(0.05)
+    waiting[0].cancel()
+    await asyncio.sleep(0)
+    release.set()
+    await holding
+    await asyncio.wait(waiting)
+    assert ["b"] == done
 
 
 async def test_readers_go_on_while_a_write_is_open(store: SqlStore) -> None:
