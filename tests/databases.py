@@ -11,6 +11,7 @@ from typing import Final
 
 import pytest
 
+PROPERTY: Final = "database"  # travels with the report, also from another process
 DATABASES: Final = ("sqlite", "postgres")
 FOLDERS: Final = ("store", "service")
 ASKING: Final = frozenset({"store", "parts"})
@@ -33,7 +34,6 @@ class DatabaseCounts:
     def __init__(self, only: str | None, *, both: bool) -> None:
         self._only = only
         self._both = both
-        self._databases: dict[str, str] = {}
         self._run: Counter[tuple[str, str]] = Counter()
         self._unequal: list[str] = []
 
@@ -51,18 +51,20 @@ class DatabaseCounts:
         for item in session.items:
             database = database_of(item)
             if database is not None and not item.nodeid.startswith(SQLITE_ALONE):
-                self._databases[item.nodeid] = database
+                item.user_properties.append((PROPERTY, database))
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        database = self._databases.get(report.nodeid)
-        if database is not None and report.when == "call" and not report.skipped:
+        database = dict(report.user_properties).get(PROPERTY)
+        if isinstance(database, str) and report.when == "call" and not report.skipped:
             self._run[report.nodeid.split("/")[1], database] += 1
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         self._unequal = [f for f in FOLDERS if len({self._run[f, d] for d in DATABASES}) > 1]
         if not (self._unequal and self._both and _is_whole(session)):
             self._unequal = []
-        elif session.exitstatus == pytest.ExitCode.OK:
+        elif session.exitstatus == pytest.ExitCode.OK and not hasattr(
+            session.config, "workerinput"
+        ):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
