@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import structlog
 
@@ -93,6 +93,7 @@ class Scribe:
                     self.run.id, self.run.attempt, part.memory
                 ):
                     raise Lost
+                self.run = replace(self.run, memory=part.memory)
             else:
                 return part
         raise Backend("the reply broke off before its end", transient=True)

@@ -103,7 +103,7 @@ class Attempt:
                 if now > held_until:
                     raise Lost from None
                 continue
-            if kept is None and run is self._scribe.run:
+            if kept is None and run.attempt == self._scribe.run.attempt:
                 raise Lost
             if kept is not None and kept.cancelled_by:
                 self.cut(kept.cancelled_by)

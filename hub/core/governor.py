@@ -6,8 +6,9 @@ its locks, so no two gateways can each let the last one through.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 WARN_SHARE: Final = 0.8
 
@@ -41,6 +42,12 @@ class Spent:
     runs: int = 0
     tokens: int = 0
     ms: int = 0
+
+
+def budget_of(settings: Mapping[str, Any]) -> Budget | None:
+    """The budget that a room's settings give it."""
+    given = settings.get("budget")
+    return Budget(**given) if isinstance(given, dict) else None
 
 
 def chain_over(limits: Limits, depth: int, replies: int, exchanges: int) -> str | None:

@@ -183,20 +183,21 @@ def _held_back(call: Call, summons: Summons, ground: Ground, limits: Limits) -> 
     replies = ground.replies.get(call.cause.root_message_id, 0)
     if over := chain_over(limits, call.cause.depth + 1, replies, exchanges):
         return over
-    for scope, budget in budgets_of(call, limits):
+    for scope, budget in budgets_of(call.room_id, call.budget, limits):
         spent = ground.spent.get((call.tenant_id, scope), Spent())
-        if over := budget_over(_whose(scope), budget, spent):
+        if over := budget_over(whose(scope), budget, spent):
             return over
     return None
 
 
-def budgets_of(call: Call, limits: Limits) -> Iterable[tuple[str, Budget]]:
-    """The budgets a run of this message counts against, by scope, in lock order."""
-    found = [(call.room_id, call.budget), (TENANT, limits.budget)]
-    return [(scope, budget) for scope, budget in found if budget and budget != Budget()]
+def budgets_of(room_id: str, budget: Budget | None, limits: Limits) -> Iterable[tuple[str, Budget]]:
+    """The budgets that runs of a room count against, by scope, in lock order."""
+    found = [(room_id, budget), (TENANT, limits.budget)]
+    return [(scope, each) for scope, each in found if each and each != Budget()]
 
 
-def _whose(scope: str) -> str:
+def whose(scope: str) -> str:
+    """What people call a scope."""
     return "tenant" if scope == TENANT else "room"
 
 
@@ -209,13 +210,13 @@ def _start(
         pair = pair_of(call.room_id, call.author_id, summons.participant_id)
         ground.exchanges[pair] = ground.exchanges.get(pair, 0) + 1
     warning = None
-    for scope, budget in budgets_of(call, limits):
+    for scope, budget in budgets_of(call.room_id, call.budget, limits):
         at = (call.tenant_id, scope)
         before = ground.spent.get(at, Spent())
         after = replace(before, runs=before.runs + 1)
         ground.spent[at] = after
         effects.spent[at] = effects.spent.get(at, 0) + 1
-        warning = budget_warning(_whose(scope), budget, before, after) or warning
+        warning = budget_warning(whose(scope), budget, before, after) or warning
     return warning
 
 

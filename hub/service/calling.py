@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from hub.core.governor import Budget
+from hub.core.governor import Budget, budget_of
 from hub.core.ids import is_ai
 from hub.core.mentions import handles_in
 from hub.core.triggers import Summons
@@ -54,7 +54,7 @@ def speech(
         mention=tuple(member.author.ref() for member in spoken_to),
         calls=calls,
         summons=tuple(asked),
-        budget=_budget(view) if asked else None,
+        budget=budget_of(view.room.settings) if asked else None,
     )
 
 
@@ -96,11 +96,6 @@ def _summons(
         )
         for member in called
     )  # fmt: skip
-
-
-def _budget(view: RoomView) -> Budget | None:
-    given = view.room.settings.get("budget")
-    return Budget(**given) if isinstance(given, dict) else None
 
 
 def foreseen(view: RoomView, author_id: str, runs: Sequence[Run]) -> Json:

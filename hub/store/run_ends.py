@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, insert, literal, select, update
 
-from hub.core.governor import Limits
+from hub.core.governor import Budget, Limits, Spent, budget_of
 from hub.core.posts import LogRow, run_event
 from hub.core.runs import ENDED, sources_of
 from hub.core.triggers import Call, Cause, Effects, decide, lane_of, refused
@@ -37,12 +38,11 @@ def finish(
     mine = and_(
         runs.c.id == run_id, runs.c.attempt == attempt, runs.c.state.in_(sources_of(reply.state))
     )
-    _lock_room_of(connection, run_id)
+    budget = _lock_room_of(connection, run_id)
     if not connection.execute(update(runs).where(mine).values(**_end_values(reply))).rowcount:
         return None
-    run = read(connection, run_id)
+    run = _count_use(connection, read(connection, run_id), budget, limits)
     entries, called, cut = _write_end(connection, run, reply, limits)
-    _count_use(connection, run)
     return Ended(run, tuple(entries), (*called, *_next_in_lane(connection, run)), tuple(cut))
 
 
@@ -54,10 +54,11 @@ def _end_values(reply: Reply) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _lock_room_of(connection: Connection, run_id: str) -> None:
-    """Rooms are locked before runs, in every transaction."""
+def _lock_room_of(connection: Connection, run_id: str) -> Budget | None:
+    """Rooms are locked before runs, in every transaction. Returns the room's budget."""
     room = select(runs.c.room_id).where(runs.c.id == run_id).scalar_subquery()
-    connection.execute(select(rooms.c.id).where(rooms.c.id == room).with_for_update(key_share=True))
+    mine = select(rooms.c.settings).where(rooms.c.id == room).with_for_update(key_share=True)
+    return budget_of(connection.execute(mine).scalar() or {})
 
 
 def _write_end(
@@ -172,11 +173,18 @@ def insert_runs(connection: Connection, new: Sequence[Run]) -> None:
         connection.execute(insert(runs).values(**row))
 
 
-def _count_use(connection: Connection, run: Run) -> None:
+def _count_use(connection: Connection, run: Run, budget: Budget | None, limits: Limits) -> Run:
+    """Count what a run has used; it says so when that brings a budget near its end."""
     usage = run.usage or {}
     tokens = usage.get("prompt_tokens", 0) + usage.get("completion_tokens", 0)
     end = run.finished_ms or 0
-    drive(connection, write_use(run, tokens, end - (run.started_ms or end), end))
+    used = Spent(0, tokens, max(0, end - (run.started_ms or end)))
+    warning = drive(connection, write_use(run, used, budget, limits))
+    if warning is None:
+        return run
+    reason = f"{run.reason}; {warning}" if run.reason else warning
+    connection.execute(update(runs).where(runs.c.id == run.id).values(reason=reason))
+    return replace(run, reason=reason)
 
 
 def _next_in_lane(connection: Connection, run: Run) -> tuple[str, ...]:

@@ -11,10 +11,10 @@ from typing import Any, Final
 
 from sqlalchemy import Connection
 
-from hub.core.governor import Limits, Spent
+from hub.core.governor import Budget, Limits, Spent, budget_warning
 from hub.core.ids import is_ai, ulid
 from hub.core.times import day_of
-from hub.core.triggers import Call, Effects, Ground, Lane, budgets_of, lane_of, pair_of
+from hub.core.triggers import Call, Effects, Ground, Lane, budgets_of, lane_of, pair_of, whose
 from hub.core.values import Run
 
 Query = tuple[str, tuple[Any, ...]]
@@ -46,10 +46,13 @@ _INTERRUPT: Final = """UPDATE runs SET cancelled_by = $1, reason = 'a newer mess
     WHERE id = $2 AND finished_ms IS NULL"""
 _RESUME: Final = """UPDATE runs SET state = 'queued', awaits = NULL, lease_until_ms = NULL,
     reason = $1, answer_id = $2 WHERE id = $3 AND state = 'waiting'"""
-_ADD_RUNS: Final = """UPDATE budgets SET runs = runs + $1
-    WHERE tenant_id = $2 AND scope = $3 AND day = $4"""
-_ADD_USE: Final = """UPDATE budgets SET tokens = tokens + $1, ms = ms + $2
-    WHERE tenant_id = $3 AND scope IN ($4, 'tenant') AND day = $5"""
+_ADD_RUNS: Final = """INSERT INTO budgets (tenant_id, scope, day, runs, tokens, ms)
+    VALUES ($1, $2, $3, $4, 0, 0)
+    ON CONFLICT (tenant_id, scope, day) DO UPDATE SET runs = budgets.runs + excluded.runs"""
+_ADD_USE: Final = """INSERT INTO budgets (tenant_id, scope, day, runs, tokens, ms)
+    VALUES ($1, $2, $3, 0, $4, $5) ON CONFLICT (tenant_id, scope, day)
+    DO UPDATE SET tokens = budgets.tokens + excluded.tokens, ms = budgets.ms + excluded.ms
+    RETURNING runs, tokens, ms"""
 
 
 def read_ground(calls: Iterable[Call], limits: Limits) -> Queries:
@@ -63,7 +66,7 @@ def read_ground(calls: Iterable[Call], limits: Limits) -> Queries:
         (call.tenant_id, scope): day_of(call.at_ms)
         for call in calls
         if call.summons
-        for scope, _ in budgets_of(call, limits)
+        for scope, _ in budgets_of(call.room_id, call.budget, limits)
     }
     for at in sorted(at_days):
         ((runs, tokens, ms),) = yield _SPENT, (*at, at_days[at])
@@ -119,12 +122,21 @@ def write_effects(effects: Effects, at_ms: int) -> Queries:
     for here, (message_id, cause) in sorted(effects.addressed.items()):
         yield _ADDRESS, (*here, message_id, cause.depth, cause.root_message_id)
     for (tenant_id, scope), count in sorted(effects.spent.items()):
-        yield _ADD_RUNS, (count, tenant_id, scope, day_of(at_ms))
+        yield _ADD_RUNS, (tenant_id, scope, day_of(at_ms), count)
 
 
-def write_use(run: Run, tokens: int, ms: int, at_ms: int) -> Queries:
-    """Count what a run has used against the budgets there are."""
-    yield _ADD_USE, (tokens, ms, run.tenant_id, run.room_id, day_of(at_ms))
+def write_use(run: Run, used: Spent, budget: Budget | None, limits: Limits) -> Queries:
+    """Count what a run has used against the budgets there are, the room's being `budget`; returns
+    a sentence when that brings one near its end, else None."""
+    warning = None
+    day = day_of(run.finished_ms or run.created_ms)
+    for scope, cap in budgets_of(run.room_id, budget, limits):
+        at = (run.tenant_id, scope, day)
+        ((runs, tokens, ms),) = yield _ADD_USE, (*at, used.tokens, used.ms)
+        before = Spent(runs, tokens - used.tokens, ms - used.ms)
+        after = Spent(runs, tokens, ms)
+        warning = budget_warning(whose(scope), cap, before, after) or warning
+    return warning
 
 
 def drive(connection: Connection, queries: Queries) -> Any:
