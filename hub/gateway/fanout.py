@@ -329,10 +329,11 @@ class Fanout:
                 self._feeds.pop(feed.room_id, None)
 
 
+def continues(cursor: Cursor, head: Head) -> bool:
+    """Whether everything after the cursor is there."""
+    return cursor.epoch in (None, head.epoch) and head.first_seq - 1 <= cursor.since <= head.head
+
+
 def fits(cursor: Cursor, head: Head) -> bool:
     """Whether everything after the cursor can be sent, and is little enough to be."""
-    return (
-        cursor.epoch in (None, head.epoch)
-        and head.first_seq - 1 <= cursor.since <= head.head
-        and head.head - cursor.since <= REPLAY_MOST
-    )
+    return continues(cursor, head) and head.head - cursor.since <= REPLAY_MOST

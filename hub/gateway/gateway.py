@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Final
 
 from hub.bus.client import end
-from hub.core.errors import HubError, Missing
+from hub.core.errors import HubError, Missing, Unauthenticated
 from hub.core.values import Actor
 from hub.gateway.fanout import Fanout
 from hub.gateway.personal import Personal
@@ -17,6 +17,7 @@ from hub.parts import Parts, now_ms
 
 if TYPE_CHECKING:
     from hub.gateway.connection import Connection
+    from hub.gateway.reader import RoomReader
 
 RESTARTING: Final = 1012
 RESUME: Final = '{"retry_s":2}'
@@ -32,6 +33,7 @@ class Gateway:
     def __init__(self, parts: Parts) -> None:
         self.parts = parts
         self.connections: set[Connection] = set()
+        self.readers: set[RoomReader] = set()
         self.sockets = 0
         self.stopping = False
         self.fanout = Fanout(
@@ -69,6 +71,8 @@ class Gateway:
     def _revoked(self, key_id: str) -> None:
         for connection in [c for c in self.connections if c.actor.key_id == key_id]:
             connection.close(REVOKED, "the key was revoked")
+        for reader in [r for r in self.readers if r.actor.key_id == key_id]:
+            reader.end(Unauthenticated("the key was revoked"))
 
     async def _watch_expiry(self) -> None:
         while True:
@@ -76,6 +80,8 @@ class Gateway:
             now = now_ms()
             for connection in tuple(self.connections):
                 connection.close_if_expired(now)
+            for reader in tuple(self.readers):
+                reader.close_if_expired(now)
 
     async def _keep_runs(self) -> None:
         """Renew the leases of runs that bots work on here."""
@@ -87,6 +93,8 @@ class Gateway:
     async def drain(self, within_s: float) -> None:
         """Tell every client to come back later, in batches, so that they do not all at once."""
         self.stopping = True
+        for reader in tuple(self.readers):
+            reader.end(None)
         leaving = list(self.connections)
         random.shuffle(leaving)
         batch = max(1, len(leaving) // _DRAIN_BATCHES)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
 import orjson
@@ -16,7 +16,7 @@ from hub.core import cursors
 from hub.core.errors import TooLarge, UnsupportedMedia, invalid
 from hub.core.posts import RequestKey
 from hub.core.text import text_fault
-from hub.core.values import Actor
+from hub.core.values import Actor, Json
 from hub.gateway.gateway import Gateway
 from hub.parts import Parts
 from hub.ports import Page
@@ -32,12 +32,14 @@ _NUMBER: Final = re.compile(r"[0-9]{1,15}", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """`data` under the envelope; `next_cursor` makes it a page of a list."""
+    """`data` under the envelope; `next_cursor` makes it a page of a list, and `beside` stands in
+    its `data` next to the items."""
 
     data: Any
     status: int = 200
     next_cursor: str | None = None
     is_list: bool = False
+    beside: Json = field(default_factory=dict)
 
 
 class Call:
@@ -168,7 +170,7 @@ def envelope(answer: Answer) -> Response:
     """The answer as every client gets it."""
     body: dict[str, Any] = {"status": "ok", "data": answer.data}
     if answer.is_list:
-        body["data"] = {"items": answer.data}
+        body["data"] = {"items": answer.data} | answer.beside
         body["pagination"] = {
             "has_more": answer.next_cursor is not None,
             "next_cursor": answer.next_cursor,

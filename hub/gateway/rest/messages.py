@@ -1,4 +1,4 @@
-"""Messages, threads and the log of a room."""
+"""Messages and threads of a room."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from hub.core.errors import invalid
 from hub.core.values import Message
 from hub.gateway.rest.call import Answer, Call, Operation
 from hub.service.messages import posted_answer
-from hub.wire.events import event
 from hub.wire.requests import PostMessage
 
 
@@ -87,18 +86,6 @@ async def thread(call: Call) -> Answer:
     return paged(call, name, found, call.limit(), forward=True)
 
 
-async def events(call: Call) -> Answer:
-    """The room's log after `since`, as clients are told of it."""
-    room_id, limit = call.path("room_id"), call.limit()
-    name = f"events/{room_id}"
-    cursor = call.cursor(name)
-    since = int(cursor) if cursor else call.number("since") or 0
-    found = await call.parts.messages.log(call.actor, room_id, since=since, limit=limit + 1)
-    more = call.next(name, str(found[limit - 1][0].seq)) if len(found) > limit else None
-    shown = [event(entry, message) for entry, message in found[:limit]]
-    return Answer(shown, next_cursor=more, is_list=True)
-
-
 _ROOM = "/v1/rooms/{room_id}"
 _MESSAGE = f"{_ROOM}/messages/{{message_id}}"
 OPERATIONS = [
@@ -119,8 +106,5 @@ OPERATIONS = [
     ),
     Operation(
         "GET", f"{_MESSAGE}/thread", thread, "Read a thread", query=("limit", "cursor", "after")
-    ),
-    Operation(
-        "GET", f"{_ROOM}/events", events, "Read the room's log", query=("since", "limit", "cursor")
     ),
 ]  # fmt: skip

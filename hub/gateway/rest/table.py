@@ -11,13 +11,14 @@ from starlette.routing import Route
 from hub.core.errors import MethodNotAllowed
 from hub.gateway.auth import caller
 from hub.gateway.gateway import Gateway
-from hub.gateway.rest import access, messages, participants, rooms, runs, sessions
+from hub.gateway.rest import access, log, messages, participants, rooms, runs, sessions
 from hub.gateway.rest.call import Call, Operation, envelope
 
 OPERATIONS: list[Operation] = [
     *sessions.OPERATIONS,
     *rooms.OPERATIONS,
     *messages.OPERATIONS,
+    *log.OPERATIONS,
     *runs.OPERATIONS,
     *participants.OPERATIONS,
     *access.OPERATIONS,

@@ -1,0 +1,119 @@
+"""A client without a socket: it follows one room over plain HTTP, as a stream or by long poll.
+
+The same feed, cursor and checks of access as a WebSocket; what waits to be taken is bounded alike.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
+
+from hub.core.errors import HubError, Limited, Unauthenticated, Unavailable, missing
+from hub.core.values import Actor
+from hub.gateway.fanout import Cursor, Joining
+from hub.wire.frames import bodies
+
+if TYPE_CHECKING:
+    from hub.gateway.gateway import Gateway
+
+
+class RoomReader:
+    """A `Joiner` whose frames wait until they are taken. `durable` leaves out what has no seq."""
+
+    packed = False
+
+    def __init__(
+        self, gateway: Gateway, actor: Actor, room_id: str, *, durable: bool = False
+    ) -> None:
+        self.actor = actor
+        self.durable = durable
+        self._gateway = gateway
+        self._room_id = room_id
+        self._most_pending = gateway.parts.settings.pending_bytes
+        self._frames: list[bytes] = []
+        self._pending = 0
+        self._changed = asyncio.Event()
+        self._ended = False
+        self._error: HubError | None = None
+
+    @property
+    def congested(self) -> bool:
+        """Well before the bound, what has no seq is no longer kept."""
+        return self.durable or self._pending > self._most_pending // 4
+
+    def deliver(self, frames: bytes) -> None:
+        """Keep it; who lets too much pile up is ended and has to resume."""
+        self.replay(frames)
+        if self._pending > self._most_pending:
+            self._frames.clear()
+            self.end(Limited("slow, resume"))
+
+    def replay(self, frames: bytes) -> None:
+        if not self._ended:
+            self._frames.append(frames)
+            self._pending += len(frames)
+            self._changed.set()
+
+    async def drained(self) -> None:
+        while self._frames and not self._ended:
+            self._changed.clear()
+            await self._changed.wait()
+
+    def expelled(self, room_id: str) -> None:
+        self.end(missing("room"))
+
+    def end(self, error: HubError | None) -> None:
+        """Hear nothing more, from this call on; what was kept can still be taken."""
+        if not self._ended:
+            self._ended, self._error = True, error
+            self._gateway.readers.discard(self)
+            self._gateway.fanout.leave(self, self._room_id)
+            self._changed.set()
+
+    def close_if_expired(self, now_ms: int) -> None:
+        if self.actor.expires_ms is not None and self.actor.expires_ms <= now_ms:
+            self.end(Unauthenticated("the key has expired"))
+
+    async def take(self) -> list[bytes]:
+        """The events that wait, as JSON, once there are any; none when it ended in peace. Raises
+        why it ended otherwise."""
+        while not self._frames:
+            if self._error is not None:
+                raise self._error
+            if self._ended:
+                return []
+            self._changed.clear()
+            await self._changed.wait()
+        frames, self._frames, self._pending = self._frames, [], 0
+        self._changed.set()
+        return bodies(b"".join(frames))
+
+
+async def prepare_reader(
+    gateway: Gateway, actor: Actor, room_id: str, cursor: Cursor | None, *, durable: bool = False
+) -> tuple[RoomReader, Joining]:
+    """A reader half joined, to be completed; `end` it in any case."""
+    if gateway.stopping:
+        raise Unavailable("the hub is stopping; come back", retry_after=2)
+    if gateway.sockets + len(gateway.readers) >= gateway.parts.settings.max_connections:
+        raise Limited("too many connections", retry_after=5)
+    reader = RoomReader(gateway, actor, room_id, durable=durable)
+    gateway.readers.add(reader)
+    try:
+        return reader, await gateway.fanout.prepare(reader, room_id, cursor)
+    except BaseException:
+        reader.end(None)
+        raise
+
+
+@contextlib.asynccontextmanager
+async def open_reader(gateway: Gateway, actor: Actor, room_id: str) -> AsyncIterator[RoomReader]:
+    """A reader of the log from now on, live until the context ends."""
+    reader, joining = await prepare_reader(gateway, actor, room_id, None, durable=True)
+    try:
+        await gateway.fanout.complete(reader, joining)
+        yield reader
+    finally:
+        reader.end(None)
