@@ -1,19 +1,27 @@
-"""The database stands still, and is shut down: every request is answered, none of them falsely, and
-all goes on by itself."""
+"""`python -m tests.reliability.away`: PostgreSQL stands still, or is shut down, for some seconds
+under a gateway with posters and a worker.
+
+Prints what the posters were told, and exits 1 when any of it was false, came late, or the hub did
+not go on by itself.
+"""
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import os
 import signal
 import sys
+import tempfile
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Final, Literal
 
 import asyncpg
 import httpx
-import pytest
 
 from deploy.child import Child, start_child
 from hub.client.connection import open_connection
@@ -24,9 +32,11 @@ from hub.core.values import Json
 from tests.support.cluster import Cluster, run_cluster
 from tests.support.redis import until
 
-AWAY_S = 12.0  # longer than a statement may take
-ANSWERED_S = 30.0
-RECOVERED_S = 30.0
+Manner = Literal["stand still", "shut down"]
+MANNERS: Final[tuple[Manner, ...]] = ("stand still", "shut down")
+AWAY_S: Final = 12.0  # longer than a statement may take
+ANSWERED_S: Final = 30.0
+RECOVERED_S: Final = 30.0
 ENV = {
     "HUB_LOG_LEVEL": "error",
     "HUB_SWEEP_S": "0.5",
@@ -64,26 +74,33 @@ def _processes(pid: int) -> list[int]:
     return [pid, *map(int, children)]
 
 
-async def _stand_still(cluster: Cluster) -> None:
+async def _go_away(cluster: Cluster, manner: Manner, away_s: float) -> None:
+    """Keep the database away so long, and see /readyz say so."""
+    leave = _stand_still if manner == "stand still" else _shut_down
+    come_back = await leave(cluster)
+    try:
+        await asyncio.gather(_unready(cluster), asyncio.sleep(away_s))
+    finally:
+        come_back()
+
+
+async def _stand_still(cluster: Cluster) -> Callable[[], None]:
     """SIGSTOP for everything of the server: its sockets stay open and nobody answers."""
     assert cluster.postgres.process is not None
     stopped = _processes(cluster.postgres.process.pid)
-    for pid in stopped:
-        os.kill(pid, signal.SIGSTOP)
-    try:
-        await asyncio.gather(_unready(cluster), asyncio.sleep(AWAY_S))
-    finally:
+
+    def signal_all(number: signal.Signals) -> None:
         for pid in stopped:
-            os.kill(pid, signal.SIGCONT)
+            os.kill(pid, number)
+
+    signal_all(signal.SIGSTOP)
+    return lambda: signal_all(signal.SIGCONT)
 
 
-async def _shut_down(cluster: Cluster) -> None:
-    """A shutdown that waits for nobody, as `pg_ctl stop -m immediate`, and a start."""
+async def _shut_down(cluster: Cluster) -> Callable[[], None]:
+    """A shutdown that waits for nobody, as `pg_ctl stop -m immediate`."""
     await asyncio.to_thread(cluster.postgres.stop, signal.SIGQUIT)
-    try:
-        await _unready(cluster)
-    finally:
-        cluster.postgres.start()
+    return cluster.postgres.start
 
 
 async def _unready(cluster: Cluster) -> None:
@@ -102,32 +119,51 @@ async def _ready(cluster: Cluster, *, within_s: float, status: int) -> int:
             await asyncio.sleep(0.05)
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-@pytest.mark.parametrize("go_away", [_stand_still, _shut_down])
-async def test_while_the_database_is_away_all_are_answered_and_all_goes_on_by_itself(
-    tmp_path: Path, go_away: Callable[[Cluster], Awaitable[None]]
-) -> None:
-    with run_cluster(tmp_path, 1, env=ENV) as cluster:
-        pool = _start_workers(cluster)
-        try:
-            await until(lambda: "workers are ready" in pool.said(), RECOVERED_S)
-            posters, runs = await _post_through(cluster, go_away)
-            rows = await _rows(cluster.postgres.url())
-        finally:
-            pool.ask_to_stop()
-            pool.end(time.monotonic() + 5)
-    acks = {key: message_id for poster in posters for key, message_id in poster.acks.items()}
-    refused = [error for poster in posters for error in poster.refused.values()]
-    assert acks.items() <= rows.items(), "a post was acknowledged that is not stored"
-    assert refused, "nobody saw the outage"
-    assert {error.code for error in refused} <= CODES
-    assert all(error.retry_after for error in refused)
-    sure = {key for poster in posters for key, error in poster.refused.items()
-            if error.code == "STORE_UNAVAILABLE"}  # fmt: skip
-    assert not sure & rows.keys(), "a post was stored though it was said that it was not"
-    assert max(poster.longest_s for poster in posters) < ANSWERED_S
-    assert [("succeeded", 1)] * 2 == runs
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What posters were told, what is stored, how long the longest answer and the recovery took,
+    and how the runs of two mentions ended, each with its number of replies."""
+
+    acks: dict[str, str]
+    refused: dict[str, Unavailable]
+    rows: dict[str, str]
+    longest_s: float
+    recovery_s: float
+    runs: list[tuple[str, int]]
+
+    def faults(self) -> list[str]:
+        """What is wrong, each in a sentence."""
+        codes = {error.code for error in self.refused.values()}
+        sure = {k for k, error in self.refused.items() if error.code == "STORE_UNAVAILABLE"}
+        checks = {
+            "a post was acknowledged that is not stored": self.acks.items() <= self.rows.items(),
+            "nobody saw the outage": bool(self.refused),
+            f"posters were told {codes - CODES}": codes <= CODES,
+            "a 503 did not say when to come back": all(
+                error.retry_after for error in self.refused.values()
+            ),
+            "a post was stored though it was said that it was not": not sure & self.rows.keys(),
+            "an answer took too long": self.longest_s < ANSWERED_S,
+            f"runs ended as {self.runs}": [("succeeded", 1)] * 2 == self.runs,
+        }
+        return [fault for fault, holds in checks.items() if not holds]
+
+
+async def measure(cluster: Cluster, manner: Manner, away_s: float) -> Outcome:
+    """One outage on a cluster of one gateway, started with `ENV`."""
+    pool = _start_workers(cluster)
+    try:
+        await until(lambda: "workers are ready" in pool.said(), RECOVERED_S)
+        posters, runs, recovery_s = await _post_through(cluster, manner, away_s)
+        rows = await _rows(cluster.postgres.url())
+    finally:
+        pool.ask_to_stop()
+        pool.end(time.monotonic() + 5)
+    return Outcome(
+        {key: message_id for poster in posters for key, message_id in poster.acks.items()},
+        {key: error for poster in posters for key, error in poster.refused.items()},
+        rows, max(poster.longest_s for poster in posters), recovery_s, runs,
+    )  # fmt: skip
 
 
 def _start_workers(cluster: Cluster) -> Child:
@@ -137,10 +173,10 @@ def _start_workers(cluster: Cluster) -> Child:
 
 
 async def _post_through(
-    cluster: Cluster, go_away: Callable[[Cluster], Awaitable[None]]
-) -> tuple[list[Poster], list[tuple[str, int]]]:
-    """Posters over REST and WebSocket before, during and after; and how two mentions ended, one
-    from just before and one from after."""
+    cluster: Cluster, manner: Manner, away_s: float
+) -> tuple[list[Poster], list[tuple[str, int]], float]:
+    """Posters over REST and WebSocket before, during and after; how two mentions ended, one from
+    just before and one from after; and how long after the return the hub was ready."""
     hub, posters, stop = cluster.gateways[0], [Poster() for _ in range(4)], asyncio.Event()
     async with (
         open_client(hub.address, cluster.key) as client,
@@ -162,13 +198,15 @@ async def _post_through(
             for n, each in enumerate(posters)
         ]
         before = await _mention(client, room_id, "before")
-        await go_away(cluster)
+        await _go_away(cluster, manner, away_s)
+        back = time.monotonic()
         assert 200 == await _ready(cluster, within_s=RECOVERED_S, status=200)
+        recovery_s = time.monotonic() - back
         after = await _mention(client, room_id, "after")
         runs = [await _ended(client, room_id, message) for message in (before, after)]
         stop.set()
         await asyncio.gather(*posting)
-    return posters, runs
+    return posters, runs, recovery_s
 
 
 async def _mention(client: RoomhubClient, room_id: str, key: str) -> Json:
@@ -199,3 +237,32 @@ async def _rows(url: str) -> dict[str, str]:
         return dict(await connection.fetch("SELECT client_id, id FROM messages"))
     finally:
         await connection.close()
+
+
+def _report(manner: Manner, outcome: Outcome) -> str:
+    codes = Counter(error.code for error in outcome.refused.values())
+    unknown = [key for key, error in outcome.refused.items() if error.code == "OUTCOME_UNKNOWN"]
+    return (
+        f"{manner}: {len(outcome.acks)} acknowledged, all stored; refused {dict(codes)}, of the "
+        f"unknown {len(outcome.rows.keys() & set(unknown))} are stored; longest answer "
+        f"{outcome.longest_s:.1f} s; ready {outcome.recovery_s:.1f} s after the database"
+    )
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.reliability.away", description=__doc__)
+    parser.add_argument("--secs", type=float, default=20.0, help="how long it is away")
+    given, broken = parser.parse_args(), False
+    for manner in MANNERS:
+        with tempfile.TemporaryDirectory(prefix="away-") as folder:
+            with run_cluster(Path(folder), 1, env=ENV) as cluster:
+                outcome = asyncio.run(measure(cluster, manner, given.secs))
+        print(_report(manner, outcome), flush=True)
+        for fault in outcome.faults():
+            print(f"FAULT {fault}", file=sys.stderr)
+        broken = broken or bool(outcome.faults())
+    return int(broken)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
