@@ -30,6 +30,7 @@ from hub.models.registry import ModelConfig, ModelRegistry
 from hub.service.access import Access
 from hub.service.answers import Answers
 from hub.service.messages import Messages
+from hub.service.notices import Notices
 from hub.service.participants import Participants
 from hub.service.publisher import Publisher
 from hub.service.rooms import Rooms
@@ -82,6 +83,7 @@ class Parts:
     lost: Lost
     views: RoomViews
     access: Access
+    notices: Notices
     rooms: Rooms
     messages: Messages
     participants: Participants
@@ -164,7 +166,8 @@ def _assemble(settings: Settings, store: SqlStore, bus: RedisBus, models: ModelR
     publisher = Publisher(bus, lost)
     writer = Writer(store.posts, publisher, store.log)
     views = RoomViews(store.rooms)
-    rooms = Rooms(store, views, publisher, ids, now_ms)
+    notices = Notices(publisher, now_ms)
+    rooms = Rooms(store, views, publisher, notices, ids, now_ms)
     messages = Messages(store, views, writer, ids, now_ms)
 
     def knows(slug: str) -> bool:
@@ -173,7 +176,7 @@ def _assemble(settings: Settings, store: SqlStore, bus: RedisBus, models: ModelR
     return Parts(
         settings=settings, secret=secret, store=store, bus=bus, models=models,
         ids=ids, publisher=publisher, writer=writer, lost=lost, views=views,
-        access=Access(store, bus, ids, now_ms), rooms=rooms, messages=messages,
+        access=Access(store, bus, ids, now_ms), notices=notices, rooms=rooms, messages=messages,
         participants=Participants(
             store, knows, now_ms, callables=settings.callables,
             outbound_allow=settings.outbound_allow,

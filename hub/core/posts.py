@@ -230,7 +230,7 @@ def _write(
     message = Message(
         id=post.message_id, room_id=post.room_id, seq=seq, thread_id=root,
         author=post.author, content=post.content, mention=post.mention, created_ms=post.at_ms,
-        client_id=post.client_id,
+        client_id=post.client_id, tenant_id=post.tenant_id,
     )  # fmt: skip
     rows: list[LogRow] = [
         (LogEntry(post.room_id, seq, "message.created", post.at_ms, message.id), message)

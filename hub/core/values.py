@@ -204,6 +204,7 @@ class Message:
     last_reply_ms: int | None = None
     finish_reason: str | None = None
     usage: Json | None = None
+    tenant_id: str = ""
 
     def as_dict(self) -> Json:
         return {

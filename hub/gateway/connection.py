@@ -178,13 +178,12 @@ class Connection:
                 if actor is None:
                     return
                 self.greet(actor)
-            if self.actor.author.is_ai:
-                await self._gateway.personal.join(self)
+            self._gateway.personal.join(self)
             await self._serve()
         finally:
             self._gateway.connections.discard(self)
-            if self._actor is not None and self._actor.author.is_ai:
-                await self._gateway.personal.leave(self)
+            if self._actor is not None:
+                self._gateway.personal.leave(self)
                 await self._desk.close()
 
     async def _authenticate(self) -> Actor | None:
@@ -246,8 +245,9 @@ class Connection:
     # Runs of a bot that has no other address.
 
     def reoffer(self) -> None:
-        self._offers_due = True
-        self._wake.set()
+        if self.actor.author.is_ai:
+            self._offers_due = True
+            self._wake.set()
 
     async def _offer(self) -> None:
         """Tell of the runs that wait for this participant."""

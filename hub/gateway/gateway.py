@@ -61,6 +61,7 @@ class Gateway:
                 group.create_task(self.parts.access.watch_revocations(self._revoked)),
                 group.create_task(self._watch_expiry()),
                 group.create_task(self._keep_runs()),
+                group.create_task(self.personal.run()),
             )
             try:
                 yield

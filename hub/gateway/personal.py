@@ -4,18 +4,21 @@ are, without subscribing."""
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
+import orjson
 import structlog
 
 from hub.core.errors import Unavailable
 from hub.core.values import Actor
-from hub.wire.frames import packed
+from hub.wire.frames import bodies, packed
 from hub.wire.packets import Packet, own_channel
 
 if TYPE_CHECKING:
     from hub.gateway.fanout import Fanout
 
+AT_ONCE: Final = 256
+RETRY_S: Final = 1.0
 log = structlog.get_logger("hub.personal")
 
 
@@ -23,6 +26,7 @@ class Owner(Protocol):
     """A connection of a participant."""
 
     packed: bool
+    rooms: set[str]
 
     @property
     def actor(self) -> Actor: ...
@@ -30,41 +34,88 @@ class Owner(Protocol):
     def deliver(self, frames: bytes) -> None: ...
 
     def reoffer(self) -> None:
-        """Something may have been missed on the channel."""
+        """The channel is heard from now on: what came before may have been missed."""
 
 
 class Personal:
-    """Who is connected as whom on this gateway. Follows a channel while anybody is."""
+    """Who is connected as whom on this gateway; a channel is followed while anybody is. Joining
+    and leaving wait for nothing: one task brings what is followed in line with who is here."""
 
     def __init__(self, fanout: Fanout) -> None:
         self._fanout = fanout
         self._owners: dict[str, set[Owner]] = {}
-        self._changing = asyncio.Lock()
+        self._followed: set[str] = set()
+        self._changed: set[str] = set()
+        self._work = asyncio.Event()
 
-    async def join(self, owner: Owner) -> None:
-        """Hear the channel from now on, and of what was offered before."""
+    def join(self, owner: Owner) -> None:
+        """Hear the channel as soon as it can be heard."""
         name = own_channel(owner.actor.tenant_id, owner.actor.id)
-        async with self._changing:
-            owners = self._owners.setdefault(name, set())
-            owners.add(owner)
-            try:
-                if len(owners) == 1:
-                    await self._fanout.follow(name, lambda packet: self._hear(name, packet))
-            except Unavailable as error:
-                log.warning("a channel is not heard yet", name=name, reason=error.message)
-        owner.reoffer()
+        self._owners.setdefault(name, set()).add(owner)
+        if name in self._followed:
+            owner.reoffer()
+        self._look_at(name)
 
-    async def leave(self, owner: Owner) -> None:
+    def leave(self, owner: Owner) -> None:
         name = own_channel(owner.actor.tenant_id, owner.actor.id)
-        async with self._changing:
-            owners = self._owners.get(name, set())
-            owners.discard(owner)
-            if not owners and self._owners.pop(name, None) is not None:
-                await self._fanout.unfollow(name)
+        owners = self._owners.get(name, set())
+        owners.discard(owner)
+        if not owners:
+            self._owners.pop(name, None)
+            self._look_at(name)
+
+    def hears(self, actor: Actor) -> bool:
+        """Whether an actor's channel is heard here."""
+        return own_channel(actor.tenant_id, actor.id) in self._followed
+
+    def _look_at(self, name: str) -> None:
+        self._changed.add(name)
+        self._work.set()
+
+    async def run(self) -> None:
+        """Follow and unfollow until cancelled, many channels at once, each in one hand."""
+        while True:
+            await self._work.wait()
+            names = [self._changed.pop() for _ in range(min(AT_ONCE, len(self._changed)))]
+            if not self._changed:
+                self._work.clear()
+            async with asyncio.TaskGroup() as group:
+                for name in names:
+                    group.create_task(self._settle(name))
+
+    async def _settle(self, name: str) -> None:
+        wanted, followed = name in self._owners, name in self._followed
+        if wanted and not followed:
+            await self._follow(name)
+        elif followed and not wanted:
+            self._followed.discard(name)
+            await self._fanout.unfollow(name)
+
+    async def _follow(self, name: str) -> None:
+        try:
+            await self._fanout.follow(name, lambda packet: self._hear(name, packet))
+        except Unavailable as error:
+            log.warning("a channel is not heard yet", name=name, reason=error.message)
+            asyncio.get_running_loop().call_later(RETRY_S, self._look_at, name)
+            return
+        self._followed.add(name)
+        for owner in tuple(self._owners.get(name, ())):
+            owner.reoffer()
+        self._look_at(name)  # they may all have left meanwhile
 
     def _hear(self, name: str, packet: Packet | None) -> None:
-        for owner in tuple(self._owners.get(name, ())):
-            if packet is None:
+        owners = self._owners.get(name, ())
+        if packet is None:
+            for owner in tuple(owners):
                 owner.reoffer()
-            else:
+            return
+        gone = _room_removed(packet.frames)
+        for owner in tuple(owners):
+            if gone not in owner.rooms:  # who follows the room is told when it leaves its feed
                 owner.deliver(packed(packet.frames) if owner.packed else packet.frames)
+
+
+def _room_removed(frames: bytes) -> str | None:
+    """The room that a `room.removed` is about."""
+    event = orjson.loads(bodies(frames)[0])
+    return event.get("room_id") if event["type"] == "room.removed" else None

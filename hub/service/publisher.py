@@ -15,8 +15,8 @@ import structlog
 from hub.core.errors import Unavailable
 from hub.core.posts import LogRow
 from hub.ports import Bus
-from hub.wire.events import ACCESS_TYPES, event_frame
-from hub.wire.packets import Packet
+from hub.wire.events import ACCESS_TYPES, ephemeral_frame, event_frame
+from hub.wire.packets import Note, Packet, note
 
 QUEUE_PACKETS: Final = 20_000
 log = structlog.get_logger("hub.publisher")
@@ -41,6 +41,7 @@ class Publisher:
         """Queue committed entries, of any rooms, each room's in order of seq; `runs` are to be
         worked, `cut` to be cut short."""
         self._packets.extend(packets_of(rows))
+        self._packets.extend(mentions_of(rows))
         self._runs.extend(runs)
         self._cut.extend(cut)
         if len(self._packets) > QUEUE_PACKETS:
@@ -48,6 +49,11 @@ class Publisher:
             del self._packets[:QUEUE_PACKETS]
         self._idle.clear()
         self._wake.set()
+
+    def tell(self, notes: Sequence[Note]) -> None:
+        """Queue events for participants' own channels."""
+        self._packets.extend(notes)
+        self.put(())
 
     async def run(self) -> None:
         """Publish until cancelled."""
@@ -86,6 +92,19 @@ def packets_of(rows: Sequence[LogRow]) -> list[tuple[str, Packet]]:
     for row in rows:
         rooms.setdefault(row[0].room_id, []).append(row)
     return [(room_id, _packet(of_room)) for room_id, of_room in rooms.items()]
+
+
+def mentions_of(rows: Sequence[LogRow]) -> list[Note]:
+    """What those are told whom new messages mention."""
+    notes = []
+    for entry, message in rows:
+        if message is None or not message.mention or entry.type != "message.created":
+            continue
+        frame = ephemeral_frame("mention", message.room_id, entry.at_ms, message.as_dict())
+        for ref in message.mention:
+            if ref["id"] != message.author.id:
+                notes.append(note(message.tenant_id, ref["id"], frame))
+    return notes
 
 
 def _packet(rows: Sequence[LogRow]) -> Packet:

@@ -11,6 +11,7 @@ from hub.core.ids import IdMaker
 from hub.core.posts import LogRow, RequestKey
 from hub.core.values import Actor, Json, Member, Room, RoomView
 from hub.ports import Clock, Page, Store
+from hub.service.notices import Notices
 from hub.service.publisher import Publisher
 from hub.service.views import RoomViews
 from hub.wire.requests import ChangeRoom, CreateRoom, MemberChange, NewMember, given
@@ -20,8 +21,15 @@ class Rooms:
     """Use cases on rooms."""
 
     def __init__(
-        self, store: Store, views: RoomViews, publisher: Publisher, ids: IdMaker, now_ms: Clock
+        self,
+        store: Store,
+        views: RoomViews,
+        publisher: Publisher,
+        notices: Notices,
+        ids: IdMaker,
+        now_ms: Clock,
     ) -> None:
+        self._notices = notices
         self._store = store
         self._views = views
         self._publisher = publisher
@@ -41,7 +49,9 @@ class Rooms:
         room = self.new_room(actor, "room", body.name, body.description, body.private)
         written = await self._store.rooms.create(room, members, request)
         self._publisher.put(written.entries)
-        return await self._views.fresh(actor, written.earlier or room.id)
+        view = await self._views.fresh(actor, written.earlier or room.id)
+        self._notices.members_changed(actor, view.room, written.entries)
+        return view
 
     def new_room(self, actor: Actor, kind: str, name: str, description: str, private: bool) -> Room:
         """A room that is not stored yet."""
@@ -96,6 +106,7 @@ class Rooms:
         written = await self._store.rooms.add_members(actor.tenant_id, room_id, members)
         self._changed(room_id, written.entries)
         after = await self._views.fresh(actor, room_id)
+        self._notices.members_changed(actor, after.room, written.entries)
         return after.members[body.id], bool(written.entries)
 
     async def change_member(
@@ -130,6 +141,7 @@ class Rooms:
             actor.tenant_id, room_id, participant_id, self._now_ms()
         )
         self._changed(room_id, written.entries)
+        self._notices.members_changed(actor, view.room, written.entries)
         return known
 
     async def change(self, actor: Actor, room_id: str, body: ChangeRoom) -> Room:

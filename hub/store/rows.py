@@ -86,6 +86,7 @@ def message_of(row: AnyRow) -> Message:
         created_ms=row.created_ms, client_id=row.client_id, run_id=row.run_id, status=row.status,
         edited_ms=row.edited_ms, deleted_ms=row.deleted_ms, reply_count=row.reply_count,
         last_reply_ms=row.last_reply_ms, finish_reason=row.finish_reason, usage=row.usage,
+        tenant_id=row.tenant_id,
     )  # fmt: skip
 
 

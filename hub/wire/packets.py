@@ -21,6 +21,11 @@ def own_channel(tenant_id: str, participant_id: str) -> str:
     return f"me/{tenant_id}/{participant_id}"
 
 
+def note(tenant_id: str, participant_id: str, frame: bytes) -> Note:
+    """One framed event for a participant's own connections."""
+    return own_channel(tenant_id, participant_id), Packet(0, 1, frame)
+
+
 class BadPacket(ValueError):
     """Something on the channel that no hub wrote."""
 
@@ -37,6 +42,10 @@ class Packet:
     @property
     def last(self) -> int:
         return self.first + self.count - 1
+
+
+Note = tuple[str, Packet]
+"""A packet for the channel of this name."""
 
 
 def pack(packet: Packet) -> bytes:
