@@ -35,7 +35,7 @@ class Shape:
         return [range(r * self.members, (r + 1) * self.members) for r in range(self.rooms)]
 
 
-def load_for(api: Api, stage: Stage, shape: Shape) -> Load:
+def load_for(api: Api, stage: Stage, shape: Shape, pids: tuple[int, ...] = ()) -> Load:
     """The load as this hub's WebSocket protocol."""
     return Load(
         api.host, api.port, path="/v1/ws", headers=("Authorization: Bearer {key}",),
@@ -45,6 +45,7 @@ def load_for(api: Api, stage: Stage, shape: Shape) -> Load:
         rooms=shape.rooms, members=shape.members, window=shape.window, rate=shape.rate,
         size=shape.size, secs=shape.secs, settle_s=shape.settle_s,
         room_ids=stage.room_ids, keys=stage.keys, keep=_sample(shape),
+        pids=pids,
     )  # fmt: skip
 
 
@@ -54,11 +55,14 @@ def _sample(shape: Shape) -> tuple[int, ...]:
     return tuple(r * shape.members + r // step % shape.members for r in range(0, shape.rooms, step))
 
 
-async def measure(api: Api, stage: Stage, shape: Shape) -> tuple[Load, Counted]:
-    """Run the load and prove it. Raises BenchError with every fault that was found."""
+async def measure(
+    api: Api, stage: Stage, shape: Shape, pids: tuple[int, ...] = ()
+) -> tuple[Load, Counted]:
+    """Run the load and prove it; `pids` are the hub's processes, where they run on this machine.
+    Raises BenchError with every fault that was found."""
     heads = {room: await _head(api, room) for room in stage.room_ids}
     with tempfile.TemporaryDirectory(prefix="roomhub-bench-") as folder:
-        load = replace(load_for(api, stage, shape), keep_dir=folder)
+        load = replace(load_for(api, stage, shape, pids), keep_dir=folder)
         counted = await asyncio.to_thread(run_load, load)
         faults = faults_of(load, counted)
         if not faults:

@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 from typing import Final
 
+from hub.bench.cpu import cpu_s
 from hub.bench.frames import client_frame, handshake, pong_for
 from hub.bench.load import Counted, Load
 from hub.bench.marks import DIGITS, Ages, Scanner, split_at_stamp
@@ -69,6 +70,7 @@ class Generator:
         self._opening = self._opened = self._failed = self._lost = self._are_ready = 0
         self._measuring = self._publishing = self._stopped = False
         self._delivered = self._acks = self._refusals = 0
+        self._elapsed_s, self._in_time, self._busy, self._cpu_s = 1.0, 0, 0.0, 0.0
         self._ages = Ages()
         self._why = ""
 
@@ -82,14 +84,15 @@ class Generator:
         self._wait(self.load.settle_s)
         if self._failed or self._lost or self._are_ready < len(self._order):
             self._explain(f"{self._are_ready} of {len(self._order)} connections got ready")
-            return self._counted(connected - began, ready - connected, 0, 1.0, 0.0)
-        busy, start = time.process_time(), time.monotonic()
+            return self._counted(connected - began, ready - connected)
+        busy, cost, start = time.process_time(), cpu_s(self.load.pids), time.monotonic()
         self._measuring = True
         self._publish_for(start)
-        elapsed, in_time = time.monotonic() - start, self._delivered
-        busy = (time.process_time() - busy) / elapsed
+        self._elapsed_s, self._in_time = time.monotonic() - start, self._delivered
+        self._busy = (time.process_time() - busy) / self._elapsed_s
+        self._cpu_s = cpu_s(self.load.pids) - cost
         self._drain()
-        return self._counted(connected - began, ready - connected, in_time, elapsed, busy)
+        return self._counted(connected - began, ready - connected)
 
     # Connecting.
 
@@ -334,20 +337,18 @@ class Generator:
     def _explain(self, why: str) -> None:
         self._why = self._why or why[:_WHY_CHARS]
 
-    def _counted(
-        self, connect_s: float, ready_s: float, in_time: int, elapsed_s: float, busy: float
-    ) -> Counted:
+    def _counted(self, connect_s: float, ready_s: float) -> Counted:
         self._save_kept()
         members, order = self.load.members, self._order
         sent = tuple(client.sent for client in order[::members])
         return Counted(
             conns=self._opened, failed=self._failed, lost=self._lost, why=self._why,
-            sent_by_room=sent, delivered=self._delivered, in_time=in_time,
+            sent_by_room=sent, delivered=self._delivered, in_time=self._in_time,
             uneven=sum(1 for c in order if c.got != sent[c.index // members]),
-            acked=self._acks, refused=self._refusals, elapsed_s=elapsed_s, connect_s=connect_s,
-            ready_s=ready_s, p50_ms=self._ages.percentile_ms(0.5),
+            acked=self._acks, refused=self._refusals, elapsed_s=self._elapsed_s,
+            connect_s=connect_s, ready_s=ready_s, p50_ms=self._ages.percentile_ms(0.5),
             p95_ms=self._ages.percentile_ms(0.95), p99_ms=self._ages.percentile_ms(0.99),
-            busy=busy,
+            busy=self._busy, cpu_s=self._cpu_s,
         )  # fmt: skip
 
     def _save_kept(self) -> None:

@@ -22,7 +22,8 @@ class Load:
     bytes), or `{stamp}` alone with `{filler}` elsewhere. `wire` is `ws` for WebSocket text frames
     after a handshake, or `raw` for bytes as they are. A connection is ready when it has seen the
     text `ready`; `acked` and `refused` are counted on publishers. What the connections `keep`
-    bring is written to `keep_dir`/<number>.
+    bring is written to `keep_dir`/<number>. `pids` are the server's processes, whose computing
+    time is read.
     """
 
     host: str
@@ -46,6 +47,7 @@ class Load:
     keys: tuple[str, ...] = ()
     keep: tuple[int, ...] = ()
     keep_dir: str = ""
+    pids: tuple[int, ...] = ()
 
     def fill(self, text: str, conn: int) -> str:
         """`text` as connection `conn` sends it; the digits of a stamp are zeros."""
@@ -75,7 +77,8 @@ class Load:
 class Counted:
     """What the generator saw. `in_time` are the deliveries before the publishers stopped, in
     `elapsed_s`; the rest came while it waited for what was under way. `uneven` connections got
-    more or fewer than their room was sent; `busy` is the share of a core the generator used."""
+    more or fewer than their room was sent; `busy` is the share of a core the generator used,
+    `cpu_s` what the server's processes computed in `elapsed_s`."""
 
     conns: int
     failed: int
@@ -94,6 +97,7 @@ class Counted:
     p95_ms: float
     p99_ms: float
     busy: float
+    cpu_s: float = 0.0
 
     @property
     def sent(self) -> int:
@@ -102,6 +106,11 @@ class Counted:
     @property
     def per_s(self) -> float:
         return self.in_time / self.elapsed_s
+
+    @property
+    def cpu_us(self) -> float:
+        """What a delivery costs the server, in microseconds; 0 when it was not watched."""
+        return self.cpu_s * 1e6 / self.in_time if self.in_time else 0.0
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))

@@ -17,6 +17,15 @@ from pathlib import Path
 
 from hub.bench.fanout import Shape
 from hub.bench.process import BenchError
+from tests.bench.others import (
+    NATS,
+    SOCKET_IO,
+    UWEBSOCKETS,
+    open_nats,
+    open_socket_io,
+    open_uwebsockets,
+    version,
+)
 from tests.bench.peers import NCHAN, Missing, Peer, open_hub, open_nchan, open_sketch
 from tests.bench.table import Run, markdown
 
@@ -27,6 +36,10 @@ SHAPES = {
     "1x5000 w16": Shape(1, 5000, 16),
     "500x4 w4": Shape(500, 4, 4),
 }
+PEERS = {
+    "hub": "roomhub", "sketch": "sketch", "nchan": NCHAN, "socketio": SOCKET_IO, "nats": NATS,
+    "uws": UWEBSOCKETS,
+}  # fmt: skip
 Opener = Callable[[Path], contextlib.AbstractContextManager[Peer]]
 
 
@@ -36,6 +49,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--secs", type=float, default=5.0)
     parser.add_argument("--size", type=int, default=200, help="bytes of a message")
     parser.add_argument("--shapes", nargs="+", choices=SHAPES, default=list(SHAPES))
+    parser.add_argument("--peers", nargs="+", choices=PEERS, default=list(PEERS))
+    parser.add_argument("--npm", type=Path, metavar="FOLDER", help="where npm installed packages")
     parser.add_argument("--sketch", type=Path, metavar="FILE", help="a yardstick to run as well")
     return parser.parse_args()
 
@@ -48,18 +63,21 @@ def _say(text: str) -> None:
 def _open_peers(given: argparse.Namespace) -> Iterator[list[Peer]]:
     """Everybody who is here; the rest are named with the reason."""
     openers: dict[str, Opener] = {
-        "roomhub": open_hub,
+        "hub": open_hub,
         "sketch": lambda folder: open_sketch(given.sketch, folder),
-        NCHAN: open_nchan,
+        "nchan": open_nchan,
+        "socketio": lambda folder: open_socket_io(given.npm, folder),
+        "nats": open_nats,
+        "uws": lambda folder: open_uwebsockets(given.npm, folder),
     }
     with contextlib.ExitStack() as stack:
         peers = []
-        for name, opener in openers.items():
+        for name in given.peers:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
             try:
-                peers.append(stack.enter_context(opener(folder)))
+                peers.append(stack.enter_context(openers[name](folder)))
             except Missing as missing:
-                _say(f"SKIPPED {name}: {missing}")
+                _say(f"SKIPPED {PEERS[name]}: {missing}")
         yield peers
 
 
@@ -88,7 +106,11 @@ def _measure(given: argparse.Namespace) -> list[Run]:
 def _save(runs: list[Run]) -> Path:
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / time.strftime("%Y%m%d-%H%M%S.json")
-    machine = {"cores": os.cpu_count(), "python": platform.python_version()}
+    machine = {
+        "cores": os.cpu_count(), "python": platform.python_version(),
+        "nginx": version("nginx", "-v"), "redis": version("redis-server", "--version"),
+        "nats": version("nats-server", "--version"), "node": version("node", "--version"),
+    }  # fmt: skip
     about = {"machine": machine, "runs": [asdict(run) for run in runs]}
     path.write_text(json.dumps(about, indent=1))
     return path

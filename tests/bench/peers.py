@@ -9,10 +9,12 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
 from hub.bench import fanout
+from hub.bench.cpu import family
 from hub.bench.fanout import Shape
 from hub.bench.load import Counted, Load
 from hub.bench.process import BenchError, faults_of, run_load
@@ -70,32 +72,38 @@ class Hub:
     def measure(self, shape: Shape) -> Counted:
         return asyncio.run(self._measure(shape))
 
+    @property
+    def _pids(self) -> tuple[int, ...]:
+        return family(self._process.process.pid) if self._process.process else ()
+
     async def _measure(self, shape: Shape) -> Counted:
         size = (shape.rooms, shape.members)
         async with open_api(self._process.address, self._process.key) as api:
             if size not in self._stages:
                 async with open_stage(api, shape.groups, keep=True) as stage:
                     self._stages[size] = stage
-            _, counted = await fanout.measure(api, self._stages[size], shape)
+            _, counted = await fanout.measure(api, self._stages[size], shape, self._pids)
             return counted
 
 
 class Other:
     """Another server, as a load says how to talk to it."""
 
-    def __init__(self, name: str, load: Callable[[Shape], Load]) -> None:
+    def __init__(self, name: str, load: Callable[[Shape], Load], *pids: int) -> None:
         self.name = name
         self._load = load
+        self._pids = pids
 
     def measure(self, shape: Shape) -> Counted:
-        load = self._load(shape)
+        pids = tuple(each for pid in self._pids for each in family(pid))
+        load = replace(self._load(shape), pids=pids)
         counted = run_load(load)
         if faults := faults_of(load, counted):
             raise BenchError("; ".join(faults))
         return counted
 
 
-def _load(port: int, shape: Shape, publish: str, **how: object) -> Load:
+def load(port: int, shape: Shape, publish: str, **how: object) -> Load:
     about = {
         "host": "127.0.0.1", "port": port, "publish": publish, "rooms": shape.rooms,
         "members": shape.members, "window": shape.window, "rate": shape.rate,
@@ -112,15 +120,16 @@ def open_hub(folder: Path) -> Iterator[Peer]:
 
 
 @contextlib.contextmanager
-def _open_redis(folder: Path) -> Iterator[int]:
+def open_redis(folder: Path) -> Iterator[tuple[int, int]]:
+    """The port and the process of a server without a disk. Raises Missing."""
     program = shutil.which("redis-server")
     if program is None:
         raise Missing("redis-server is not on PATH (Debian: apt-get install redis-server)")
     port = free_port()
     command = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "",
                "--appendonly", "no", "--dir", str(folder)]  # fmt: skip
-    with run_server(command, port, folder / f"redis-{port}.log"):
-        yield port
+    with run_server(command, port, folder / f"redis-{port}.log") as pid:
+        yield port, pid
 
 
 @contextlib.contextmanager
@@ -132,12 +141,16 @@ def open_nchan(folder: Path) -> Iterator[Peer]:
         raise Missing(
             "nginx with nchan is not here (Debian: apt-get install nginx libnginx-mod-nchan)"
         )
-    with _open_redis(folder) as redis:
+    with open_redis(folder) as (redis, redis_pid):
         port, config = free_port(), folder / "nginx.conf"
         config.write_text(_NGINX.format(modules=modules, folder=folder, port=port, redis=redis))
         command = [program, "-p", str(folder), "-c", str(config)]
-        with run_server(command, port, folder / "nginx.log"):
-            yield Other(NCHAN, lambda shape: _load(port, shape, "{payload}", path="/red/{room}"))
+        with run_server(command, port, folder / "nginx.log") as pid:
+            yield Other(NCHAN, lambda shape: _nchan_load(port, shape), pid, redis_pid)
+
+
+def _nchan_load(port: int, shape: Shape) -> Load:
+    return load(port, shape, "{payload}", path="/red/{room}")
 
 
 def _nginx_modules(program: str) -> Path | None:
@@ -153,15 +166,15 @@ def open_sketch(script: Path | None, folder: Path) -> Iterator[Peer]:
     """The sketch of the design's path, with this interpreter's packages. Raises Missing."""
     if script is None:
         raise Missing("no --sketch FILE was given")
-    with _open_redis(folder) as redis:
+    with open_redis(folder) as (redis, redis_pid):
         port = free_port()
         command = [sys.executable, str(script), str(port), str(redis), str(folder / "sketch.db")]
-        with run_server(command, port, folder / "sketch.log"):
-            yield Other("sketch", lambda shape: _sketch_load(port, shape))
+        with run_server(command, port, folder / "sketch.log") as pid:
+            yield Other("sketch", lambda shape: _sketch_load(port, shape), pid, redis_pid)
 
 
 def _sketch_load(port: int, shape: Shape) -> Load:
-    return _load(
+    return load(
         port, shape, '{"id":2,"type":"post","room_id":"{room}","content":"{payload}"}',
         pre=('{"id":1,"type":"subscribe","room_id":"{room}"}',), ready='"ok":true',
         acked='"id":2,"ok":true',

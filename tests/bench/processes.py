@@ -6,7 +6,7 @@ import contextlib
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 START_S = 15.0
@@ -21,13 +21,15 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def run_server(command: Sequence[str], port: int, log: Path) -> Iterator[None]:
-    """A server that listens on `port`; what it says goes to `log`."""
+def run_server(
+    command: Sequence[str], port: int, log: Path, env: Mapping[str, str] | None = None
+) -> Iterator[int]:
+    """A server that listens on `port`, by its process id; what it says goes to `log`."""
     with log.open("wb") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env=env)
     try:
         _wait_for(port, process, log)
-        yield
+        yield process.pid
     finally:
         process.terminate()
         try:

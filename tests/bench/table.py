@@ -10,8 +10,8 @@ from hub.bench.load import Counted
 
 BOUND = 0.85
 HEAD = """\
-| rooms x members, in flight | server | deliveries/s | ratio | p50 ms | p99 ms | generator | runs |
-|---|---|--:|--:|--:|--:|--:|--:|"""
+| rooms x members | server | deliveries/s | ratio | p50 ms | p99 ms | CPU µs | generator | runs |
+|---|---|--:|--:|--:|--:|--:|--:|--:|"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +60,10 @@ def _line(shape: str, peer: str, runs: Sequence[Run], of_base: Sequence[Counted]
     good = _counts(runs)
     counts = f"{len(good)}/{len(runs)}"
     if not good:
-        return f"| {shape} | {peer} | none: {runs[0].fault[:80]} | | | | | {counts} |"
+        return f"| {shape} | {peer} | none: {runs[0].fault[:80]} | | | | | | {counts} |"
     least = "≥ " if _is_bound(good) else ""
     return (
         f"| {shape} | {peer} | {least}{_speed(good):,.0f} | {_ratio(good, of_base)} | "
         f"{median(c.p50_ms for c in good):.1f} | {median(c.p99_ms for c in good):.1f} | "
-        f"{median(c.busy for c in good):.0%} | {counts} |"
+        f"{median(c.cpu_us for c in good):.2f} | {median(c.busy for c in good):.0%} | {counts} |"
     )

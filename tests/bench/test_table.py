@@ -14,16 +14,18 @@ def runs(peer: str, *in_time: int) -> list[Run]:
 
 def test_a_line_has_medians_and_their_ratio_to_the_base() -> None:
     found = markdown([*runs("base", 20), *runs("hub", 10, 90, 30)], "base").splitlines()[-1]
-    assert "| 2x3 | hub | 15 | 1.50 | 1.0 | 3.0 | 50% | 3/3 |" == found
+    assert "| 2x3 | hub | 15 | 1.50 | 1.0 | 3.0 | 0.00 | 50% | 3/3 |" == found
 
 
 def test_without_the_base_there_is_no_ratio() -> None:
-    assert "| 2x3 | hub | 5 | – | 1.0 | 3.0 | 50% | 1/1 |" in markdown(runs("hub", 10), "base")
+    assert "| 2x3 | hub | 5 | – | 1.0 | 3.0 | 0.00 | 50% | 1/1 |" in markdown(
+        runs("hub", 10), "base"
+    )
 
 
 def test_a_server_without_a_figure_says_why() -> None:
     found = markdown([Run("2x3", "hub", None, "it fell over")], "base")
-    assert f"{HEAD}\n| 2x3 | hub | none: it fell over | | | | | 0/1 |" == found
+    assert f"{HEAD}\n| 2x3 | hub | none: it fell over | | | | | | 0/1 |" == found
 
 
 def test_a_figure_that_the_generator_held_back_is_a_bound() -> None:
