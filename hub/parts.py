@@ -25,11 +25,15 @@ from hub.bus.redis import RedisBus, open_bus
 from hub.core.errors import Unavailable
 from hub.core.governor import Budget, Limits
 from hub.core.ids import IdMaker
+from hub.core.models import ModelConfig, Price
+from hub.models.catalogue import ModelCatalogue
 from hub.models.openai import open_client
-from hub.models.registry import ModelConfig, ModelRegistry
+from hub.models.registry import ModelRegistry
+from hub.outbound import guarded_client
 from hub.service.access import Access
 from hub.service.answers import Answers
 from hub.service.messages import Messages
+from hub.service.models import Models
 from hub.service.notices import Notices
 from hub.service.participants import Participants
 from hub.service.publisher import Publisher
@@ -76,7 +80,7 @@ class Parts:
     secret: bytes
     store: SqlStore
     bus: RedisBus
-    models: ModelRegistry
+    models: ModelCatalogue
     ids: IdMaker
     publisher: Publisher
     writer: Writer
@@ -90,6 +94,7 @@ class Parts:
     sessions: Sessions
     runs: Runs
     answers: Answers
+    mapping: Models
 
 
 def hub_secret(settings: Settings) -> bytes:
@@ -121,10 +126,20 @@ def limits_of(settings: Settings) -> Limits:
 
 def make_registry(settings: Settings, client: httpx.AsyncClient) -> ModelRegistry:
     """The models of the settings file and the builtin ones."""
-    configured = {
-        slug: ModelConfig(**model.model_dump()) for slug, model in settings.models.items()
-    }
+    configured = {}
+    for slug, model in settings.models.items():
+        price = Price(model.price.prompt, model.price.completion) if model.price else None
+        configured[slug] = ModelConfig(**model.model_dump(exclude={"price"}), price=price)
     return ModelRegistry(configured, os.environ, client)
+
+
+@contextlib.asynccontextmanager
+async def open_catalogue(settings: Settings, store: SqlStore) -> AsyncIterator[ModelCatalogue]:
+    """Every tenant's models: servers of the settings file are trusted, those that tenants name are
+    reached through the guard."""
+    async with open_client() as trusted, guarded_client(settings.outbound_allow) as guarded:
+        operators = make_registry(settings, trusted)
+        yield ModelCatalogue(operators, store.models.of, guarded)
 
 
 @contextlib.asynccontextmanager
@@ -134,10 +149,10 @@ async def open_parts(settings: Settings, redis_url: str) -> AsyncIterator[Parts]
     async with (
         open_store(settings.database, limits_of(settings)) as store,
         open_bus(redis_url, settings.redis_prefix, secrets.token_hex(6)) as bus,
-        open_client() as client,
+        open_catalogue(settings, store) as models,
         asyncio.TaskGroup() as group,
     ):
-        parts = _assemble(settings, store, bus, make_registry(settings, client))
+        parts = _assemble(settings, store, bus, models)
         writing = group.create_task(parts.writer.run())
         publishing = group.create_task(parts.publisher.run())
         tidying = group.create_task(_tidy(parts.store))
@@ -161,7 +176,7 @@ async def _tidy(store: SqlStore) -> None:
         await asyncio.sleep(TIDY_S)
 
 
-def _assemble(settings: Settings, store: SqlStore, bus: RedisBus, models: ModelRegistry) -> Parts:
+def _assemble(settings: Settings, store: SqlStore, bus: RedisBus, models: ModelCatalogue) -> Parts:
     ids, lost, secret = make_ids(), Lost(), hub_secret(settings)
     publisher = Publisher(bus, lost)
     writer = Writer(store.posts, publisher, store.log)
@@ -169,19 +184,16 @@ def _assemble(settings: Settings, store: SqlStore, bus: RedisBus, models: ModelR
     notices = Notices(publisher, now_ms)
     rooms = Rooms(store, views, publisher, notices, ids, now_ms)
     messages = Messages(store, views, writer, ids, now_ms)
-
-    def knows(slug: str) -> bool:
-        return models.get(slug) is not None
-
     return Parts(
         settings=settings, secret=secret, store=store, bus=bus, models=models,
         ids=ids, publisher=publisher, writer=writer, lost=lost, views=views,
         access=Access(store, bus, ids, now_ms), notices=notices, rooms=rooms, messages=messages,
         participants=Participants(
-            store, knows, now_ms, callables=settings.callables,
+            store, models.knows, now_ms, callables=settings.callables,
             outbound_allow=settings.outbound_allow,
         ),
         runs=Runs(store, views, publisher, ids, now_ms),
         answers=Answers(store, bus, publisher, ids, now_ms, secret),
-        sessions=Sessions(store, rooms, messages, publisher, knows, ids, now_ms),
+        sessions=Sessions(store, rooms, messages, publisher, models.knows, ids, now_ms),
+        mapping=Models(store, models, ids, now_ms, settings.outbound_allow),
     )  # fmt: skip

@@ -7,12 +7,13 @@ that takes a tenant finds only what belongs to it; a foreign id is a missing one
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
 from hub.core.governor import Budget
+from hub.core.models import StoredModel
 from hub.core.posts import LogRow, NewPost, RequestKey, Verdict
 from hub.core.triggers import Summons
 from hub.core.values import (
@@ -206,6 +207,10 @@ class ParticipantStore(Protocol):
     async def handles(self, tenant_id: str, handles: Sequence[str]) -> set[str]:
         """Which of these handles are taken."""
 
+    async def personas(self, tenant_id: str, limit: int) -> list[Participant]:
+        """Personas in use that a model drives, by id; not those that stand for a bare model in
+        sessions."""
+
 
 @dataclass(frozen=True, slots=True)
 class StoredKey:
@@ -331,6 +336,48 @@ class RunStore(Protocol):
         """End every lease: right only where no other worker can exist. Returns how many."""
 
 
+class ModelStore(Protocol):
+    async def of(self, tenant_id: str) -> list[StoredModel]:
+        """A tenant's own models, by slug."""
+
+    async def put(
+        self,
+        tenant_id: str,
+        slug: str,
+        make: Callable[[StoredModel | None], StoredModel],
+        audit: AuditEntry,
+        check: Callable[[list[StoredModel]], None],
+    ) -> StoredModel:
+        """Store what `make` makes of the model as it was; `check` is given the tenant's models as
+        they are then. What either raises leaves everything as it was."""
+
+    async def delete(
+        self,
+        tenant_id: str,
+        slug: str,
+        audit: AuditEntry,
+        check: Callable[[list[StoredModel]], None],
+    ) -> StoredModel | None:
+        """Remove a model; `check` as above. None when there is none."""
+
+
+class Catalogue(Protocol):
+    """The models of every tenant as they are used."""
+
+    async def knows(self, tenant_id: str, slug: str) -> bool:
+        """Whether the tenant has a model of this name, its own or the operator's."""
+
+    def operates(self, slug: str) -> bool:
+        """Whether the slug is the operator's, for no tenant to map."""
+
+    def check(self, models: Iterable[StoredModel], slug: str) -> None:
+        """Raises Invalid when a tenant could not have these models, of which `slug` was just
+        changed; Conflict when another of them needs what is gone."""
+
+    def forget(self, tenant_id: str) -> None:
+        """The tenant's models have just changed: read them anew."""
+
+
 class Store(Protocol):
     """The database as the use cases see it."""
 
@@ -350,6 +397,8 @@ class Store(Protocol):
     def sessions(self) -> SessionStore: ...
     @property
     def runs(self) -> RunStore: ...
+    @property
+    def models(self) -> ModelStore: ...
 
     async def ping(self) -> None:
         """Raises Unavailable when the database does not answer."""

@@ -21,17 +21,38 @@ class SettingsError(Exception):
     """A setting that is wrong, in one line that names it."""
 
 
+class PriceSettings(BaseModel):
+    """What a million tokens cost, in a currency of your choice."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    prompt: float = Field(ge=0, allow_inf_nan=False)
+    completion: float = Field(ge=0, allow_inf_nan=False)
+
+
 class ModelSettings(BaseModel):
     """`[models."slug"]`: an OpenAI-compatible upstream, or an alias of another slug."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     base_url: str | None = None
-    api_key_env: str | None = None
+    api_key_env: tuple[str, ...] = ()
     upstream_model: str | None = None
     context_window: int = Field(8192, ge=256)
     max_output_tokens: int = Field(2048, ge=1)
     alias_of: str | None = None
+    fallbacks: tuple[str, ...] = ()
+    retries: int = Field(1, ge=0, le=5)
+    connect_timeout_s: float = Field(10.0, gt=0)
+    idle_timeout_s: float = Field(60.0, gt=0)
+    timeout_s: float = Field(120.0, gt=0)
+    max_tokens_field: Literal["max_tokens", "max_completion_tokens"] | None = None
+    price: PriceSettings | None = None
+
+    @field_validator("api_key_env", mode="before")
+    @classmethod
+    def _one_or_several(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else value
 
 
 class Settings(BaseSettings):

@@ -93,14 +93,15 @@ async def _conversation(
         if session is None:
             raise Backend("the session was deleted")
         history = await store.messages.page(run.room_id, limit=HISTORY)
-        budget = _budget(parts, {"kind": "model", "model": session.model})
+        budget = await _budget(parts, run, {"kind": "model", "model": session.model})
         return session.as_dict(), history, session_context(run, session, author, history, budget)
     view = await store.rooms.view(run.tenant_id, run.room_id)
     if view is None:
         raise Backend("the room is gone")
     thread = await store.messages.thread(run.room_id, run.thread_id, 0, HISTORY)
     driver = participant.driver or {}
-    context = room_context(run, driver, author, view, thread, _budget(parts, driver))
+    budget = await _budget(parts, run, driver)
+    context = room_context(run, driver, author, view, thread, budget)
     return _room(view), thread, context
 
 
@@ -109,12 +110,12 @@ def _room(view: RoomView) -> Json:
     return view.room.as_dict() | {"members": members}
 
 
-def _budget(parts: Parts, driver: Json) -> int:
+async def _budget(parts: Parts, run: Run, driver: Json) -> int:
     """Tokens of context: the model's window less what the reply may take."""
     if driver.get("kind") != "model":
         return OTHER_BUDGET
     slug = driver["model"]
-    entry = parts.models.get(slug)
+    entry = (await parts.models.of(run.tenant_id)).get(slug)
     if entry is None:
         raise Backend(f"there is no model {slug} any more", code="MODEL_NOT_FOUND")
     return max(256, entry.context_window - entry.max_output_tokens)

@@ -8,6 +8,7 @@ import socket
 import time
 from collections.abc import Mapping
 
+from hub.outbound import guarded_client
 from hub.parts import Parts, now_ms
 from hub.process import CannotStart
 from workers.breaker import Breaker
@@ -17,7 +18,6 @@ from workers.drivers.callables import CallableDriver
 from workers.drivers.model import ModelDriver
 from workers.drivers.sockets import SocketDriver
 from workers.drivers.webhook import WebhookDriver
-from workers.outbound import guarded_client
 from workers.pool import Pool
 from workers.run import Tools
 

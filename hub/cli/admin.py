@@ -24,8 +24,7 @@ from hub.cli.reach import DataDir, Stop, admin_key, settings_or_stop, stop_for
 from hub.client import open_client
 from hub.core.ids import IdMaker, participant_type
 from hub.core.values import Actor, Json
-from hub.models.openai import open_client as open_model_client
-from hub.parts import make_registry, now_ms
+from hub.parts import now_ms, open_catalogue
 from hub.ports import Bus, Page
 from hub.service.access import Access
 from hub.service.participants import Participants
@@ -125,15 +124,14 @@ async def _online(address: str, key: str, work: Callable[[Desk], Awaitable[T]]) 
 
 
 async def _offline(settings: Settings, work: Callable[[Desk], Awaitable[T]]) -> T:
-    async with open_store(settings.database) as store, open_model_client() as http:
+    async with open_store(settings.database) as store, open_catalogue(settings, store) as models:
         admin = await store.participants.get(TENANT, ADMIN)
         if admin is None:
             raise Stop(f"the hub in {settings.data_dir} was never started; start it: roomhub up")
-        models = make_registry(settings, http)
         no_bus = cast(Bus, None)  # only tickets need one, and nobody asks for those here
         access = Access(store, no_bus, IdMaker(now_ms, secrets.randbits), now_ms)
         people = Participants(
-            store, lambda slug: models.get(slug) is not None, now_ms,
+            store, models.knows, now_ms,
             callables=settings.callables, outbound_allow=settings.outbound_allow,
         )  # fmt: skip
         actor = Actor(TENANT, admin.author(), "tenant_admin", "cli")

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
-ChatRole = Literal["system", "user", "assistant"]
+ChatRole = Literal["system", "user", "assistant", "tool", "function"]
 
 
 @dataclass(frozen=True, slots=True)
 class ChatMessage:
-    """One turn of the context given to a model."""
+    """One turn of the context given to a model. `whole` is the turn in OpenAI's form where it has
+    more than a text: images, tool calls, their results."""
 
     role: ChatRole
     content: str
+    whole: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +31,17 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
-    """One completion: `model` is the slug the hub knows it by."""
+    """One completion: `model` is the slug the hub knows it by. `options` are further fields of
+    OpenAI's request, such as tools, for servers that take them."""
 
     model: str
     messages: tuple[ChatMessage, ...]
     sampling: Sampling = Sampling()
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def prompt_tokens(self) -> int:
+        """About how many tokens it asks the model to read."""
+        return estimate_tokens("\n".join(m.content for m in self.messages))
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,26 +52,46 @@ class TextDelta:
 
 
 @dataclass(frozen=True, slots=True)
+class OtherDelta:
+    """What a piece of a reply carries beside text, in OpenAI's form: tool calls, reasoning. Comes
+    only where `ChatRequest.options` asked for it."""
+
+    fields: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens counted by the server, or `estimated` by the hub when it did not say."""
+    """Tokens counted by the server, or `estimated` by the hub when it did not say; `cost` where
+    the model has a price."""
 
     prompt_tokens: int
     completion_tokens: int
     estimated: bool = False
+    cost: float | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        said: dict[str, Any] = {
+            "prompt_tokens": self.prompt_tokens,
+            "completion_tokens": self.completion_tokens,
+            "estimated": self.estimated,
+        }
+        return said if self.cost is None else said | {"cost": self.cost}
 
 
 @dataclass(frozen=True, slots=True)
 class Finish:
     """The end of a reply: `stop`, `length`, `content_filter`, …; always the last part. Without
-    `usage` the hub estimates it."""
+    `usage` the hub estimates it. `model` is the slug that answered, perhaps a fallback."""
 
     reason: str
     usage: Usage | None = None
+    model: str | None = None
 
 
-ChatPart = TextDelta | Finish
+ChatPart = TextDelta | OtherDelta | Finish
 
 
 def estimate_tokens(text: str) -> int:
-    """Tokens of a text by the four-characters rule of thumb, at least 1 for any text."""
-    return (len(text) + 3) // 4
+    """Tokens of a text by the rule of thumb of four bytes each, at least 1 for any text: letters of
+    other scripts are two or three bytes, and take more tokens."""
+    return (len(text.encode(errors="surrogatepass")) + 3) // 4

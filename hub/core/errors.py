@@ -108,19 +108,35 @@ class Limited(HubError):
 
 
 class Backend(HubError):
-    """A model or bot behind the hub failed; `transient` says whether another attempt may help."""
+    """A model or bot behind the hub failed; `transient` says whether another attempt may help,
+    `answered` is the HTTP status it answered with, if it did."""
 
     status = 502
     code = "BACKEND_ERROR"
 
-    def __init__(self, message: str, *, transient: bool = False, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        transient: bool = False,
+        answered: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(message, **kwargs)
         self.transient = transient
+        self.answered = answered
 
 
 class BackendTimeout(Backend):
     status = 504
     code = "BACKEND_TIMEOUT"
+
+
+class ModelUnavailable(Backend):
+    """A model that cannot be asked now: its key is not set, or its server wants a rest."""
+
+    status = 503
+    code = "MODEL_UNAVAILABLE"
 
 
 class Unavailable(HubError):

@@ -6,7 +6,13 @@ import json
 from collections.abc import Mapping
 from typing import Any, TypeGuard
 
-from hub.core.chat import ChatPart, ChatRequest, Finish, TextDelta, Usage, estimate_tokens
+from hub.core.chat import (
+    ChatRequest,
+    Finish,
+    OtherDelta,
+    TextDelta,
+    Usage,
+)
 from hub.core.errors import Backend
 from hub.models.faults import excerpt, reported
 from hub.models.sse import SseDecoder, SseEvent, SseTooLong
@@ -14,10 +20,13 @@ from hub.models.sse import SseDecoder, SseEvent, SseTooLong
 DONE = "[DONE]"
 _MAX_REASON_CHARS = 40
 _MAX_TOKENS = 2**31 - 1
+_BESIDE_TEXT = ("tool_calls", "function_call", "refusal", "reasoning_content", "reasoning")
+Delta = TextDelta | OtherDelta
 
 
 class CompletionReader:
-    """Frames of `chat.completion.chunk`, or one whole `chat.completion`, in; `TextDelta`s out.
+    """Frames of `chat.completion.chunk`, or one whole `chat.completion`, in; deltas out. What a
+    delta has beside text is read only for a request with options.
 
     `done` after the server's end mark, `finished` once it gave a reason to finish.
     """
@@ -27,7 +36,7 @@ class CompletionReader:
         self._secret = secret
         self._reason: str | None = None
         self._usage: Usage | None = None
-        self._chars = 0
+        self._bytes = 0
         self._half = ""
         self.done = False
 
@@ -35,7 +44,7 @@ class CompletionReader:
     def finished(self) -> bool:
         return self.done or self._reason is not None
 
-    def event(self, event: SseEvent) -> list[TextDelta]:
+    def event(self, event: SseEvent) -> list[Delta]:
         """The text of one server-sent event. Raises Backend for an error or an unreadable one."""
         data = event.data.strip()
         if self.done or data == DONE:
@@ -45,7 +54,7 @@ class CompletionReader:
             raise self._failed(*self._error_text(data))
         return self._body(self._parse(data), "delta") if data else []
 
-    def whole(self, body: str) -> list[TextDelta]:
+    def whole(self, body: str) -> list[Delta]:
         """The text of an answer that was not streamed; it is complete with that."""
         answer = self._parse(body)
         texts = self._body(answer, "message")
@@ -54,7 +63,7 @@ class CompletionReader:
         self.done = True
         return texts
 
-    def finish(self) -> list[ChatPart]:
+    def finish(self) -> list[TextDelta | Finish]:
         """The last parts; usage is estimated when the server did not count. Raises Backend when
         the answer stopped before it was complete."""
         if not self.finished:
@@ -62,10 +71,10 @@ class CompletionReader:
                 "the model server ended its answer before it was complete", transient=True
             )
         half, self._half = self._half, ""
-        last: list[ChatPart] = [*self._delta(half)]
+        last = self._delta(half)
         return [*last, Finish(self._reason or "stop", self._usage or self._estimated())]
 
-    def _body(self, body: Mapping[str, Any], field: str) -> list[TextDelta]:
+    def _body(self, body: Mapping[str, Any], field: str) -> list[Delta]:
         error = reported(body)
         if error is not None:
             raise self._failed(*error)
@@ -75,7 +84,19 @@ class CompletionReader:
         if isinstance(reason, str) and reason:
             self._reason = reason[:_MAX_REASON_CHARS]
         turn = choice.get(field)
-        return self._text(_content(turn.get("content"))) if isinstance(turn, Mapping) else []
+        if not isinstance(turn, Mapping):
+            return []
+        return [*self._beside(turn), *self._text(_content(turn.get("content")))]
+
+    def _beside(self, turn: Mapping[str, Any]) -> list[OtherDelta]:
+        if not self._request.options:
+            return []
+        fields = {name: turn[name] for name in _BESIDE_TEXT if turn.get(name)}
+        if not fields:
+            return []
+        text = _paired(json.dumps(fields, ensure_ascii=False))
+        self._bytes += len(text.encode())
+        return [OtherDelta(json.loads(text))]
 
     def _text(self, text: str) -> list[TextDelta]:
         """A delta that any database and any UTF-8 wire takes.
@@ -89,8 +110,8 @@ class CompletionReader:
     def _delta(self, text: str) -> list[TextDelta]:
         if not text:
             return []
-        paired = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-        self._chars += len(paired)
+        paired = _paired(text)
+        self._bytes += len(paired.encode())
         return [TextDelta(paired.replace("\0", "\ufffd"))]
 
     def _parse(self, data: str) -> Mapping[str, Any]:
@@ -121,8 +142,7 @@ class CompletionReader:
         return excerpt(text, self._secret)
 
     def _estimated(self) -> Usage:
-        prompt = "\n".join(m.content for m in self._request.messages)
-        return Usage(estimate_tokens(prompt), (self._chars + 3) // 4, estimated=True)
+        return Usage(self._request.prompt_tokens(), (self._bytes + 3) // 4, estimated=True)
 
 
 class EventStream:
@@ -132,7 +152,7 @@ class EventStream:
         self._reader = reader
         self._decoder = SseDecoder()
 
-    def feed(self, data: bytes) -> list[TextDelta]:
+    def feed(self, data: bytes) -> list[Delta]:
         """The text these bytes complete. Raises Backend."""
         try:
             events = self._decoder.feed(data)
@@ -140,7 +160,7 @@ class EventStream:
             raise Backend(f"the model server sent {error}") from error
         return self._read(events)
 
-    def end(self) -> list[TextDelta]:
+    def end(self) -> list[Delta]:
         """The text of an event the server did not close; a torn one after the finish is dropped."""
         try:
             return self._read(self._decoder.end())
@@ -149,7 +169,7 @@ class EventStream:
                 return []
             raise
 
-    def _read(self, events: list[SseEvent]) -> list[TextDelta]:
+    def _read(self, events: list[SseEvent]) -> list[Delta]:
         return [delta for event in events for delta in self._reader.event(event)]
 
 
@@ -160,11 +180,11 @@ class WholeBody:
         self._reader = reader
         self._body = bytearray()
 
-    def feed(self, data: bytes) -> list[TextDelta]:
+    def feed(self, data: bytes) -> list[Delta]:
         self._body += data
         return []
 
-    def end(self) -> list[TextDelta]:
+    def end(self) -> list[Delta]:
         return self._reader.whole(self._body.decode("utf-8-sig", "replace"))
 
 
@@ -183,6 +203,11 @@ def _content(content: object) -> str:
     parts = content if isinstance(content, list) else []
     texts = (part.get("text") for part in parts if isinstance(part, Mapping))
     return "".join(text for text in texts if isinstance(text, str))
+
+
+def _paired(text: str) -> str:
+    """Halves of surrogate pairs joined, or replaced by U+FFFD."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def _usage(usage: object) -> Usage | None:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from hub.core.errors import Backend
+from hub.core.errors import Backend, ModelUnavailable
 
 MAX_EXCERPT_CHARS = 300
 MAX_RETRY_AFTER_S = 24 * 3600.0
@@ -34,9 +34,11 @@ def refusal(status: int, headers: Mapping[str, str], text: str, now: datetime) -
     else:
         meaning = _MEANING.get(status, "answered with an error")
     detail = f": {text}" if text else ""
-    return Backend(
+    kind = ModelUnavailable if status == 429 else Backend
+    return kind(
         f"the model server {meaning} (HTTP {status}){detail}",
         transient=is_transient(status),
+        answered=status,
         retry_after=retry_after_s(headers, now),
     )
 

@@ -15,6 +15,7 @@ import httpx
 
 from hub.core.chat import ChatPart, ChatRequest
 from hub.core.errors import Backend, BackendTimeout
+from hub.core.models import TokensField
 from hub.models.completion import CompletionReader, EventStream, WholeBody
 from hub.models.faults import excerpt, refusal, reported
 
@@ -35,6 +36,7 @@ class Upstream:
     base_url: str
     model: str
     api_key: str | None = field(default=None, repr=False)
+    max_tokens_field: TokensField = "max_tokens"
     connect_timeout_s: float = 10.0
     idle_timeout_s: float = 60.0
     deadline_s: float = 120.0
@@ -103,7 +105,7 @@ class OpenAiBackend:
         return self._client.build_request(
             "POST",
             url.copy_with(path=url.path.rstrip("/") + "/chat/completions"),
-            content=json.dumps(_payload(request, upstream.model)),
+            content=json.dumps(_payload(request, upstream)),
             headers=headers,
             timeout=httpx.Timeout(None, connect=upstream.connect_timeout_s),
         )
@@ -231,18 +233,20 @@ def _header_safe(key: str) -> str:
     return key
 
 
-def _payload(request: ChatRequest, model: str) -> dict[str, Any]:
-    """The body of the request; what is None is left out, for the server to choose."""
+def _payload(request: ChatRequest, upstream: Upstream) -> dict[str, Any]:
+    """The body of the request; what is None is left out, for the server to choose. The options
+    come first: none of them stands in for what the hub says itself."""
     sampling = request.sampling
     optional = {
-        "max_tokens": sampling.max_tokens,
+        upstream.max_tokens_field: sampling.max_tokens,
         "temperature": sampling.temperature,
         "top_p": sampling.top_p,
         "stop": list(sampling.stop) or None,
     }
     return {
-        "model": model,
-        "messages": [{"role": m.role, "content": m.content} for m in request.messages],
+        **request.options,
+        "model": upstream.model,
+        "messages": [m.whole or {"role": m.role, "content": m.content} for m in request.messages],
         "stream": True,
         "stream_options": {"include_usage": True},
         **{name: value for name, value in optional.items() if value is not None},

@@ -1,41 +1,56 @@
-"""Which models this hub offers, and who serves each: the builtin ones and the operator's."""
+"""Which models there are, and who serves each: the builtin ones, the operator's, a tenant's."""
 
 from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Final, Literal
 
 import httpx
 
-from hub.core.errors import Unavailable, invalid, missing
+from hub.core.errors import FieldError, Invalid, ModelUnavailable, missing
+from hub.core.models import ModelConfig, Price, TokensField
 from hub.models.base import ModelBackend
 from hub.models.echo import EchoBackend
 from hub.models.eliza import ElizaBackend
+from hub.models.keys import KeyRing
 from hub.models.openai import OpenAiBackend, Upstream
+from hub.models.relay import Candidate, Relay
 from hub.models.speech import Sleep
 
 BUILTIN_CREATED = 1_767_225_600  # 2026-01-01, in Unix seconds
 DEMO_SLUG = "scailabs/poolnoodle-omni"
+FALLBACKS_MOST: Final = 8
+Source = Literal["builtin", "settings", "tenant"]
 
 _SLUG = re.compile(r"[A-Za-z0-9][\w.:/+-]{0,127}", re.ASCII)
+_OPENAI = frozenset({"api.openai.com", "eu.api.openai.com"})
+
+
+class WrongModel(Invalid):
+    """A mapping that cannot work: which `slug`, which `name` of its fields ("" for the slug
+    itself), and what would be right."""
+
+    def __init__(self, slug: str, name: str, reason: str) -> None:
+        self.slug, self.name, self.reason = slug, name, reason
+        field = f"models.{slug[:128]}.{name}".rstrip(".")
+        super().__init__(f"{field}: {reason}", details=(FieldError(field, reason),))
 
 
 @dataclass(frozen=True, slots=True)
-class ModelConfig:
-    """One model as the operator maps it: a server's `base_url`, or another slug (`alias_of`).
+class Mapped:
+    """A model's configuration and whose it is; `client` is who reaches its server."""
 
-    `api_key_env` names the environment variable that holds the key; `upstream_model` is the name
-    the server knows, the slug itself unless given. An alias takes everything from its target.
-    """
-
-    base_url: str | None = None
-    api_key_env: str | None = None
-    upstream_model: str | None = None
-    context_window: int = 8192
-    max_output_tokens: int = 1024
-    alias_of: str | None = None
+    config: ModelConfig
+    source: Source
+    created: int
+    client: httpx.AsyncClient
+    keys: tuple[str, ...] = field(default=(), repr=False)
+    ring: KeyRing = field(default_factory=lambda: KeyRing((), time.monotonic), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +64,16 @@ class ModelEntry:
     created: int = BUILTIN_CREATED
     upstream: Upstream | None = None
     alias_of: str | None = None
+    source: Source = "builtin"
+    price: Price | None = None
 
 
 class ModelRegistry:
     """An immutable map of slugs; build another when a mapping changes.
 
-    Raises Invalid for a mapping that cannot work: a bad slug or URL, a builtin mapped anew, an
-    alias of nothing or of itself. A key that is not set is no such error: the model is listed, and
-    asking for its backend says what is missing.
+    Raises WrongModel for a mapping that cannot work: a bad slug or URL, a builtin mapped anew, an
+    alias or fallback that is no model, an alias of itself. A key that is not set is no such error:
+    the model is listed, and asking it says what is missing.
     """
 
     def __init__(
@@ -68,18 +85,38 @@ class ModelRegistry:
         created: int = BUILTIN_CREATED,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
-        self._client = client
-        self._created = created
-        self._env = env
         self._builtin: dict[str, ModelBackend] = {
             ElizaBackend.slug: ElizaBackend(sleep=sleep),
             EchoBackend.slug: EchoBackend(sleep=sleep),
         }
-        self._models = {DEMO_SLUG: ModelConfig(alias_of=ElizaBackend.slug), **models}
-        for slug, config in self._models.items():
-            self._check(slug, config)
-        slugs = sorted({*self._builtin, *self._models})
+        demo = ModelConfig(alias_of=ElizaBackend.slug)
+        mapped = {
+            slug: _mapped(config, "settings", created, client, env)
+            for slug, config in models.items()
+        }
+        self._set({DEMO_SLUG: Mapped(demo, "builtin", created, client), **mapped})
+
+    def _set(self, models: dict[str, Mapped]) -> None:
+        self._models = models
+        for slug, mapped in models.items():
+            self._check(slug, mapped.config)
+        slugs = sorted({*self._builtin, *models})
         self._entries = {slug: self._entry(slug) for slug in slugs}
+
+    def with_tenant(
+        self, models: Mapping[str, tuple[ModelConfig, int]], client: httpx.AsyncClient
+    ) -> ModelRegistry:
+        """This registry and a tenant's models, each with the time it was made. A slug of the
+        operator's stays the operator's."""
+        other = ModelRegistry.__new__(ModelRegistry)
+        other._builtin = self._builtin
+        added = {
+            slug: _mapped(config, "tenant", created, client, {})
+            for slug, (config, created) in models.items()
+            if slug not in self._models or self._models[slug].source == "builtin"
+        }
+        other._set(self._models | added)
+        return other
 
     def get(self, slug: str) -> ModelEntry | None:
         return self._entries.get(slug)
@@ -88,73 +125,139 @@ class ModelRegistry:
         """All models, by slug."""
         return list(self._entries.values())
 
+    def mapped(self, slug: str) -> Mapped | None:
+        """How a model is mapped; None for one that is not, or builtin."""
+        return self._models.get(slug)
+
     def backend(self, slug: str) -> ModelBackend:
-        """Who answers for this slug. Raises Missing, or Unavailable when its key is not set."""
-        entry = self._entries.get(slug)
-        if entry is None:
+        """Who answers for this slug. Raises Missing, or ModelUnavailable when a key is not set and
+        nobody else would answer."""
+        if slug not in self._entries:
             raise missing("model")
         target = self._target(slug)
-        if entry.upstream is None:
+        config = self._config(target)
+        if target in self._builtin:
             return self._builtin[target]
-        variable = self._models[target].api_key_env
-        if variable and not entry.upstream.api_key:
-            raise Unavailable(
-                f"model {slug} needs its key in the environment variable {variable}",
-                code="MODEL_UNAVAILABLE",
-            )
-        return OpenAiBackend(entry.upstream, self._client)
+        first = self._candidate(target)
+        if first.lacks and not config.fallbacks:
+            raise ModelUnavailable(f"model {slug} {first.lacks}")
+        others = [self._candidate(self._target(each)) for each in config.fallbacks]
+        return Relay([first, *others])
+
+    def _candidate(self, target: str) -> Candidate:
+        config, entry = self._config(target), self._entries[target]
+        upstream = self._upstream(target)
+        if upstream is None:
+            builtin, ring = self._builtin[target], KeyRing((), time.monotonic)
+            return Candidate(target, lambda _: builtin, config.context_window,
+                             config.max_output_tokens, ring)  # fmt: skip
+        mapped = self._models[target]
+        lacks = None
+        if config.api_key_env and not mapped.keys:
+            names = " or ".join(config.api_key_env)
+            lacks = f"needs its key in the environment variable {names}"
+        return Candidate(
+            target, partial(_serve, upstream, mapped.client), entry.context_window,
+            entry.max_output_tokens, mapped.ring, config.retries, config.price, lacks,
+        )  # fmt: skip
+
+    def _config(self, target: str) -> ModelConfig:
+        mapped = self._models.get(target)
+        return mapped.config if mapped else ModelConfig()
 
     def _entry(self, slug: str) -> ModelEntry:
-        target = self._target(slug)
-        config = self._models.get(target, ModelConfig())
+        mapped, config = self._models.get(slug), self._config(self._target(slug))
         return ModelEntry(
             slug=slug,
             owned_by=_owner(slug),
             context_window=config.context_window,
             max_output_tokens=config.max_output_tokens,
-            created=self._created if slug in self._models else BUILTIN_CREATED,
-            upstream=self._upstream(target),
-            alias_of=self._models[slug].alias_of if slug in self._models else None,
+            created=mapped.created if mapped else BUILTIN_CREATED,
+            upstream=self._upstream(self._target(slug)),
+            alias_of=mapped.config.alias_of if mapped else None,
+            source=mapped.source if mapped else "builtin",
+            price=config.price,
         )
 
     def _upstream(self, target: str) -> Upstream | None:
+        """The target's server, with the first of its keys."""
         if target in self._builtin:
             return None
-        config = self._models[target]
-        key = self._env.get(config.api_key_env, "").strip() if config.api_key_env else ""
-        return Upstream(config.base_url or "", config.upstream_model or target, key or None)
+        mapped = self._models[target]
+        config, base_url = mapped.config, mapped.config.base_url or ""
+        return Upstream(
+            base_url=base_url,
+            model=config.upstream_model or target,
+            api_key=mapped.keys[0] if mapped.keys else None,
+            max_tokens_field=config.max_tokens_field or _tokens_field(base_url),
+            connect_timeout_s=config.connect_timeout_s,
+            idle_timeout_s=config.idle_timeout_s,
+            deadline_s=config.timeout_s,
+        )
 
     def _target(self, slug: str) -> str:
         """The slug at the end of a chain of aliases."""
         passed = [slug]
-        while (config := self._models.get(passed[-1])) is not None and config.alias_of:
-            if config.alias_of in passed:
-                raise invalid(_field(slug, "alias_of"), "must not lead back to itself")
-            passed.append(config.alias_of)
+        while (mapped := self._models.get(passed[-1])) is not None and mapped.config.alias_of:
+            if mapped.config.alias_of in passed:
+                raise WrongModel(slug, "alias_of", "must not lead back to itself")
+            passed.append(mapped.config.alias_of)
         return passed[-1]
 
     def _check(self, slug: str, config: ModelConfig) -> None:
         if slug in self._builtin or not _SLUG.fullmatch(slug):
-            raise invalid(f"models.{slug[:128]}", "must be a slug that is not builtin")
+            raise WrongModel(slug, "", "must be a slug that is not builtin")
         if (config.base_url is None) == (config.alias_of is None):
-            raise invalid(_field(slug, "base_url"), "give either base_url or alias_of")
+            raise WrongModel(slug, "base_url", "give either base_url or alias_of")
         if config.base_url is not None and not _is_http_url(config.base_url):
-            raise invalid(_field(slug, "base_url"), "must be an http(s) URL")
+            raise WrongModel(slug, "base_url", "must be an http(s) URL")
         if config.context_window < 1 or config.max_output_tokens < 1:
-            raise invalid(_field(slug, "context_window"), "windows must be positive")
-        target = self._target(slug)
-        if target not in self._models and target not in self._builtin:
-            raise invalid(_field(slug, "alias_of"), f"no model {target[:128]}")
+            raise WrongModel(slug, "context_window", "windows must be positive")
+        if not self._is_model(self._target(slug)):
+            raise WrongModel(slug, "alias_of", f"no model {(config.alias_of or '')[:128]}")
+        self._check_fallbacks(slug, config)
+
+    def _check_fallbacks(self, slug: str, config: ModelConfig) -> None:
+        name = "fallbacks"
+        if config.fallbacks and config.alias_of:
+            raise WrongModel(slug, name, "belong to the model that the alias leads to")
+        if len(config.fallbacks) > FALLBACKS_MOST:
+            raise WrongModel(slug, name, f"must be at most {FALLBACKS_MOST}")
+        for each in config.fallbacks:
+            if not self._is_model(each):
+                raise WrongModel(slug, name, f"no model {each[:128]}")
+            if self._target(each) == slug:
+                raise WrongModel(slug, name, "must not lead back to itself")
+
+    def _is_model(self, slug: str) -> bool:
+        return slug in self._models or slug in self._builtin
 
 
-def _field(slug: str, name: str) -> str:
-    return f"models.{slug}.{name}"
+def _mapped(
+    config: ModelConfig,
+    source: Source,
+    created: int,
+    client: httpx.AsyncClient,
+    env: Mapping[str, str],
+) -> Mapped:
+    named = (env.get(name, "").strip() for name in config.api_key_env)
+    keys = (*config.api_keys, *(key for key in named if key))
+    return Mapped(config, source, created, client, keys, KeyRing(keys, time.monotonic))
+
+
+def _serve(upstream: Upstream, client: httpx.AsyncClient, key: str | None) -> ModelBackend:
+    return OpenAiBackend(replace(upstream, api_key=key), client)
 
 
 def _owner(slug: str) -> str:
     """The part before the slash, as catalogues of models have it."""
     owner, slash, _ = slug.partition("/")
     return "roomhub" if owner == "builtin" else owner if slash else "operator"
+
+
+def _tokens_field(base_url: str) -> TokensField:
+    """OpenAI's newer models refuse the name that everybody else's servers know."""
+    return "max_completion_tokens" if httpx.URL(base_url).host in _OPENAI else "max_tokens"
 
 
 def _is_http_url(text: str) -> bool:

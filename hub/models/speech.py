@@ -30,8 +30,7 @@ async def speak(
     for word in _WORD.findall(text):
         await sleep(delay_s)
         yield TextDelta(word)
-    prompt = "\n".join(m.content for m in request.messages)
-    yield Finish(reason, Usage(estimate_tokens(prompt), estimate_tokens(text), estimated=True))
+    yield Finish(reason, Usage(request.prompt_tokens(), estimate_tokens(text), estimated=True))
 
 
 def cut(text: str, sampling: Sampling) -> tuple[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import secrets
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -38,13 +38,13 @@ def _first_secrets(driver: Driver | None) -> tuple[Json, ...]:
 
 
 class Participants:
-    """Use cases on participants. `knows_model` says whether a model's slug is configured,
+    """Use cases on participants. `knows_model` says whether a tenant has a model,
     `callables` and `outbound_allow` are the operator's settings."""
 
     def __init__(
         self,
         store: Store,
-        knows_model: Callable[[str], bool],
+        knows_model: Callable[[str, str], Awaitable[bool]],
         now_ms: Clock,
         *,
         callables: Collection[str] = (),
@@ -61,9 +61,10 @@ class Participants:
     ) -> Participant:
         self._admin(actor)
         handle = body.handle or await self._free_handle(actor.tenant_id, body.id)
+        driver = await self._driver(actor, body.driver)
         new = Participant(
-            actor.tenant_id, body.id, body.type, handle, body.name, self._driver(body.driver),
-            self._now_ms(), secrets=_first_secrets(body.driver),
+            actor.tenant_id, body.id, body.type, handle, body.name, driver, self._now_ms(),
+            secrets=_first_secrets(body.driver),
         )  # fmt: skip
         written = await self._store.participants.create(new, request)
         return await self.get(actor, written.earlier or new.id)
@@ -74,10 +75,12 @@ class Participants:
         taken = await self._store.participants.handles(tenant_id, [short])
         return participant_id[:64] if taken else short
 
-    def _driver(self, driver: Driver | None) -> Json | None:
+    async def _driver(self, actor: Actor, driver: Driver | None) -> Json | None:
         if driver is None:
             return None
-        if isinstance(driver, ModelDriver) and not self._knows_model(driver.model):
+        if isinstance(driver, ModelDriver) and not await self._knows_model(
+            actor.tenant_id, driver.model
+        ):
             raise invalid("driver.model", f"there is no model {driver.model}; see GET /v1/models")
         if isinstance(driver, WebhookDriver | A2aDriver):
             try:
@@ -108,7 +111,7 @@ class Participants:
         if "driver" in changes:
             if participant_id.startswith("user_") and body.driver is not None:
                 raise invalid("driver", "a user has no driver")
-            changes["driver"] = self._driver(body.driver)
+            changes["driver"] = await self._driver(actor, body.driver)
         if rotate or body.driver is not None:
             known = await self.get(actor, participant_id)
             driver = changes.get("driver", known.driver)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from hub.core.errors import Conflict, Denied, invalid, missing
 from hub.core.ids import IdMaker
@@ -35,7 +35,7 @@ class Sessions:
         rooms: Rooms,
         messages: Messages,
         publisher: Publisher,
-        knows_model: Callable[[str], bool],
+        knows_model: Callable[[str, str], Awaitable[bool]],
         ids: IdMaker,
         now_ms: Clock,
     ) -> None:
@@ -50,7 +50,7 @@ class Sessions:
     async def create(
         self, actor: Actor, body: CreateSession, request: RequestKey | None = None
     ) -> Session:
-        if not self._knows_model(body.model):
+        if not await self._knows_model(actor.tenant_id, body.model):
             raise invalid("model", f"there is no model {body.model}; see GET /v1/models")
         model = await self._model_participant(actor.tenant_id, body.model)
         now = self._now_ms()

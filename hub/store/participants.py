@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, insert, not_, select, update
 
 from hub.core.errors import Conflict
 from hub.core.posts import RequestKey
@@ -41,6 +41,9 @@ class SqlParticipants:
 
     async def handles(self, tenant_id: str, handles: Sequence[str]) -> set[str]:
         return await self._database.read(lambda c: _handles(c, tenant_id, handles))
+
+    async def personas(self, tenant_id: str, limit: int) -> list[Participant]:
+        return await self._database.read(lambda c: _personas(c, tenant_id, limit))
 
 
 def add_tenant(connection: Connection, tenant_id: str, name: str, at_ms: int) -> bool:
@@ -114,3 +117,16 @@ def _handles(connection: Connection, tenant_id: str, handles: Sequence[str]) -> 
         participants.c.tenant_id == tenant_id, participants.c.handle.in_(handles)
     )
     return set(connection.execute(statement).scalars())
+
+
+def _personas(connection: Connection, tenant_id: str, limit: int) -> list[Participant]:
+    """By the range of their ids, which the primary key has."""
+    statement = rows.select_participants().where(
+        participants.c.tenant_id == tenant_id,
+        participants.c.id.between("persona_", "persona_{"),
+        not_(participants.c.id.between("persona_model-", "persona_model-{")),
+        participants.c.disabled_ms.is_(None),
+        participants.c.driver["kind"].as_string() == "model",
+    )
+    found = connection.execute(statement.order_by(participants.c.id).limit(limit))
+    return [rows.participant_of(row) for row in found]

@@ -10,6 +10,7 @@ from hub.store.database import Database
 from hub.store.keys import SqlKeys
 from hub.store.log import SqlLog
 from hub.store.messages import SqlMessages
+from hub.store.models import SqlModels
 from hub.store.participants import SqlParticipants
 from hub.store.rooms import SqlRooms
 from hub.store.runs import SqlRuns
@@ -32,6 +33,7 @@ class SqlStore:
         self.keys = SqlKeys(database)
         self.sessions = SqlSessions(database)
         self.runs = SqlRuns(database, limits)
+        self.models = SqlModels(database)
 
     async def forget_keys(self, before_ms: int) -> int:
         """Forget requests' keys from before a time, and how many answers older human messages

@@ -75,6 +75,13 @@ def _time(value: str) -> str:
     return value
 
 
+def _header_value(value: str) -> str:
+    """What can go into an Authorization header."""
+    if not (value.isascii() and value.isprintable() and value.strip() == value):
+        raise ValueError("must be printable ASCII without spaces around it")
+    return value
+
+
 def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
@@ -224,6 +231,43 @@ class ChangeParticipant(Body):
     handle: Handle | None = None
     driver: Driver | None = None
     rotate_secret: bool = False
+
+
+Slug = Annotated[str, Field(min_length=1, max_length=128), AfterValidator(_plain)]
+ModelKey = Annotated[str, Field(min_length=1, max_length=1_000), AfterValidator(_header_value)]
+Cost = Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
+Seconds = Annotated[float, Field(gt=0, le=3_600)]
+
+
+class ModelPrice(Body):
+    """What a million tokens cost, in the operator's currency."""
+
+    prompt: Cost
+    completion: Cost
+
+
+class PutModel(Body):
+    """A model: a server and how it is asked, or an alias of another. Without `api_key` the keys
+    stay as they are, null removes them."""
+
+    base_url: Url | None = None
+    alias_of: Slug | None = None
+    api_key: (
+        Annotated[list[ModelKey], Field(min_length=1, max_length=16), BeforeValidator(_as_list)]
+        | None
+    ) = None
+    upstream_model: Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_plain)] | (
+        None
+    ) = None
+    context_window: Annotated[int, Field(ge=256, le=100_000_000)] = 8_192
+    max_output_tokens: Annotated[int, Field(ge=1, le=10_000_000)] = 2_048
+    fallbacks: Annotated[list[Slug], Field(max_length=8)] = Field(default_factory=list)
+    retries: Annotated[int, Field(ge=0, le=5)] = 1
+    connect_timeout_s: Seconds = 10.0
+    idle_timeout_s: Seconds = 60.0
+    timeout_s: Seconds = 120.0
+    max_tokens_field: Literal["max_tokens", "max_completion_tokens"] | None = None
+    price: ModelPrice | None = None
 
 
 class AnswerRun(Body):

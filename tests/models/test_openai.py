@@ -163,7 +163,7 @@ async def test_bad_answers_are_short_clear_failures(
 ) -> None:
     with pytest.raises(Backend, match=message) as caught:
         await reply_of(connect(model, max_bytes=200_000))
-    assert type(caught.value) is Backend
+    assert not isinstance(caught.value, BackendTimeout)
     assert transient == caught.value.transient
     assert len(caught.value.message) < 400
     assert KEY not in str(caught.value)

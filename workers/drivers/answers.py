@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import orjson
 
-from hub.core.chat import ChatPart, ChatRequest, Finish, TextDelta, Usage
+from hub.core.chat import ChatRequest, Finish, TextDelta, Usage
 from hub.core.errors import Backend
 from hub.core.invoking import Ending, Escalate, Part, Silence, Status
 from hub.core.text import CONTENT_BYTES, content_fault
@@ -93,7 +93,9 @@ class StreamReader:
             self._unclosed()
         if self._ending is not None:
             return [self._ending]
-        parts = self._chunks.finish() if self._chunked else [Finish("stop")]
+        parts: list[TextDelta | Finish] = (
+            self._chunks.finish() if self._chunked else [Finish("stop")]
+        )
         self._text.count("".join(part.text for part in parts if isinstance(part, TextDelta)))
         self._text.end()
         return [self._counted(part) for part in parts]
@@ -110,7 +112,7 @@ class StreamReader:
         if not self.done and not (self._chunked and self._chunks.finished):
             raise Backend("the webhook's stream ended before `data: [DONE]`", transient=True)
 
-    def _counted(self, part: ChatPart) -> ChatPart:
+    def _counted(self, part: TextDelta | Finish) -> TextDelta | Finish:
         """With the usage that was sent apart from chunks, if any was."""
         if self._usage is None or not isinstance(part, Finish):
             return part
@@ -141,7 +143,8 @@ class StreamReader:
             return []
         if "choices" in frame:
             self._chunked = True
-            deltas = self._chunks.event(event)
+            found = self._chunks.event(event)
+            deltas = [delta for delta in found if isinstance(delta, TextDelta)]
             self._text.count("".join(delta.text for delta in deltas))
             return deltas
         self._usage = _usage(frame.get("usage")) or self._usage

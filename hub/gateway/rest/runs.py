@@ -1,4 +1,4 @@
-"""Runs, and the models that answer them."""
+"""Runs, and what they used."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from hub.core.times import parse_rfc3339
 from hub.core.values import Run
 from hub.gateway.auth import bearer
 from hub.gateway.gateway import Gateway
-from hub.gateway.rest.call import Answer, Call, Operation, envelope, plain, read_body
-from hub.models.registry import ModelEntry
+from hub.gateway.rest.call import Answer, Call, Operation, envelope, read_body
 from hub.wire.bodies import parse_object, validate
 from hub.wire.requests import AnswerRun, AppendDelta
 
@@ -53,23 +52,6 @@ async def of_room(call: Call) -> Answer:
     return call.listed(name, found, lambda run: str(run.id), lambda run: run.as_dict())
 
 
-async def models(call: Call) -> Response:
-    """The models, in the envelope and in OpenAI's list shape at once, so that its SDKs read it."""
-    data = [_model(entry) for entry in call.parts.models.entries()]
-    return plain({"status": "ok", "object": "list", "data": data})
-
-
-def _model(entry: ModelEntry) -> dict[str, object]:
-    return {
-        "id": entry.slug,
-        "object": "model",
-        "created": entry.created,
-        "owned_by": entry.owned_by,
-        "context_window": entry.context_window,
-        "max_output_tokens": entry.max_output_tokens,
-    }
-
-
 OPERATIONS = [
     Operation("GET", "/v1/runs/{run_id}", read, "Read a run"),
     Operation("POST", "/v1/runs/{run_id}/cancel", cancel, "Cancel a run"),
@@ -78,7 +60,6 @@ OPERATIONS = [
     Operation(
         "GET", "/v1/rooms/{room_id}/runs", of_room, "List a room's runs", query=("limit", "cursor")
     ),
-    Operation("GET", "/v1/models", models, "List models"),
 ]  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from starlette.routing import Route
 from hub.core.errors import MethodNotAllowed
 from hub.gateway.auth import caller
 from hub.gateway.gateway import Gateway
-from hub.gateway.rest import access, log, messages, participants, rooms, runs, sessions
+from hub.gateway.rest import access, log, messages, models, participants, rooms, runs, sessions
 from hub.gateway.rest.call import Call, Operation, envelope
 
 OPERATIONS: list[Operation] = [
@@ -20,6 +20,7 @@ OPERATIONS: list[Operation] = [
     *messages.OPERATIONS,
     *log.OPERATIONS,
     *runs.OPERATIONS,
+    *models.OPERATIONS,
     *participants.OPERATIONS,
     *access.OPERATIONS,
 ]

@@ -17,9 +17,9 @@ from hub.core.chat import Finish, TextDelta, Usage
 from hub.core.errors import Backend, BackendTimeout
 from hub.core.invoking import Escalate, Part, Silence, Status, Wait
 from hub.core.text import CONTENT_BYTES
+from hub.outbound import guarded_client
 from workers.drivers.base import Driver, Gone
 from workers.drivers.webhook import WebhookDriver
-from workers.outbound import guarded_client
 
 from .hook_server import SECRETS, TOKEN, HookServer, events, invocation, run_hook_server
 

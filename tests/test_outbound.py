@@ -1,4 +1,4 @@
-"""workers/outbound.py: what the client reaches, and what of an answer it lets through."""
+"""hub/outbound.py: what the client reaches, and what of an answer it lets through."""
 
 from __future__ import annotations
 
@@ -19,10 +19,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from hub.core.errors import Backend
+from hub.outbound import GuardedNetwork, SystemResolver, guarded_client
 from hub.wire.urls import read_allow
-from workers.outbound import GuardedNetwork, SystemResolver, guarded_client
-
-from .hook_server import HookServer, run_hook_server
+from tests.workers.drivers.hook_server import HookServer, run_hook_server
 
 PUBLIC, PUBLIC_6, PRIVATE = "93.184.216.34", "2606:2800:220:1::1", "10.0.0.7"
 NAME = "bot.example"

@@ -1,0 +1,139 @@
+"""hub/models/catalogue.py: every tenant's models, as they are now."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+
+from hub.core.errors import Conflict, Invalid, Unavailable
+from hub.core.models import ModelConfig, Price, StoredModel
+from hub.models.catalogue import FRESH_S, ModelCatalogue, config_of
+from hub.models.registry import DEMO_SLUG, ModelRegistry
+
+URL = "http://127.0.0.1:9/v1"
+
+
+def stored(slug: str, *, keys: tuple[str, ...] = (), **config: Any) -> StoredModel:
+    given = config if "alias_of" in config else {"base_url": URL} | config
+    return StoredModel("acme", slug, given, keys, 1_000_000, 1_000_000)
+
+
+class Shelf:
+    """What is stored, by tenant, and a clock; `away` says that the database does not answer."""
+
+    def __init__(self, client: httpx.AsyncClient, **operators: ModelConfig) -> None:
+        self.at_s = 0.0
+        self.away = False
+        self.reads = 0
+        self.models: dict[str, list[StoredModel]] = {}
+        self.guarded = httpx.AsyncClient()
+        registry = ModelRegistry(operators, {"KEY": "k"}, client)
+        self.catalogue = ModelCatalogue(registry, self.load, self.guarded, lambda: self.at_s)
+
+    async def load(self, tenant_id: str) -> list[StoredModel]:
+        self.reads += 1
+        if self.away:
+            raise Unavailable("away")
+        return self.models.get(tenant_id, [])
+
+    async def slugs(self, tenant_id: str = "acme") -> set[str]:
+        found = {entry.slug for entry in (await self.catalogue.of(tenant_id)).entries()}
+        return found - {"builtin/echo", "builtin/eliza", DEMO_SLUG}
+
+
+async def test_a_tenants_models_are_its_own_and_the_operators_everybodys(
+    client: httpx.AsyncClient,
+) -> None:
+    shelf = Shelf(client, shared=ModelConfig(URL))
+    shelf.models["acme"] = [stored("mine")]
+    assert ({"shared", "mine"}, {"shared"}) == (await shelf.slugs(), await shelf.slugs("rival"))
+
+
+async def test_a_change_is_seen_within_a_second_or_at_once_by_who_made_it(
+    client: httpx.AsyncClient,
+) -> None:
+    shelf = Shelf(client)
+    assert set() == await shelf.slugs()
+    shelf.models["acme"] = [stored("new")]
+    assert set() == await shelf.slugs()
+    shelf.at_s = FRESH_S
+    assert {"new"} == await shelf.slugs()
+    shelf.models["acme"] = []
+    shelf.catalogue.forget("acme")
+    assert set() == await shelf.slugs()
+
+
+async def test_unchanged_models_keep_the_turns_of_their_keys(client: httpx.AsyncClient) -> None:
+    shelf = Shelf(client)
+    shelf.models["acme"] = [stored("mine", keys=("a", "b"))]
+    first = await shelf.catalogue.of("acme")
+    shelf.at_s = FRESH_S
+    assert first is await shelf.catalogue.of("acme")
+    assert 2 == shelf.reads
+
+
+async def test_while_the_database_is_away_what_was_known_goes_on(
+    client: httpx.AsyncClient,
+) -> None:
+    shelf = Shelf(client)
+    shelf.models["acme"] = [stored("mine")]
+    await shelf.slugs()
+    shelf.away, shelf.at_s = True, FRESH_S
+    assert {"mine"} == await shelf.slugs()
+    with pytest.raises(Unavailable):
+        await shelf.slugs("rival")
+
+
+async def test_a_tenant_takes_the_demos_slug_but_never_the_operators(
+    client: httpx.AsyncClient,
+) -> None:
+    shelf = Shelf(client, shared=ModelConfig(URL, context_window=777))
+    shelf.models["acme"] = [stored(DEMO_SLUG), stored("shared", context_window=999)]
+    registry = await shelf.catalogue.of("acme")
+    assert ("tenant", "settings", 777) == tuple(
+        value
+        for slug in (DEMO_SLUG, "shared")
+        if (entry := registry.get(slug))
+        for value in ([entry.source] if slug == DEMO_SLUG else [entry.source, entry.context_window])
+    )
+    assert [True, True, False] == [
+        shelf.catalogue.operates(slug) for slug in ("shared", "builtin/echo", DEMO_SLUG)
+    ]
+
+
+async def test_only_the_operators_servers_are_reached_without_the_guard(
+    client: httpx.AsyncClient,
+) -> None:
+    shelf = Shelf(client, shared=ModelConfig(URL))
+    shelf.models["acme"] = [stored("mine")]
+    registry = await shelf.catalogue.of("acme")
+    shared, mine = registry.mapped("shared"), registry.mapped("mine")
+    assert shared is not None and mine is not None
+    assert (client, shelf.guarded) == (shared.client, mine.client)
+
+
+async def test_what_the_settings_made_impossible_is_left_out(client: httpx.AsyncClient) -> None:
+    shelf = Shelf(client)
+    shelf.models["acme"] = [stored("a", alias_of="gone"), stored("b", fallbacks=["a"]), stored("c")]
+    assert {"c"} == await shelf.slugs()
+
+
+async def test_a_fault_of_another_model_says_which(client: httpx.AsyncClient) -> None:
+    catalogue = Shelf(client).catalogue
+    with pytest.raises(Invalid) as caught:
+        catalogue.check([stored("a", alias_of="nobody")], "a")
+    assert "alias_of" == caught.value.details[0].field
+    with pytest.raises(Conflict, match="the model b needs it") as conflict:
+        catalogue.check([stored("b", alias_of="a")], "a")
+    assert "MODEL_IN_USE" == conflict.value.code
+
+
+def test_a_stored_model_names_no_variable_of_the_environment() -> None:
+    model = stored("m", keys=("k",), fallbacks=["x"], price={"prompt": 1.0, "completion": 2.0})
+    config = config_of(model)
+    assert ((), ("k",), ("x",), Price(1.0, 2.0)) == (
+        config.api_key_env, config.api_keys, config.fallbacks, config.price,
+    )  # fmt: skip
+    assert "'k'" not in repr(model) + repr(config)
