@@ -7,6 +7,7 @@ from typing import Final
 from hub.core.chat import Finish, Usage, estimate_tokens
 from hub.core.errors import HubError
 from hub.core.invoking import Ask, Ending, Escalate, Offer, Silence, Wait
+from hub.core.runs import why_cancelled
 from hub.core.values import Json, Run
 from hub.parts import Parts, now_ms
 from hub.ports import Pause, Reply
@@ -48,19 +49,21 @@ async def outcome_of(parts: Parts, run: Run, progress: Progress, ending: Ending)
     )
 
 
-def failed(progress: Progress, error: HubError) -> Reply:
-    """A failed run says so in the thread: what was written stays, marked as failed."""
+def failed(progress: Progress, error: HubError, *, told: bool = True) -> Reply:
+    """A failed run says so in the thread: what was written stays, marked as failed. It is not
+    `told` there by who may not speak there."""
     said = f"Sorry, I could not answer: {error.message}."
     text = f"{progress.text}\n\n{said}" if progress.text else said
-    return _reply(progress, "failed", text, None, status="failed", reason=error.message,
+    return _reply(progress, "failed", text if told else None, None, status="failed",
+                  reason=error.message,
                   error={"code": error.code, "message": error.message})  # fmt: skip
 
 
 def cancelled(run: Run, progress: Progress, by: str) -> Reply:
     """What there is of the text is kept, marked as cancelled."""
-    reason = "a newer message came" if by == "newer" else f"cancelled by {by}"
     text = progress.text if progress.text.strip() else None
-    return _reply(progress, "cancelled", text, None, status="cancelled", reason=reason)
+    return _reply(progress, "cancelled", text, None, status="cancelled",
+                  reason=why_cancelled(by))  # fmt: skip
 
 
 def _reply(

@@ -179,12 +179,15 @@ def _decide(
         root = state.thread_id or root
     cause = cause_of(post, known.causes, done.effects)
     if not triggers(post):
-        return _write(post, root, cause, (), (), room, done)
-    call, before = post.call(root, cause), len(done.effects.interrupted)
+        return _write(post, root, cause, (), room, done)
+    call, effects = post.call(root, cause), done.effects
+    before = len(effects.interrupted), len(effects.idle)
     if why := refused(call, known.ground, limits):
         return Limited(f"this may not be said to another AI participant: {why}")
-    runs = decide(call, known.ground, done.effects, limits)
-    return _write(post, root, cause, runs, tuple(done.effects.interrupted[before:]), room, done)
+    runs = decide(call, known.ground, effects, limits)
+    posted = _write(post, root, cause, runs, room, done)
+    cut, idle = effects.interrupted[before[0] :], effects.idle[before[1] :]
+    return replace(posted, cut=tuple(cut), woken=(*posted.woken, *idle)) if cut else posted
 
 
 def triggers(post: NewPost) -> bool:
@@ -222,7 +225,6 @@ def _write(
     root: str | None,
     cause: Cause,
     runs: tuple[Run, ...],
-    cut: tuple[str, ...],
     room: RoomState,
     done: Plan,
 ) -> Posted:
@@ -250,7 +252,6 @@ def _write(
     return Posted(
         message.id, post.room_id, message.seq, message, runs, tuple(rows),
         woken=tuple(run.id for run in changed if run.state == "queued"),
-        cut=cut,
     )  # fmt: skip
 
 

@@ -21,6 +21,10 @@ MOVES: Final[dict[str, frozenset[str]]] = {
     "suppressed": frozenset(),
 }  # fmt: skip
 
+NEWER: Final = "newer"
+NEWER_CAME: Final = "a newer message came"
+"""Who has asked for the end of a run that a newer message interrupts, and what people are told."""
+
 OPEN: Final = frozenset(state for state, moves in MOVES.items() if moves)
 ENDED: Final = frozenset(state for state, moves in MOVES.items() if not moves)
 
@@ -34,6 +38,11 @@ def move(state: str, to: str) -> str:
     if to not in MOVES[state]:
         raise IllegalMove(f"a {state} run cannot become {to}")
     return to
+
+
+def why_cancelled(by: str) -> str:
+    """The reason of a run whose end was asked for `by` a participant, or by a newer message."""
+    return NEWER_CAME if by == NEWER else f"cancelled by {by}"
 
 
 def sources_of(to: str) -> tuple[str, ...]:

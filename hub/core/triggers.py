@@ -64,10 +64,12 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """The runs of a lane that are not ended: the one that has it, and the newest that waits."""
+    """The runs of a lane that are not ended: the one that is written, the newest that is queued,
+    and the one that waits for a person or an answer."""
 
     running: str | None = None
     queued: str | None = None
+    waiting: str | None = None
 
 
 @dataclass(slots=True)
@@ -87,11 +89,13 @@ class Ground:
 @dataclass(slots=True)
 class Effects:
     """What to write beside the runs: counts of replies, who was addressed by which message, runs
-    to be cut short, runs a person has answered, runs counted against budgets."""
+    to be cut short, those of them that nobody works on, runs a person has answered, runs counted
+    against budgets."""
 
     replies: dict[str, int] = field(default_factory=dict)
     addressed: dict[tuple[str, str], tuple[str, Cause]] = field(default_factory=dict)
     interrupted: list[str] = field(default_factory=list)
+    idle: list[str] = field(default_factory=list)
     resumed: list[Run] = field(default_factory=list)
     spent: dict[tuple[str, str], int] = field(default_factory=dict)
 
@@ -117,24 +121,37 @@ def decide(call: Call, ground: Ground, effects: Effects, limits: Limits) -> tupl
         runs.append(_run(call, summons, ground, effects, limits))
     for participant_id in {*call.calls, *(run.participant_id for run in runs)}:
         effects.addressed[call.room_id, participant_id] = (call.message_id, call.cause)
-    if is_ai(call.author_id) and _uncalled(call):
+    if is_ai(call.author_id) and unsummoned(call):
         _count_reply(call.cause.root_message_id, ground, effects)
     return tuple(runs)
+
+
+def reopen(call: Call, ground: Ground, effects: Effects, limits: Limits) -> str | None:
+    """Why the one run of `call` is not tried again; when it is, it is counted like any other.
+
+    A person who tries again begins anew, a machine stays in the chain it is in; budgets hold both.
+    """
+    (summons,) = call.summons
+    over = _chain_over(call, summons, ground, limits) if is_ai(call.author_id) else None
+    over = over or _budget_over(call, ground, limits)
+    if over is None:
+        _start(call, summons, ground, effects, limits)
+    return over
 
 
 def refused(call: Call, ground: Ground, limits: Limits) -> str | None:
     """Why an AI participant's own post may not speak to other AIs that listen by themselves: the
     hub starts no run for those, so this is the only place where it can end their loop."""
-    if not is_ai(call.author_id) or not _uncalled(call):
+    if not is_ai(call.author_id) or not unsummoned(call):
         return None
     root = call.cause.root_message_id
-    pairs = [pair_of(call.room_id, call.author_id, other) for other in _uncalled(call)]
+    pairs = [pair_of(call.room_id, call.author_id, other) for other in unsummoned(call)]
     most = max(ground.exchanges.get(pair, 0) for pair in pairs)
     return chain_over(limits, call.cause.depth + 1, ground.replies.get(root, 0), most)
 
 
-def _uncalled(call: Call) -> list[str]:
-    """The AI participants it speaks to for whom no run is started."""
+def unsummoned(call: Call) -> list[str]:
+    """The AI participants it speaks to for whom no run is started: they listen by themselves."""
     driven = {summons.participant_id for summons in call.summons}
     return [other for other in call.calls if other not in driven and other != call.author_id]
 
@@ -162,7 +179,9 @@ def _run(call: Call, summons: Summons, ground: Ground, effects: Effects, limits:
     if started:
         reason = _start(call, summons, ground, effects, limits)
         if summons.busy == "interrupt":
-            effects.interrupted.extend(run for run in (lane.running, lane.queued) if run)
+            idle = [run for run in (lane.waiting, lane.queued) if run]
+            effects.interrupted += [lane.running, *idle] if lane.running else idle
+            effects.idle += idle
         ground.lanes[lane_name] = replace(lane, queued=summons.run_id)
     return Run(
         id=summons.run_id, tenant_id=call.tenant_id, room_id=call.room_id,
@@ -176,13 +195,19 @@ def _run(call: Call, summons: Summons, ground: Ground, effects: Effects, limits:
 
 
 def _held_back(call: Call, summons: Summons, ground: Ground, limits: Limits) -> str | None:
+    return _chain_over(call, summons, ground, limits) or _budget_over(call, ground, limits)
+
+
+def _chain_over(call: Call, summons: Summons, ground: Ground, limits: Limits) -> str | None:
     exchanges = 0
     if is_ai(call.author_id):
         pair = pair_of(call.room_id, call.author_id, summons.participant_id)
         exchanges = ground.exchanges.get(pair, 0)
     replies = ground.replies.get(call.cause.root_message_id, 0)
-    if over := chain_over(limits, call.cause.depth + 1, replies, exchanges):
-        return over
+    return chain_over(limits, call.cause.depth + 1, replies, exchanges)
+
+
+def _budget_over(call: Call, ground: Ground, limits: Limits) -> str | None:
     for scope, budget in budgets_of(call.room_id, call.budget, limits):
         spent = ground.spent.get((call.tenant_id, scope), Spent())
         if over := budget_over(whose(scope), budget, spent):

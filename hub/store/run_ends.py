@@ -6,12 +6,23 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, insert, literal, select, update
+from sqlalchemy import ColumnElement, Connection, and_, case, insert, literal, select, update
 
+from hub.core.errors import Limited
 from hub.core.governor import Budget, Limits, Spent, budget_of
 from hub.core.posts import LogRow, run_event
-from hub.core.runs import ENDED, sources_of
-from hub.core.triggers import Call, Cause, Effects, decide, lane_of, refused
+from hub.core.runs import ENDED, NEWER, NEWER_CAME, sources_of
+from hub.core.triggers import (
+    Call,
+    Cause,
+    Effects,
+    Summons,
+    decide,
+    lane_of,
+    refused,
+    reopen,
+    unsummoned,
+)
 from hub.core.values import Json, Message, Run
 from hub.ports import Ended, Pause, Reply
 from hub.store import rows
@@ -72,9 +83,10 @@ def _write_end(
         call = _call(run, reply)
         ground = drive(connection, read_ground([call], limits))
         if refused(call, ground, limits):
-            mention = ()  # who listens by itself is not spoken to past the cap
-        else:
-            called = decide(call, ground, effects, limits)
+            unheard = unsummoned(call)  # past the cap, who listens by itself is not spoken to
+            mention = tuple(each for each in mention if each["id"] not in unheard)
+            call = replace(call, calls=tuple(c for c in call.calls if c not in unheard))
+        called = decide(call, ground, effects, limits)
     gone = _supersede(connection, run, reply)
     new: list[NewEntry] = [
         *([("message.created", run.reply_message_id, None)] if reply.text is not None else []),
@@ -91,7 +103,7 @@ def _write_end(
         about[run.reply_message_id] = _write_reply(connection, run, reply, entries[0].seq, mention)
     insert_runs(connection, called)
     drive(connection, write_effects(effects, reply.at_ms))
-    woken = [r.id for r in called if r.state == "queued"]
+    woken = [*(r.id for r in called if r.state == "queued"), *effects.idle]
     return [(entry, about.get(entry.ref)) for entry in entries], woken, effects.interrupted
 
 
@@ -270,7 +282,8 @@ def end_cancelled(connection: Connection, run_id: str, at_ms: int) -> Ended | No
     )
     values = {
         "state": "cancelled", "finished_ms": at_ms, "lease_until_ms": None, "awaits": None,
-        "reason": literal("cancelled by ") + runs.c.cancelled_by,
+        "reason": case((runs.c.cancelled_by == NEWER, NEWER_CAME),
+                       else_=literal("cancelled by ") + runs.c.cancelled_by),
     }  # fmt: skip
     if not connection.execute(update(runs).where(mine).values(**values)).rowcount:
         return None
@@ -282,12 +295,14 @@ def end_cancelled(connection: Connection, run_id: str, at_ms: int) -> Ended | No
     return Ended(run, rows_of_log, (*begun, *_next_in_lane(connection, run)))
 
 
-def again(connection: Connection, tenant_id: str, run_id: str, new: Run) -> Ended | None:
+def again(
+    connection: Connection, tenant_id: str, run_id: str, new: Run, limits: Limits
+) -> Ended | None:
     """See `RunStore.again`."""
     which = (runs.c.tenant_id == tenant_id) & (runs.c.id == run_id)
     if connection.execute(rows.select_runs().where(which)).first() is None:
         return None
-    _lock_room_of(connection, run_id)
+    budget = _lock_room_of(connection, run_id)
     old = read(connection, run_id)
     later = select(runs.c.id).where(
         runs.c.trigger_message_id == old.trigger_message_id,
@@ -296,7 +311,22 @@ def again(connection: Connection, tenant_id: str, run_id: str, new: Run) -> Ende
     )
     if old.state not in ENDED or connection.execute(later).first():
         return None
+    _count_again(connection, new, budget, limits)
     insert_runs(connection, [new])
     queued: list[NewEntry] = [("run.queued", new.id, run_event(new))]
     entries = append(connection, new.room_id, queued, new.created_ms, access=False)
     return Ended(new, tuple((entry, None) for entry in entries), (new.id,))
+
+
+def _count_again(connection: Connection, new: Run, budget: Budget | None, limits: Limits) -> None:
+    """A run that is tried again counts like any other; Limited when there is no room for it. It
+    is as if its reply called: the trigger itself may be the person's message that began it all."""
+    summons = Summons(new.participant_id, new.id, new.reply_message_id)
+    call = Call(
+        new.tenant_id, new.room_id, new.reply_message_id, new.thread_id, new.caller_id,
+        new.created_ms, Cause(new.depth - 1, new.root_message_id), (summons,), budget=budget,
+    )  # fmt: skip
+    ground, effects = drive(connection, read_ground([call], limits)), Effects()
+    if over := reopen(call, ground, effects, limits):
+        raise Limited(f"it is not tried again: {over}", code="BUDGET_EXCEEDED")
+    drive(connection, write_effects(effects, new.created_ms))

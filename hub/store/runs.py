@@ -11,6 +11,7 @@ from sqlalchemy import (
     Select,
     Subquery,
     and_,
+    exc,
     exists,
     func,
     or_,
@@ -59,7 +60,10 @@ class SqlRuns:
         return await self._database.read(lambda c: _page(c, room_id, page))
 
     async def claim(self, run_id: str, worker: str, lease_ms: int) -> Run | None:
-        return await self._database.write(lambda c: _claim(c, run_id, worker, lease_ms))
+        try:
+            return await self._database.write(lambda c: _claim(c, run_id, worker, lease_ms))
+        except exc.IntegrityError:  # another of its lane was taken at the same moment
+            return None
 
     async def renew(self, run_id: str, attempt: int, lease_ms: int) -> Run | None:
         return await self._database.write(lambda c: _renew(c, run_id, attempt, lease_ms))
@@ -91,7 +95,9 @@ class SqlRuns:
         return await self._database.write(lambda c: run_ends.end_cancelled(c, run_id, at_ms))
 
     async def again(self, tenant_id: str, run_id: str, new: Run) -> Ended | None:
-        return await self._database.write(lambda c: run_ends.again(c, tenant_id, run_id, new))
+        return await self._database.write(
+            lambda c: run_ends.again(c, tenant_id, run_id, new, self._limits)
+        )
 
     async def take(
         self, tenant_id: str, participant_id: str, run_id: str, worker: str, lease_ms: int

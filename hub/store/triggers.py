@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 
 from hub.core.governor import Budget, Limits, Spent, budget_warning
 from hub.core.ids import is_ai, ulid
+from hub.core.runs import NEWER
 from hub.core.times import day_of
 from hub.core.triggers import Call, Effects, Ground, Lane, budgets_of, lane_of, pair_of, whose
 from hub.core.values import Run
@@ -27,10 +28,13 @@ _EXCHANGES: Final = """SELECT caller_id, participant_id, count(*) FROM runs
     AND state <> 'suppressed' GROUP BY caller_id, participant_id"""
 _ENGAGED: Final = """SELECT 1 FROM messages WHERE author_id = $2 AND thread_id = $1
     UNION ALL SELECT 1 FROM messages WHERE author_id = $2 AND id = $1 LIMIT 1"""
-_LANE: Final = "SELECT id, state FROM runs WHERE lane = $1 AND finished_ms IS NULL ORDER BY id"
-_AWAITING: Final = """SELECT id, tenant_id, room_id, participant_id, trigger_message_id, generation,
-    thread_id, state, reason, attempt, depth, root_message_id, reply_message_id, created_ms
-    FROM runs WHERE thread_id = $1 AND state = 'waiting' AND awaits = 'person' ORDER BY id"""
+# Runs are locked while a message is decided on them: a worker may take one at the same moment.
+_LANE: Final = """UPDATE runs SET lane = lane WHERE lane = $1 AND finished_ms IS NULL
+    RETURNING id, state"""
+_AWAITING: Final = """UPDATE runs SET awaits = awaits
+    WHERE thread_id = $1 AND state = 'waiting' AND awaits = 'person'
+    RETURNING id, tenant_id, room_id, participant_id, trigger_message_id, generation,
+    thread_id, state, reason, attempt, depth, root_message_id, reply_message_id, created_ms"""
 _SPENT: Final = """INSERT INTO budgets (tenant_id, scope, day, runs, tokens, ms)
     VALUES ($1, $2, $3, 0, 0, 0)
     ON CONFLICT (tenant_id, scope, day) DO UPDATE SET runs = budgets.runs
@@ -42,8 +46,8 @@ _ADDRESS: Final = """INSERT INTO addressed (room_id, participant_id, message_id,
     root_message_id) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (room_id, participant_id) DO UPDATE
     SET message_id = excluded.message_id, depth = excluded.depth,
     root_message_id = excluded.root_message_id"""
-_INTERRUPT: Final = """UPDATE runs SET cancelled_by = $1, reason = 'a newer message came'
-    WHERE id = $2 AND finished_ms IS NULL"""
+_INTERRUPT: Final = """UPDATE runs SET cancelled_by = $1
+    WHERE id = $2 AND finished_ms IS NULL AND cancelled_by IS NULL"""
 _RESUME: Final = """UPDATE runs SET state = 'queued', awaits = NULL, lease_until_ms = NULL,
     reason = $1, answer_id = $2 WHERE id = $3 AND state = 'waiting'"""
 _ADD_RUNS: Final = """INSERT INTO budgets (tenant_id, scope, day, runs, tokens, ms)
@@ -82,12 +86,13 @@ def _read_chain(call: Call, ground: Ground, limits: Limits) -> Queries:
         ground.replies[root] = found[0][0] if found else 0
     if is_ai(call.author_id):
         since = f"run_{ulid(call.at_ms - limits.exchanges_s * 1000, 0)}"
-        for caller, called, count in (
-            yield _EXCHANGES, (call.room_id, since, call.author_id)
-        ):  # fmt: skip
+        found = yield _EXCHANGES, (call.room_id, since, call.author_id)
+        lately: dict[tuple[str, str, str], int] = {}
+        for caller, called, count in found:
             if is_ai(caller):
                 pair = pair_of(call.room_id, caller, called)
-                ground.exchanges[pair] = ground.exchanges.get(pair, 0) + count
+                lately[pair] = lately.get(pair, 0) + count
+        ground.exchanges.update(lately)
 
 
 def _read_thread(call: Call, ground: Ground) -> Queries:
@@ -101,20 +106,19 @@ def _read_thread(call: Call, ground: Ground) -> Queries:
             ground.lanes[lane] = _lane((yield _LANE, (lane,)))
     if call.thread_id and not is_ai(call.author_id) and call.thread_id not in ground.awaiting:
         asked = yield _AWAITING, (call.thread_id,)
-        ground.awaiting[call.thread_id] = [Run(*row) for row in asked]
+        ground.awaiting[call.thread_id] = sorted((Run(*row) for row in asked), key=lambda r: r.id)
 
 
 def _lane(rows: Rows) -> Lane:
-    """The run that has the lane (or waits for its answer), and the newest that is queued."""
-    active = [run_id for run_id, state in rows if state != "queued"]
-    queued = [run_id for run_id, state in rows if state == "queued"]
-    return Lane(active[0] if active else None, queued[-1] if queued else None)
+    """The newest of each state; at most one is written or waits."""
+    newest = {state: run_id for run_id, state in sorted(tuple(row) for row in rows)}
+    return Lane(*map(newest.get, ("running", "queued", "waiting")))
 
 
 def write_effects(effects: Effects, at_ms: int) -> Queries:
     """Everything that planning changed beside messages, runs and the log, in lock order."""
     for run_id in effects.interrupted:
-        yield _INTERRUPT, ("newer", run_id)
+        yield _INTERRUPT, (NEWER, run_id)
     for run in effects.resumed:
         yield _RESUME, (run.reason, run.answer_id, run.id)
     for root, count in sorted(effects.replies.items()):

@@ -19,6 +19,7 @@ from hub.core.triggers import (
     decide,
     pair_of,
     refused,
+    reopen,
 )
 from hub.core.values import Run
 
@@ -130,6 +131,7 @@ def test_what_is_held_says_why() -> None:
         ("merge", Lane("run_r", None), "queued", []),
         ("merge", Lane("run_r", "run_q"), "suppressed", []),
         ("interrupt", Lane("run_r", "run_q"), "queued", ["run_r", "run_q"]),
+        ("interrupt", Lane(None, "run_q", "run_w"), "queued", ["run_w", "run_q"]),
         ("interrupt", Lane(), "queued", []),
     ],
 )
@@ -137,6 +139,7 @@ def test_what_comes_while_it_is_busy(busy: Any, lane: Lane, state: str, cut: lis
     ground = Ground(lanes={"msg_1:bot_a": lane})
     (made,), effects = decided(call(summons(busy=busy)), ground)
     assert (state, cut) == (made.state, effects.interrupted)
+    assert [run for run in cut if run != "run_r"] == effects.idle
     if state == "suppressed":
         assert "run_q" in (made.reason or "")
 
@@ -180,3 +183,21 @@ def test_no_machine_answers_for_a_person() -> None:
     ground = Ground(awaiting={"msg_root": [asking]})
     _, effects = decided(call(author="bot_b", thread_id="msg_root"), ground)
     assert [] == effects.resumed
+
+
+def test_a_budget_is_counted_for_the_tenant_that_runs() -> None:
+    limits = replace(LIMITS, budget=Budget(runs=5))
+    _, effects = decided(replace(call(summons()), tenant_id="rival"), limits=limits)
+    assert {("rival", TENANT): 1} == effects.spent
+
+
+def test_a_person_tries_again_past_the_chain_and_nobody_past_a_budget() -> None:
+    full = Ground(replies={"msg_1": LIMITS.replies})
+    assert reopen(call(summons()), full, Effects(), LIMITS) is None
+    by_machine = call(summons(), author="bot_b")
+    assert "at most 12" in (reopen(by_machine, full, Effects(), LIMITS) or "")
+    limits, effects = replace(LIMITS, budget=Budget(runs=1)), Effects()
+    ground = Ground()
+    assert reopen(call(summons()), ground, effects, limits) is None
+    assert {("acme", TENANT): 1} == effects.spent
+    assert "1 runs" in (reopen(call(summons()), ground, effects, limits) or "")

@@ -457,3 +457,25 @@ async def test_an_interrupted_run_is_cut_short_by_the_post_that_came(store: SqlS
 
     await until(ended)
     assert "queued" == (await found(store, replace(run, id="run_new"))).state
+
+
+async def test_cancelling_reaches_the_runs_called_by_those_that_were_called(
+    store: SqlStore,
+) -> None:
+    run = first = await working(store, await room_of(store))
+    for number, other in enumerate((SECOND, ELIZA)):
+        asked = Summons(other, f"run_{number}", f"msg_n{number}")
+        await store.runs.finish(run.id, 1, replace(DONE, calls=(other,), summons=(asked,)))
+        run = await found(store, replace(run, id=f"run_{number}"))
+        run = run if number else await claimed(store, run)
+    _, ended = await store.runs.cancel(ACME, first.id, "user_bob", AT_MS)
+    assert ("run_1", "cancelled") == (ended.run.id, ended.run.state)
+
+
+async def test_a_run_that_waits_after_its_end_was_asked_for_is_due(store: SqlStore) -> None:
+    run = await working(store, await room_of(store))
+    await store.runs.cancel(ACME, run.id, "user_bob", AT_MS)
+    assert [] == await store.runs.due(0, 10)
+    assert await store.runs.pause(run.id, 1, ASKED) is not None
+    assert [run.id] == await store.runs.due(0, 10)
+    assert await store.runs.end_cancelled(run.id, AT_MS) is not None
