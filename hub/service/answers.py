@@ -6,13 +6,14 @@ from __future__ import annotations
 import contextlib
 from typing import Final
 
+from hub.core import permissions
 from hub.core.chat import estimate_tokens
-from hub.core.errors import Conflict, Unauthenticated, Unavailable, invalid, missing
+from hub.core.errors import Conflict, Denied, Unauthenticated, Unavailable, invalid, missing
 from hub.core.ids import IdMaker
-from hub.core.runs import OPEN
+from hub.core.runs import OPEN, why_cancelled
 from hub.core.text import CONTENT_BYTES, content_fault, text_fault
 from hub.core.tokens import RunToken, make_token, read_token
-from hub.core.values import Actor, Draft, Run
+from hub.core.values import Actor, Author, Draft, Run
 from hub.ports import Bus, Clock, Reply, Store
 from hub.service.calling import Speech, speech
 from hub.service.publisher import Publisher
@@ -52,6 +53,9 @@ class Answers:
         run = await self._store.runs.get(token.tenant_id, token.run_id)
         if run is None:
             raise missing("run")
+        who = await self._store.participants.get(run.tenant_id, run.participant_id)
+        if who is None or who.disabled_ms is not None:
+            raise Denied("the run's participant is out of use")
         return self._current(run, token.attempt)
 
     async def offered(self, actor: Actor) -> list[Run]:
@@ -75,7 +79,7 @@ class Answers:
         """End a run whose end was asked for, with what there is of its text."""
         drafts = [d.text for d in await self._bus.drafts([run.id]) if d.attempt == run.attempt]
         text = drafts[0] if drafts and drafts[0].strip() else None
-        reason = f"cancelled by {run.cancelled_by}"
+        reason = why_cancelled(run.cancelled_by or "")
         usage = {"prompt_tokens": 0, "completion_tokens": estimate_tokens(text or "")}
         reply = Reply("cancelled", text, self._now_ms(), "cancelled", reason,
                       usage=usage | {"estimated": True})  # fmt: skip
@@ -104,26 +108,38 @@ class Answers:
         """Append to the draft. `offset` counts characters (code points) before `text`."""
         if fault := text_fault(text):
             raise invalid("text", fault)
+        author = await self._may_answer(run)
         known = [d for d in await self._bus.drafts([run.id]) if d.attempt == run.attempt]
         before = known[0].text if known else ""
         if offset != len(before):
             raise invalid("offset", f"must be {len(before)}: so much is there")
         if len((before + text).encode()) > CONTENT_BYTES:
             raise invalid("text", f"the reply must be at most {CONTENT_BYTES} bytes of UTF-8")
-        draft = await self._draft(run, before + text)
+        draft = Draft(
+            run.id, run.reply_message_id, run.thread_id, author.as_dict(), run.attempt,
+            before + text,
+        )  # fmt: skip
         frame = delta_frame(draft, run.room_id, offset, text, self._now_ms())
         if text and not await self._bus.append_draft(run.room_id, draft, text, frame):
             raise Conflict("a later attempt answers this run now", code="RUN_STATE")
 
-    async def _draft(self, run: Run, text: str) -> Draft:
-        found = await self._store.participants.get(run.tenant_id, run.participant_id)
-        about = found.author().as_dict() if found else {"id": run.participant_id}
-        return Draft(run.id, run.reply_message_id, run.thread_id, about, run.attempt, text)
+    async def _may_answer(self, run: Run) -> Author:
+        """Who was removed from the room since, or may not post there any more, says nothing."""
+        view = await self._store.rooms.view(run.tenant_id, run.room_id)
+        if view is None:
+            raise missing("run")
+        member = view.members.get(run.participant_id)
+        if member is None or not permissions.may_post(member):
+            raise Denied("the run's participant may not post in this room any more")
+        if view.room.archived_ms is not None:
+            raise Conflict("the room is archived; restore it first", code="ROOM_ARCHIVED")
+        return member.author
 
     async def reply(self, run: Run, content: str) -> Run:
         """End a run with this answer."""
         if fault := content_fault(content):
             raise invalid("content", fault)
+        await self._may_answer(run)
         said = await self.speech_of(run, content)
         usage = {"prompt_tokens": 0, "completion_tokens": estimate_tokens(content)}
         return await self._end(

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from hub.core import permissions
 from hub.core.governor import Budget, budget_of
 from hub.core.ids import is_ai
 from hub.core.mentions import handles_in
@@ -13,6 +14,8 @@ from hub.core.triggers import Summons
 from hub.core.values import Json, Member, RoomView, Run
 
 PAUSED: Final = "the room is paused"
+OBSERVES: Final = "it only observes this room"
+LEFT: Final = "it is no member of this room any more"
 MakeId = Callable[[str], str]
 
 
@@ -58,6 +61,15 @@ def speech(
     )
 
 
+def held_back(view: RoomView, member: Member | None) -> str | None:
+    """Why an AI participant of the room is not set to work there, None when it may be."""
+    if member is None:
+        return LEFT
+    if view.room.settings.get("paused") is True:
+        return PAUSED
+    return None if permissions.may_post(member) else OBSERVES
+
+
 def _spoken_to(view: RoomView, content: str, named: Iterable[str]) -> list[Member]:
     """Members named in the request or in the text, each once, in that order."""
     found = {member_id: view.members[member_id] for member_id in named}
@@ -74,7 +86,9 @@ def _listening(view: RoomView, called: Iterable[Member], in_thread: bool) -> lis
     return [
         member
         for member in view.listening
-        if member.author.id not in known and (member.engagement == "always" or in_thread)
+        if member.author.id not in known
+        and (member.engagement == "always" or in_thread)
+        and permissions.may_post(member)
     ]
 
 
@@ -87,12 +101,11 @@ def _summons(
     listening: bool = False,
 ) -> tuple[Summons, ...]:
     """`listening` ones were not called: who follows threads must have taken part in this one."""
-    held = PAUSED if view.room.settings.get("paused") is True else None
     return tuple(
         Summons(
             member.author.id, make_id("run"), make_id("msg"), params,
             in_thread=listening and member.engagement == "thread",
-            busy=member.busy, held=held,
+            busy=member.busy, held=held_back(view, member),
         )
         for member in called
     )  # fmt: skip
@@ -119,6 +132,8 @@ def _silent(member: Member, author_id: str) -> str:
         return "it is the author"
     if not member.driven:
         return "it has no driver: its own program must listen"
+    if not permissions.may_post(member):
+        return OBSERVES
     if member.engagement == "off":
         return "its engagement is off"
     if member.engagement == "thread":

@@ -105,6 +105,7 @@ class Participants:
     async def change(
         self, actor: Actor, participant_id: str, body: ChangeParticipant
     ) -> Participant:
+        """Its `secrets` are those that were just made, to be shown once."""
         self._admin(actor)
         changes = given(body)
         rotate = changes.pop("rotate_secret", False)
@@ -112,27 +113,32 @@ class Participants:
             if participant_id.startswith("user_") and body.driver is not None:
                 raise invalid("driver", "a user has no driver")
             changes["driver"] = await self._driver(actor, body.driver)
+        made: tuple[Json, ...] = ()
+        known_secrets: tuple[Json, ...] = ()
         if rotate or body.driver is not None:
             known = await self.get(actor, participant_id)
+            known_secrets = known.secrets
             driver = changes.get("driver", known.driver)
-            changes["secrets"] = self._secrets(driver, known.secrets, rotate=rotate)
+            made = self._secrets(driver, known_secrets, rotate=rotate)
+            changes["secrets"] = list(made) or None
         for name in ("name", "handle"):
             if name in changes and changes[name] is None:
                 raise invalid(name, "must not be null")
-        return await self._update(actor, participant_id, changes)
+        changed = await self._update(actor, participant_id, changes)
+        return replace(changed, secrets=made if made[:1] != known_secrets[:1] else ())
 
     def _secrets(
         self, driver: Json | None, known: Sequence[Json], *, rotate: bool
-    ) -> list[Json] | None:
+    ) -> tuple[Json, ...]:
         """The secrets of a webhook; the one before stays good for a day."""
         if not driver or driver["kind"] != "webhook":
             if rotate:
                 raise invalid("rotate_secret", "only a webhook has a secret")
-            return None
+            return ()
         if known and not rotate:
-            return list(known)
+            return tuple(known)
         until_ms = self._now_ms() + OVERLAP_MS
-        return [_secret(), *({**old, "until_ms": until_ms} for old in known[:1])]
+        return (_secret(), *({**old, "until_ms": until_ms} for old in known[:1]))
 
     async def disable(self, actor: Actor, participant_id: str) -> Participant:
         """Take a participant out of use: its keys stop working, it is never invoked again."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from hub.core import permissions
 from hub.core.errors import Denied, invalid, missing
-from hub.core.ids import IdMaker
+from hub.core.ids import IdMaker, is_ai
 from hub.core.posts import LogRow, RequestKey
 from hub.core.values import Actor, Json, Member, Room, RoomView
 from hub.ports import Clock, Page, Store
@@ -124,6 +124,8 @@ class Rooms:
         )
         written = await self._store.rooms.set_member(actor.tenant_id, room_id, member)
         self._changed(room_id, written.entries)
+        if not permissions.may_post(member):
+            await self._end_runs(actor, room_id, participant_id)
         return (await self._views.fresh(actor, room_id)).members[participant_id]
 
     async def remove_member(self, actor: Actor, room_id: str, participant_id: str) -> Member:
@@ -142,7 +144,22 @@ class Rooms:
         )
         self._changed(room_id, written.entries)
         self._notices.members_changed(actor, view.room, written.entries)
+        await self._end_runs(actor, room_id, participant_id)
         return known
+
+    async def _end_runs(
+        self, actor: Actor, room_id: str, participant_id: str | None = None
+    ) -> None:
+        """Who may not speak in a room any more does not go on writing there: one of its members,
+        or all of them."""
+        if participant_id is not None and not is_ai(participant_id):
+            return
+        for run in await self._store.runs.open_in(room_id):
+            if participant_id in (None, run.participant_id):
+                for ended in await self._store.runs.cancel(
+                    actor.tenant_id, run.id, actor.id, self._now_ms()
+                ):
+                    self._publisher.put(ended.entries, ended.woken, ended.cut)
 
     async def change(self, actor: Actor, room_id: str, body: ChangeRoom) -> Room:
         await self._managed(actor, room_id)
@@ -158,7 +175,9 @@ class Rooms:
         view = await self._managed(actor, room_id)
         if view.room.archived_ms is not None:
             return view.room
-        return await self._update(actor, room_id, {"archived_ms": self._now_ms()})
+        archived = await self._update(actor, room_id, {"archived_ms": self._now_ms()})
+        await self._end_runs(actor, room_id)
+        return archived
 
     async def restore(self, actor: Actor, room_id: str) -> Room:
         await self._managed(actor, room_id)

@@ -10,8 +10,9 @@ from hub.core import permissions
 from hub.core.errors import Conflict, Denied, Missing, missing
 from hub.core.ids import IdMaker, is_ai
 from hub.core.runs import ENDED
-from hub.core.values import Actor, Json, RoomView, Run
+from hub.core.values import Actor, Json, Member, RoomView, Run
 from hub.ports import Clock, Ended, Store
+from hub.service.calling import held_back
 from hub.service.publisher import Publisher
 from hub.service.views import RoomViews
 
@@ -51,14 +52,29 @@ class Runs:
             raise Conflict(f"the run is {run.state}; cancel it first", code="RUN_STATE")
         if run.state not in AGAIN or (run.state == "suppressed" and is_ai(actor.id)):
             raise Conflict(f"a run that {run.state} is not tried again", code="RUN_STATE")
-        if view.room.archived_ms is not None:
-            raise Conflict("the room is archived; restore it first", code="ROOM_ARCHIVED")
+        await self._may_go_on(view, view.members.get(run.participant_id))
         new = self._next_generation(actor, run)
         opened = await self._store.runs.again(actor.tenant_id, run_id, new)
         if opened is None:
             raise Conflict("the run was tried again already", code="RUN_STATE")
         self.publish([opened])
         return opened.run
+
+    async def _may_go_on(self, view: RoomView, member: Member | None) -> None:
+        """Nothing is tried again where nothing may be said, or by who may not be set to work."""
+        room = view.room
+        if room.archived_ms is not None:
+            raise Conflict("the room is archived; restore it first", code="ROOM_ARCHIVED")
+        if why := held_back(view, member):
+            raise Conflict(f"it is not tried again: {why}", code="RUN_STATE")
+        if room.kind == "session":
+            session = await self._store.sessions.get(room.tenant_id, room.id)
+            if session is None:
+                raise missing("run")
+            if session.status == "closed":
+                raise Conflict(
+                    "the session is closed; set its status to active", code="SESSION_CLOSED"
+                )
 
     def _next_generation(self, actor: Actor, run: Run) -> Run:
         return replace(

@@ -33,7 +33,7 @@ async def read(call: Call) -> Answer:
 async def change(call: Call) -> Answer:
     body = await call.body(ChangeParticipant)
     changed = await call.parts.participants.change(call.actor, call.path("participant_id"), body)
-    return Answer(_with_secret(changed) if body.rotate_secret else changed.as_dict())
+    return Answer(_with_secret(changed))
 
 
 async def disable(call: Call) -> Answer:
