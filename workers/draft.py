@@ -17,12 +17,10 @@ from hub.parts import Parts, now_ms
 from hub.wire.events import delta_frame, ephemeral_frame
 from hub.wire.packets import Packet
 from workers.inviting import Invitation
+from workers.lease import Lost
+from workers.patience import patiently
 
 log = structlog.get_logger("workers.draft")
-
-
-class Lost(Exception):
-    """This attempt no longer holds the run."""
 
 
 @dataclass(slots=True)
@@ -57,9 +55,9 @@ class Scribe:
 
     async def begin_again(self) -> None:
         """What was seen is void: the next attempt writes from the beginning."""
-        lease_ms = int(self._parts.settings.lease_s * 1000)
+        lease_ms, store, old = int(self._parts.settings.lease_s * 1000), self._parts.store, self.run
         async with self._flushing:
-            run = await self._parts.store.runs.advance(self.run.id, self.run.attempt, lease_ms)
+            run = await patiently(lambda: store.runs.advance(old.id, old.attempt, lease_ms))
             if run is None:
                 raise Lost
             self.run = run
@@ -89,14 +87,16 @@ class Scribe:
             elif isinstance(part, Status):
                 await self.status(part.text)
             elif isinstance(part, Remember):
-                if not await self._parts.store.runs.remember(
-                    self.run.id, self.run.attempt, part.memory
-                ):
-                    raise Lost
-                self.run = replace(self.run, memory=part.memory)
+                await self._remember(part.memory)
             else:
                 return part
         raise Backend("the reply broke off before its end", transient=True)
+
+    async def _remember(self, memory: Json) -> None:
+        run, store = self.run, self._parts.store.runs
+        if not await patiently(lambda: store.remember(run.id, run.attempt, memory)):
+            raise Lost
+        self.run = replace(run, memory=memory)
 
     def _take(self, text: str) -> bool:
         """Add to the reply; True when it has become as long as a message may be."""

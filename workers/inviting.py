@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from hub.core import permissions
 from hub.core.errors import Backend
 from hub.core.invoking import Invocation
 from hub.core.tokens import RunToken, make_token
@@ -19,6 +20,10 @@ MEMBERS: Final = 200
 OTHER_BUDGET: Final = 8_192
 TOKEN_SLACK_S: Final = 60.0
 QUICK: Final = frozenset({"model", "webhook", "socket"})
+
+
+class Unwelcome(Backend):
+    """The participant may not speak where it was called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +103,10 @@ async def _conversation(
     view = await store.rooms.view(run.tenant_id, run.room_id)
     if view is None:
         raise Backend("the room is gone")
+    if not permissions.may_post(view.members.get(participant.id)):
+        raise Unwelcome("it may not post in this room any more")
+    if view.room.archived_ms is not None:
+        raise Unwelcome("the room is archived")
     thread = await store.messages.thread(run.room_id, run.thread_id, 0, HISTORY)
     driver = participant.driver or {}
     budget = await _budget(parts, run, driver)

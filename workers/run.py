@@ -20,12 +20,13 @@ from hub.core.values import Run
 from hub.parts import Parts
 from hub.ports import Ended, Pause, Reply
 from workers.breaker import Breaker, endpoint_of
-from workers.draft import Lost, Progress, Scribe
+from workers.draft import Progress, Scribe
 from workers.drivers.base import Driver, Gone
 from workers.endings import WAITED, cancelled, failed, outcome_of
-from workers.inviting import invite
+from workers.inviting import Unwelcome, invite
+from workers.lease import Lost, keep_lease
+from workers.patience import patiently
 
-STORE_PATIENCE_S: Final = 60.0
 RETRIES: Final = 3
 BACKOFF_S: Final = 0.5
 BACKOFF_MOST_S: Final = 8.0
@@ -75,6 +76,9 @@ class Attempt:
             log.info("run lost to another attempt", run=self._run.id, attempt=self._run.attempt)
         return ended
 
+    async def _keep_lease(self) -> None:
+        await keep_lease(self._parts, lambda: self._scribe.run, self.cut)
+
     async def _until_cut(self, writing: asyncio.Task[Reply | Pause]) -> None:
         """Leave the driver as soon as somebody asked for the end."""
         await self._cut
@@ -87,27 +91,6 @@ class Attempt:
             return writing.result()
         await self._scribe.flush()
         return cancelled(self._run, self._progress, self._cut.result())
-
-    # The lease.
-
-    async def _keep_lease(self) -> None:
-        settings, loop = self._parts.settings, asyncio.get_running_loop()
-        lease_ms = int(settings.lease_s * 1000)
-        held_until = loop.time() + settings.lease_s
-        while True:
-            await asyncio.sleep(settings.lease_renew_s)
-            now, run = loop.time(), self._scribe.run
-            try:
-                kept = await self._parts.store.runs.renew(run.id, run.attempt, lease_ms)
-            except Unavailable:
-                if now > held_until:
-                    raise Lost from None
-                continue
-            if kept is None and run.attempt == self._scribe.run.attempt:
-                raise Lost
-            if kept is not None and kept.cancelled_by:
-                self.cut(kept.cancelled_by)
-            held_until = now + settings.lease_s
 
     # Writing.
 
@@ -125,7 +108,7 @@ class Attempt:
         except HubError as error:
             if isinstance(error, Gone):
                 await self._retire()
-            return failed(self._progress, error)
+            return failed(self._progress, error, told=not isinstance(error, Unwelcome))
         except Lost:
             raise
         except Exception:
@@ -189,7 +172,8 @@ class Attempt:
             raise
         self._tools.breaker.succeeded(endpoint)
         await self._scribe.flush()
-        return await outcome_of(self._parts, self._scribe.run, self._progress, ending)
+        run = self._scribe.run
+        return await patiently(lambda: outcome_of(self._parts, run, self._progress, ending))
 
     async def _retire(self) -> None:
         """The other side is gone for good: it is not asked again."""
@@ -203,18 +187,16 @@ class Attempt:
     async def _store(self, outcome: Reply | Pause) -> Ended:
         """Store the end, patiently: the database may be away for a moment."""
         run, store = self._scribe.run, self._parts.store.runs
-        give_up = asyncio.get_running_loop().time() + STORE_PATIENCE_S
-        while True:
-            try:
-                if isinstance(outcome, Pause):
-                    ended = await store.pause(run.id, run.attempt, outcome)
-                else:
-                    ended = await store.finish(run.id, run.attempt, outcome)
-                break
-            except Unavailable:
-                if asyncio.get_running_loop().time() > give_up:
-                    raise Lost from None
-                await asyncio.sleep(0.2)
+
+        async def write() -> Ended | None:
+            if isinstance(outcome, Pause):
+                return await store.pause(run.id, run.attempt, outcome)
+            return await store.finish(run.id, run.attempt, outcome)
+
+        try:
+            ended = await patiently(write)
+        except Unavailable:
+            raise Lost from None
         if ended is None:
             raise Lost
         self._parts.publisher.put(ended.entries, ended.woken, ended.cut)
