@@ -32,6 +32,9 @@ def innermost(group: BaseExceptionGroup[Any]) -> str:
 # Most objects of a hub die with their message; looking for circles among them every 700 costs a
 # tenth of the throughput and shows as pauses.
 COLLECT: Final = (100_000, 50, 1_000)
+# A thread that waits for Python's lock gets it after so many seconds from a loop that is busy; the
+# thread that writes to SQLite needs it several times a transaction.
+SWITCH_S: Final = 0.001
 
 
 def run_loop(work: Coroutine[Any, Any, None]) -> None:
@@ -42,6 +45,7 @@ def run_loop(work: Coroutine[Any, Any, None]) -> None:
 
         factory = uvloop.new_event_loop
     gc.set_threshold(*COLLECT)
+    sys.setswitchinterval(SWITCH_S)
     with asyncio.Runner(loop_factory=factory) as runner:
         runner.run(work)
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import orjson
 from sqlalchemy import Connection, exc
 
 from hub.core.errors import HubError
@@ -28,25 +28,35 @@ from hub.store.posted import RUN_COLUMNS, calls_of, closed, dump, run_row, store
 from hub.store.triggers import Queries, read_ground, write_effects
 
 _IN = "IN (SELECT value FROM json_each(?))"
-_ROOMS = f"SELECT id, head, acl_version, archived_ms FROM rooms WHERE id {_IN}"
+_ROOMS = f"""SELECT json_group_array(json_array(id, head, acl_version, archived_ms))
+             FROM rooms WHERE id {_IN}"""
 _SESSIONS = f"SELECT id, status, deleted_ms FROM sessions WHERE id {_IN}"
 _ROOTS = f"SELECT id, room_id, thread_id FROM messages WHERE id {_IN}"
 _KEYS = """SELECT i.scope, i.key, i.digest, i.ref FROM json_each(?) j JOIN idempotency i
            ON i.scope = j.value ->> 0 AND i.key = j.value ->> 1"""
-_HEAD = "UPDATE rooms SET head = ? WHERE id = ?"
+_HEADS = "UPDATE rooms SET head = j.value FROM json_each(?) j WHERE rooms.id = j.key"
 _COUNT = """UPDATE sessions SET message_count = message_count + ?, updated_ms = ? WHERE id = ?"""
 _THREAD = "UPDATE messages SET reply_count = reply_count + ?, last_reply_ms = ? WHERE id = ?"
-_KEY = "INSERT INTO idempotency (scope, key, digest, ref, created_ms) VALUES (?, ?, ?, ?, ?)"
-_EVENT = "INSERT INTO events (room_id, seq, type, at_ms, ref, data) VALUES (?, ?, ?, ?, ?, ?)"
-_MESSAGE = """INSERT INTO messages (id, room_id, seq, tenant_id, thread_id, author_id, content,
-              mention, created_ms, client_id, depth, root_message_id)
-              VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
-_RUN = f"INSERT INTO runs ({', '.join(RUN_COLUMNS)}) VALUES ({', '.join('?' * len(RUN_COLUMNS))})"
 _CAUSE = """SELECT depth + 1, root_message_id FROM addressed
             WHERE room_id = ? AND participant_id = ?"""
 _HUMAN = """SELECT root_message_id FROM messages WHERE room_id = ? AND author_id GLOB 'user_*'
             ORDER BY seq DESC LIMIT 1"""
 
+
+def _insert(table: str, *columns: str) -> str:
+    """All rows of a table in one statement: the driver lets go of Python's lock for each step of a
+    statement, and to get it back from a busy loop takes longer than to write the row."""
+    values = ", ".join(f"value ->> {i}" for i in range(len(columns)))
+    return f"INSERT INTO {table} ({', '.join(columns)}) SELECT {values} FROM json_each(?)"
+
+
+_KEYS_IN = _insert("idempotency", "scope", "key", "digest", "ref", "created_ms")
+_EVENTS_IN = _insert("events", "room_id", "seq", "type", "at_ms", "ref", "data")
+_MESSAGES_IN = _insert(
+    "messages", "id", "room_id", "seq", "tenant_id", "thread_id", "author_id", "content",
+    "mention", "created_ms", "client_id", "depth", "root_message_id",
+)  # fmt: skip
+_RUNS_IN = _insert("runs", *RUN_COLUMNS)
 Fetch = Callable[[str, Sequence[Any]], list[tuple[Any, ...]]]
 
 
@@ -108,10 +118,11 @@ def _drive(raw: Any, queries: Queries) -> Any:
 
 def _rooms(fetch: Fetch, ids: list[str]) -> dict[str, RoomState]:
     asked = [i for i in ids if i.startswith("sess_")]
-    sessions = {s: (a, b) for s, a, b in fetch(_SESSIONS, [json.dumps(asked)])} if asked else {}
+    sessions = {s: (a, b) for s, a, b in fetch(_SESSIONS, [_text(asked)])} if asked else {}
+    ((found,),) = fetch(_ROOMS, [_text(ids)])  # one row: see `_insert`
     return {
         room: RoomState(head, acl, closed(archived, sessions.get(room)))
-        for room, head, acl, archived in fetch(_ROOMS, [json.dumps(ids)])
+        for room, head, acl, archived in orjson.loads(found)
     }
 
 
@@ -123,7 +134,7 @@ def _keys(
         return {}
     return {
         (scope, key): (digest, stored(connection, ref))
-        for scope, key, digest, ref in fetch(_KEYS, [json.dumps(asked)])
+        for scope, key, digest, ref in fetch(_KEYS, [_text(asked)])
     }
 
 
@@ -131,7 +142,7 @@ def _roots(fetch: Fetch, posts: Sequence[NewPost]) -> dict[str, RootState]:
     asked = sorted({p.thread_id for p in posts if p.thread_id})
     if not asked:
         return {}
-    return {i: RootState(room, thread) for i, room, thread in fetch(_ROOTS, [json.dumps(asked)])}
+    return {i: RootState(room, thread) for i, room, thread in fetch(_ROOTS, [_text(asked)])}
 
 
 def _causes(fetch: Fetch, posts: Sequence[NewPost]) -> dict[tuple[str, str], Cause]:
@@ -152,26 +163,36 @@ def _causes(fetch: Fetch, posts: Sequence[NewPost]) -> dict[tuple[str, str], Cau
 
 def _write(raw: Any, posts: Sequence[NewPost], done: Plan) -> None:
     tenants = {post.message_id: post.tenant_id for post in posts}
-    raw.executemany(_KEY, [(k.scope, k.key, k.digest, ref, at) for k, ref, at in done.keys])
-    raw.executemany(
-        _MESSAGE,
+    _insert_all(raw, _KEYS_IN, [(k.scope, k.key, k.digest, ref, at) for k, ref, at in done.keys])
+    _insert_all(
+        raw, _MESSAGES_IN,
         [
             (m.id, m.room_id, m.seq, tenants[m.id], m.thread_id, m.author.id, m.content,
-             dump(list(m.mention)) if m.mention else None, m.created_ms, m.client_id,
-             cause.depth, cause.root_message_id)
+             dump(m.mention or None), m.created_ms, m.client_id, cause.depth,
+             cause.root_message_id)
             for m, cause in done.messages
         ],
     )  # fmt: skip
-    raw.executemany(
-        _EVENT, [(e.room_id, e.seq, e.type, e.at_ms, e.ref, dump(e.data)) for e in done.entries]
-    )
-    raw.executemany(_HEAD, [(head, room) for room, head in sorted(done.heads.items())])
-    if done.runs:
-        raw.executemany(_RUN, [run_row(run) for run in done.runs])
-    _drive(raw, write_effects(done.effects, done.messages[-1][0].created_ms))
+    _insert_all(
+        raw, _EVENTS_IN,
+        [(e.room_id, e.seq, e.type, e.at_ms, e.ref, dump(e.data)) for e in done.entries],
+    )  # fmt: skip
+    raw.execute(_HEADS, [_text(done.heads)])
+    _insert_all(raw, _RUNS_IN, [run_row(run) for run in done.runs])
+    at = done.messages[-1][0].created_ms
+    _drive(raw, write_effects(done.effects, at))
     if done.replies:
         raw.executemany(_THREAD, [(n, at, root) for root, (n, at) in done.replies.items()])
     counts = Counter(m.room_id for m, _ in done.messages if m.room_id.startswith("sess_"))
     if counts:
-        at = done.messages[-1][0].created_ms
         raw.executemany(_COUNT, [(n, at, room) for room, n in counts.items()])
+
+
+def _text(value: Any) -> str:
+    """JSON for `json_each`."""
+    return orjson.dumps(value).decode()
+
+
+def _insert_all(raw: Any, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
+    if rows:
+        raw.execute(statement, [_text(rows)])
