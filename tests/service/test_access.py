@@ -15,7 +15,7 @@ from hub.core.errors import Denied, Invalid, Missing, Unauthenticated
 from hub.core.ids import IdMaker
 from hub.core.times import parse_rfc3339, rfc3339
 from hub.core.values import Actor
-from hub.parts import Parts
+from hub.parts import Parts, now_ms
 from hub.ports import Page
 from hub.service.access import LOGIN_KEY_MS, Access
 from hub.service.requests import request_key
@@ -28,7 +28,8 @@ PATIENCE_S = 5.0
 
 @pytest.fixture
 def clock() -> Ticker:
-    return Ticker()
+    """Begins now: what is a day old may be forgotten at any time."""
+    return Ticker(now_ms())
 
 
 @pytest.fixture
