@@ -135,32 +135,58 @@ async def test_a_request_keeps_its_id_through_nginx(topology: TopologyProcess) -
     assert 32 == len(made.headers["x-request-id"])  # nginx's own, so that its log has it too
 
 
-async def test_a_killed_gateway_costs_its_clients_nothing_but_a_reconnect() -> None:
-    count = 40
+async def test_a_killed_gateway_costs_its_clients_a_reconnect_and_sigterm_leaves_no_process() -> (
+    None
+):
     with run_topology() as topology:
-        async with (
-            open_client(topology.address, topology.key) as client,
-            contextlib.AsyncExitStack() as stack,
-            asyncio.TaskGroup() as group,
-        ):
-            room_id = await make_room(client)
-            heard = []
-            for _ in range(4):
-                listener = open_connection(topology.address, topology.key)
-                connection = await stack.enter_async_context(listener)
-                await connection.subscribe(room_id)
-                heard.append(group.create_task(until_messages(connection, count)))
-            for number in range(count):
-                if number == count // 4:
-                    os.kill(topology.parts["gateway1"], signal.SIGKILL)
-                await post_until_stored(client, room_id, f"message {number}")
-            collected = [await task for task in heard]
+        processes = topology.processes()
+        assert set(topology.parts.values()) < processes
+        await _kill_a_gateway_under_load(topology)
         topology.wait_for("was ended by SIGKILL; the others go on")
+        await _sent_away_by_sigterm(topology)
+        assert 0 == await asyncio.to_thread(topology.process.wait, PATIENCE_S)
+    assert set() == left_of(processes, 0)
+    assert "stopped" in topology.said
+
+
+async def _kill_a_gateway_under_load(topology: TopologyProcess) -> None:
+    """Every listener gets every message once and in order; some of them notice a cut."""
+    count = 40
+    async with (
+        open_client(topology.address, topology.key) as client,
+        contextlib.AsyncExitStack() as stack,
+        asyncio.TaskGroup() as group,
+    ):
+        room_id = await make_room(client)
+        heard = []
+        for _ in range(4):
+            listener = open_connection(topology.address, topology.key)
+            connection = await stack.enter_async_context(listener)
+            await connection.subscribe(room_id)
+            heard.append(group.create_task(until_messages(connection, count)))
+        for number in range(count):
+            if number == count // 4:
+                os.kill(topology.parts["gateway1"], signal.SIGKILL)
+            await post_until_stored(client, room_id, f"message {number}")
+        collected = [await task for task in heard]
     expected = [f"message {number}" for number in range(count)]
     assert [expected] * 4 == [contents(events) for events in collected]
     cuts = [sum(isinstance(event, Disconnected) for event in events) for events in collected]
     assert any(cuts), "nobody was on the gateway that was killed"
     assert not all(cuts), "nginx put everybody on one gateway"
+
+
+async def _sent_away_by_sigterm(topology: TopologyProcess) -> None:
+    """Its clients are told to come back later."""
+    headers = {"Authorization": f"Bearer {topology.key}"}
+    url = topology.address.replace("http", "ws", 1) + "/v1/ws"
+    async with connect(url, additional_headers=headers, proxy=None) as socket:
+        await socket.recv()
+        topology.process.send_signal(signal.SIGTERM)
+        with pytest.raises(ConnectionClosed) as closed:
+            await asyncio.wait_for(socket.recv(), PATIENCE_S)
+    assert closed.value.rcvd is not None
+    assert 1012 == closed.value.rcvd.code
 
 
 async def post_until_stored(client: RoomhubClient, room_id: str, content: str) -> dict[str, Any]:
@@ -171,24 +197,6 @@ async def post_until_stored(client: RoomhubClient, room_id: str, content: str) -
             return await client.post(room_id, content, client_id=content)
         except Backend:
             continue
-
-
-async def test_sigterm_sends_clients_away_and_leaves_no_process() -> None:
-    with run_topology() as topology:
-        processes = topology.processes()
-        assert set(topology.parts.values()) < processes
-        headers = {"Authorization": f"Bearer {topology.key}"}
-        url = topology.address.replace("http", "ws", 1) + "/v1/ws"
-        async with connect(url, additional_headers=headers, proxy=None) as socket:
-            await socket.recv()
-            topology.process.send_signal(signal.SIGTERM)
-            with pytest.raises(ConnectionClosed) as closed:
-                await asyncio.wait_for(socket.recv(), PATIENCE_S)
-        assert closed.value.rcvd is not None
-        assert 1012 == closed.value.rcvd.code
-        assert 0 == await asyncio.to_thread(topology.process.wait, PATIENCE_S)
-    assert set() == left_of(processes, 0)
-    assert "stopped" in topology.said
 
 
 @pytest.mark.parametrize("part", ["valkey", "nginx"])
