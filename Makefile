@@ -10,7 +10,7 @@ run: .venv/run.stamp
 	$(BIN)/roomhub up
 
 test: check .venv/chromium.stamp
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses 2 --dist worksteal
 
 check: .venv/dev.stamp
 	$(BIN)/ruff format --check .
