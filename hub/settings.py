@@ -91,9 +91,15 @@ class Settings(BaseSettings):
     heartbeat_s: float = 25.0
     head_check_s: float = 5.0
     unsubscribe_delay_s: float = 10.0
+    head_s: float = Field(10.0, gt=0)
+    body_s: float = Field(30.0, gt=0)
     pending_bytes: int = 1_048_576
+    pending_total_bytes: int = Field(268_435_456, ge=1)
+    ws_deflate: bool = False
     commands_per_s: int = Field(5_000, ge=1)
     max_connections: int = Field(20_000, ge=1)
+    connections_per_key: int = Field(1_000, ge=1)
+    strangers_per_address: int = Field(500, ge=1)
     drain_s: float = 15.0
     worker_runs: int = Field(256, ge=1)
 

@@ -12,6 +12,7 @@ from typing import Final
 import structlog
 
 from hub.gateway.app import make_app
+from hub.gateway.bounds import Bounds
 from hub.gateway.gateway import Gateway
 from hub.gateway.server import Server, listen, make_server
 from hub.parts import Parts
@@ -21,6 +22,7 @@ from hub.settings import Settings
 Sidecar = Callable[[Parts, asyncio.Event], Awaitable[None]]
 RESTART_S: Final = (0.1, 0.5, 2.0, 5.0)
 CLOSING_S: Final = 2.0
+HTTP_SOCKETS: Final = 2_000
 log = structlog.get_logger("hub.serving")
 
 
@@ -33,6 +35,18 @@ def open_listener(settings: Settings) -> socket.socket:
         if error.errno == errno.EADDRINUSE:
             raise CannotStart(f"{where} is in use; choose another with --port") from None
         raise CannotStart(f"cannot listen on {where}: {error.strerror}") from None
+
+
+def _bounds(settings: Settings) -> Bounds:
+    return Bounds(
+        heartbeat_s=settings.heartbeat_s,
+        drain_s=settings.drain_s,
+        head_s=settings.head_s,
+        body_s=settings.body_s,
+        sockets=settings.max_connections + HTTP_SOCKETS,
+        pending_total_bytes=settings.pending_total_bytes,
+        deflate=settings.ws_deflate,
+    )
 
 
 async def serve_gateway(
@@ -48,9 +62,7 @@ async def serve_gateway(
     async with gateway.running(), asyncio.TaskGroup() as group:
         for name, sidecar in sidecars.items():
             group.create_task(_supervise(name, sidecar, parts, stopping))
-        server = make_server(
-            make_app(gateway), heartbeat_s=settings.heartbeat_s, drain_s=settings.drain_s
-        )
+        server = make_server(make_app(gateway), _bounds(settings))
         serving = group.create_task(server.serve(sockets=[listener]))
         await started()
         await stopping.wait()

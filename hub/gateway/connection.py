@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from math import ceil
 from typing import Any, Final, Protocol
 
 import orjson
@@ -18,6 +19,17 @@ from hub.core.errors import HubError, Invalid, Limited, Unauthenticated, invalid
 from hub.core.limits import Bucket
 from hub.core.posts import Outcome, Posted, StaleAccess
 from hub.core.values import Actor
+from hub.gateway.bounds import FRAME_BYTES
+from hub.gateway.closes import (
+    EXPIRED,
+    LATER,
+    NOT_AUTHENTICATED,
+    RESTARTING,
+    RESUME,
+    SLOW,
+    TOO_MUCH,
+    retry,
+)
 from hub.gateway.commands import (
     COMMANDS,
     Auth,
@@ -32,12 +44,13 @@ from hub.gateway.commands import (
 )
 from hub.gateway.desk import Desk
 from hub.gateway.fanout import Cursor, Joining
-from hub.gateway.gateway import RESTARTING, RESUME, Gateway
+from hub.gateway.gateway import Gateway
+from hub.gateway.seats import Full
 from hub.ports import Clock
 from hub.service.messages import run_brief
 from hub.wire.bodies import Body, parse_object, parse_packed, validate
 from hub.wire.events import ephemeral_frame, error_frame, event_of, reply_frame
-from hub.wire.frames import frame, packed
+from hub.wire.frames import PLAIN, Coding, frame
 from hub.wire.packets import Packet
 
 GREETING_S: Final = 5.0
@@ -46,13 +59,7 @@ INBOX: Final = 256
 EARLY: Final = 16
 IN_FLIGHT: Final = 256
 ROOMS: Final = 1_000
-FRAME_BYTES: Final = 65_536
-NOT_AUTHENTICATED: Final = 4401
-EXPIRED: Final = 4402
-FORBIDDEN: Final = 4403
-SLOW: Final = 4408
-REVOKED: Final = 4410
-TOO_MUCH: Final = 4429
+HELD_BYTES: Final = 131_072
 log = structlog.get_logger("hub.connection")
 
 
@@ -84,11 +91,10 @@ class Connection:
         socket: Socket,
         gateway: Gateway,
         now_ms: Clock,
-        *,
-        packed: bool = False,
+        coding: Coding = PLAIN,
     ) -> None:
         self.id = connection_id
-        self.packed = packed
+        self.coding = coding
         self.rooms: set[str] = set()
         self._socket = socket
         self._gateway = gateway
@@ -99,10 +105,12 @@ class Connection:
         self._closed = False
         self._auth_seen = False
         self._early: list[str | bytes] = []
-        self._inbox: deque[tuple[Any, Body]] = deque()
+        self._inbox: deque[tuple[Any, Body, int]] = deque()
         self._wake = asyncio.Event()
         self._in_flight = 0
+        self._held_bytes = 0
         self._allowed = Bucket(gateway.parts.settings.commands_per_s)
+        self._patience = Bucket(gateway.parts.settings.commands_per_s)
         self._desk = Desk(gateway.parts.answers, connection_id)
         self._offers_due = False
 
@@ -127,10 +135,7 @@ class Connection:
 
     def replay(self, frames: bytes) -> None:
         if not self._closed:
-            self._socket.write(self._encoded(frames))
-
-    def _encoded(self, frames: bytes) -> bytes:
-        return packed(frames) if self.packed else frames
+            self._socket.write(self.coding.encode(frames))
 
     async def drained(self) -> None:
         """Replay is paced by the client: wait while it has much to read."""
@@ -162,13 +167,19 @@ class Connection:
 
     def greet(self, actor: Actor | None) -> None:
         """`actor` is given when the handshake said who it is: then hello comes before all else."""
+        if actor is None:
+            return
         self._actor = actor
-        if actor is not None:
-            self._gateway.connections.add(self)
-            self._say_hello()
-            early, self._early = self._early, []
-            for data in early:
-                self.on_frame(data)
+        try:
+            self._gateway.seats.known(self, actor.key_id)
+        except Full:
+            self.close(TOO_MUCH, LATER)
+            return
+        self._gateway.connections.add(self)
+        self._say_hello()
+        early, self._early = self._early, []
+        for data in early:
+            self.on_frame(data)
 
     async def run(self) -> None:
         """Serve until closed."""
@@ -182,6 +193,7 @@ class Connection:
             await self._serve()
         finally:
             self._gateway.connections.discard(self)
+            self._gateway.seats.leave(self)
             if self._actor is not None:
                 self._gateway.personal.leave(self)
                 await self._desk.close()
@@ -192,7 +204,8 @@ class Connection:
                 await self._wake.wait()
             if self._closed or not self._inbox:
                 return None
-            about, command = self._inbox.popleft()
+            about, command, size = self._inbox.popleft()
+            self._held_bytes -= size
             assert isinstance(command, Auth)
             actor = await self._parts.access.authenticate_socket(command.token)
         except TimeoutError:
@@ -230,7 +243,7 @@ class Connection:
                 self._wake.clear()
                 await self._wake.wait()
                 continue
-            about, command = self._inbox[0]
+            about, command, size = self._inbox[0]
             try:
                 await self._do(about, command)
             except HubError as error:
@@ -239,8 +252,7 @@ class Connection:
                 log.exception("a command failed", command=type(command).__name__)
                 self._refuse(about, HubError("the hub failed; try again"))
             self._inbox.popleft()
-            if len(self._inbox) < INBOX // 2 and self._in_flight < IN_FLIGHT:
-                self._socket.resume()
+            self._gave(size)
 
     # Runs of a bot that has no other address.
 
@@ -274,21 +286,30 @@ class Connection:
             self._take_greeting(data)
             return
         about: Any = None
+        now_s = asyncio.get_running_loop().time()
+        wait_s = self._allowed.take(now_s)
+        if wait_s and self._patience.take(now_s):
+            self.close(TOO_MUCH, retry(1 + ceil(wait_s)))
+            return
         try:
             value = self._decoded(data)
             about = command_id(value)
-            if wait_s := self._allowed.take(asyncio.get_running_loop().time()):
+            if wait_s:
                 raise Limited("too many commands; send fewer", retry_after=wait_s)
             command = self._parse(value)
-            if type(command) is Post and not self._inbox and self._submit(about, command):
+            if (
+                type(command) is Post
+                and not self._inbox
+                and self._submit(about, command, len(data))
+            ):
                 return
         except HubError as error:
             self._refuse(about, error)
             return
-        self._queue(about, command)
+        self._queue(about, command, len(data))
 
     def _decoded(self, data: str | bytes) -> dict[str, Any]:
-        if self.packed:
+        if self.coding.packed:
             if isinstance(data, str):
                 raise Invalid("this subprotocol speaks MessagePack in binary frames")
             return parse_packed(data)
@@ -315,15 +336,27 @@ class Connection:
             if _size(data) > GREETING_BYTES:
                 raise Invalid("the auth frame is too large")
             value = self._decoded(data)
-            self._queue(command_id(value), validate(Auth, value))
+            self._queue(command_id(value), validate(Auth, value), 0)
         except HubError:
             self.close(NOT_AUTHENTICATED, 'the first frame must be {"type":"auth","token":…}')
 
-    def _queue(self, about: Any, command: Body) -> None:
-        self._inbox.append((about, command))
+    def _queue(self, about: Any, command: Body, size: int) -> None:
+        self._inbox.append((about, command, size))
         self._wake.set()
-        if len(self._inbox) >= INBOX:
+        self._took(size)
+
+    def _took(self, size: int) -> None:
+        """Who sends faster than it is served is not read meanwhile."""
+        self._held_bytes += size
+        full = len(self._inbox) >= INBOX or self._in_flight >= IN_FLIGHT
+        if full or self._held_bytes > HELD_BYTES:
             self._socket.pause()
+
+    def _gave(self, size: int) -> None:
+        self._held_bytes -= size
+        room = len(self._inbox) < INBOX // 2 and self._in_flight < IN_FLIGHT // 2
+        if room and self._held_bytes <= HELD_BYTES // 2:
+            self._socket.resume()
 
     # Commands.
 
@@ -390,18 +423,17 @@ class Connection:
         self.rooms.discard(room_id)
         self._gateway.fanout.leave(self, room_id)
 
-    def _submit(self, about: Any, command: Post) -> bool:
+    def _submit(self, about: Any, command: Post, size: int) -> bool:
         """The hot path of a post; False sends it the slow way."""
 
         def done(outcome: Outcome) -> None:
             self._in_flight -= 1
-            if self._in_flight < IN_FLIGHT // 2 and len(self._inbox) < INBOX // 2:
-                self._socket.resume()
+            self._gave(size)
             if isinstance(outcome, Posted):
                 self._reply(about, _posted(outcome))
             elif isinstance(outcome, StaleAccess):
                 self._parts.views.forget(command.room_id)
-                self._queue(about, command)
+                self._queue(about, command, size)
             else:
                 self._refuse(about, outcome)
 
@@ -410,8 +442,7 @@ class Connection:
         )
         if queued:
             self._in_flight += 1
-            if self._in_flight >= IN_FLIGHT:
-                self._socket.pause()
+            self._took(size)
         return queued
 
     async def _typing(self, command: Typing) -> None:
@@ -429,7 +460,7 @@ class Connection:
         self._reply(about, {})
 
     def _say(self, frames: bytes) -> None:
-        self.deliver(self._encoded(frames))
+        self.deliver(self.coding.encode(frames))
 
     def _reply(self, about: Any, data: dict[str, Any]) -> None:
         self._say(reply_frame(about, data))

@@ -23,7 +23,9 @@ from hub.wire.events import event_frame
 from hub.wire.packets import Packet
 
 REPAIR_PAGE: Final = 500
+REPLAY_FIRST: Final = 50
 REPLAY_PAGE: Final = 200
+REPLAY_BYTES: Final = 262_144
 REPLAY_MOST: Final = 1_000
 HEADS_SLICE: Final = 200
 RETRY_S: Final = 0.2
@@ -255,12 +257,17 @@ class Fanout:
         feed, position = joining.feed, joining.position
         try:
             self._flush_one(feed)
+            page = REPLAY_FIRST
             while subscriber in feed.joining and position < feed.timeline.position:
-                rows = await self._store.log.read(feed.room_id, position, REPLAY_PAGE)
+                rows = await self._store.log.read(feed.room_id, position, page)
                 if not rows:
                     raise Unavailable("the room's log cannot be read now; subscribe again")
-                subscriber.replay(b"".join([event_frame(entry, body) for entry, body in rows]))
+                frames = b"".join([event_frame(entry, body) for entry, body in rows])
                 position = rows[-1][0].seq
+                page = min(REPLAY_PAGE, 1 + len(rows) * REPLAY_BYTES // len(frames))
+                del rows
+                subscriber.replay(frames)
+                del frames
                 await subscriber.drained()
                 if position > feed.timeline.position:
                     await self._mend(feed, position)

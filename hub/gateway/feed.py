@@ -6,12 +6,14 @@ Frames of one tick are joined and written once per connection. Nothing here awai
 from __future__ import annotations
 
 import asyncio
-from typing import Protocol
+from typing import Final, Protocol
 
 from hub.core.timeline import Timeline
 from hub.core.values import Actor
-from hub.wire.frames import packed, without_first
+from hub.wire.frames import Coding, without_first
 from hub.wire.packets import Packet
+
+EPHEMERAL_MOST: Final = 256
 
 
 class Subscriber(Protocol):
@@ -25,8 +27,8 @@ class Subscriber(Protocol):
         """True while what was written before has not left yet."""
 
     @property
-    def packed(self) -> bool:
-        """Whether it speaks MessagePack."""
+    def coding(self) -> Coding:
+        """How it takes frames."""
 
     def deliver(self, frames: bytes) -> None:
         """Take joined frames of its own encoding, now; may close itself when it cannot keep up."""
@@ -40,15 +42,14 @@ class _Tick:
 
     def __init__(self, pending: list[tuple[bool, bytes]]) -> None:
         self._pending = pending
-        self._joined: dict[tuple[bool, bool], bytes] = {}
+        self._joined: dict[tuple[bool, Coding], bytes] = {}
 
-    def frames(self, durable: bool, as_packed: bool) -> bytes:
-        """Everything, or the durable events alone; as JSON or MessagePack."""
-        found = self._joined.get((durable, as_packed))
+    def frames(self, durable: bool, coding: Coding) -> bytes:
+        """Everything, or the durable events alone."""
+        found = self._joined.get((durable, coding))
         if found is None:
             found = b"".join([f for short, f in self._pending if not (short and durable)])
-            found = packed(found) if as_packed else found
-            self._joined[durable, as_packed] = found
+            found = self._joined[durable, coding] = coding.encode(found)
         return found
 
 
@@ -98,10 +99,11 @@ class Feed:
     def _write(self, pending: list[tuple[bool, bytes]]) -> None:
         tick = _Tick(pending)
         for subscriber in tuple(self.subscribers):
-            if frames := tick.frames(subscriber.congested, subscriber.packed):
+            if frames := tick.frames(subscriber.congested, subscriber.coding):
                 subscriber.deliver(frames)
         for waiting in self.joining.values():
             waiting.extend(frames for short, frames in pending if short)
+            del waiting[:-EPHEMERAL_MOST]
 
     def enter(self, subscriber: Subscriber) -> None:
         """Make a joining subscriber live: it has been sent everything up to the position."""
@@ -111,7 +113,7 @@ class Feed:
         ephemeral = b"".join(waiting)
         self.subscribers.add(subscriber)
         if ephemeral:
-            subscriber.deliver(packed(ephemeral) if subscriber.packed else ephemeral)
+            subscriber.deliver(subscriber.coding.encode(ephemeral))
 
     def leave(self, subscriber: Subscriber) -> None:
         self.subscribers.discard(subscriber)

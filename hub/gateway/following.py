@@ -17,7 +17,7 @@ from hub.core.errors import Backend, BackendTimeout, Conflict, HubError, Limited
 from hub.core.runs import ENDED
 from hub.core.values import Actor, Message, Run
 from hub.gateway.gateway import Gateway
-from hub.wire.frames import bodies
+from hub.wire.frames import PLAIN, bodies
 
 POLL_S: Final = 2.0
 _QUEUE: Final = 10_000
@@ -34,7 +34,7 @@ class Follower:
     """A subscriber of one room that keeps what concerns runs."""
 
     congested = False
-    packed = False
+    coding = PLAIN
 
     def __init__(self, actor: Actor) -> None:
         self.actor = actor

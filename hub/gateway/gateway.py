@@ -11,20 +11,20 @@ from typing import TYPE_CHECKING, Final
 from hub.bus.client import end
 from hub.core.errors import HubError, Missing, Unauthenticated
 from hub.core.values import Actor
+from hub.gateway.closes import RESTARTING, REVOKED, spread
 from hub.gateway.fanout import Fanout
 from hub.gateway.personal import Personal
+from hub.gateway.seats import Seats
 from hub.parts import Parts, now_ms
 
 if TYPE_CHECKING:
     from hub.gateway.connection import Connection
     from hub.gateway.reader import RoomReader
 
-RESTARTING: Final = 1012
-RESUME: Final = '{"retry_s":2}'
-REVOKED: Final = 4410
 EXPIRY_CHECK_S: Final = 1.0
 KEEP_RUNS_S: Final = 1.0
 _DRAIN_BATCHES: Final = 10
+_DRAIN_AT_ONCE: Final = 50
 
 
 class Gateway:
@@ -34,7 +34,10 @@ class Gateway:
         self.parts = parts
         self.connections: set[Connection] = set()
         self.readers: set[RoomReader] = set()
-        self.sockets = 0
+        limits = parts.settings
+        self.seats = Seats(
+            limits.max_connections, limits.strangers_per_address, limits.connections_per_key
+        )
         self.stopping = False
         self.fanout = Fanout(
             parts.store,
@@ -98,11 +101,13 @@ class Gateway:
             reader.end(None)
         leaving = list(self.connections)
         random.shuffle(leaving)
-        batch = max(1, len(leaving) // _DRAIN_BATCHES)
+        reason = spread(len(leaving))
+        batch = max(_DRAIN_AT_ONCE, -(-len(leaving) // _DRAIN_BATCHES))
         for start in range(0, len(leaving), batch):
+            if start:
+                await asyncio.sleep(within_s / _DRAIN_BATCHES)
             for connection in leaving[start : start + batch]:
-                connection.close(RESTARTING, RESUME)
-            await asyncio.sleep(min(0.05, within_s / _DRAIN_BATCHES))
+                connection.close(RESTARTING, reason)
 
     async def ready(self) -> list[str]:
         """Why this gateway should get no traffic; empty when it should."""

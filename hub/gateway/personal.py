@@ -11,7 +11,7 @@ import structlog
 
 from hub.core.errors import Unavailable
 from hub.core.values import Actor
-from hub.wire.frames import bodies, packed
+from hub.wire.frames import Coding, bodies
 from hub.wire.packets import Packet, own_channel
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ log = structlog.get_logger("hub.personal")
 class Owner(Protocol):
     """A connection of a participant."""
 
-    packed: bool
+    coding: Coding
     rooms: set[str]
 
     @property
@@ -112,7 +112,7 @@ class Personal:
         gone = _room_removed(packet.frames)
         for owner in tuple(owners):
             if gone not in owner.rooms:  # who follows the room is told when it leaves its feed
-                owner.deliver(packed(packet.frames) if owner.packed else packet.frames)
+                owner.deliver(owner.coding.encode(packet.frames))
 
 
 def _room_removed(frames: bytes) -> str | None:

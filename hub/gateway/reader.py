@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from hub.core.errors import HubError, Limited, Unauthenticated, Unavailable, missing
 from hub.core.values import Actor
 from hub.gateway.fanout import Cursor, Joining
-from hub.wire.frames import bodies
+from hub.wire.frames import PLAIN, bodies
 
 if TYPE_CHECKING:
     from hub.gateway.gateway import Gateway
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class RoomReader:
     """A `Joiner` whose frames wait until they are taken. `durable` leaves out what has no seq."""
 
-    packed = False
+    coding = PLAIN
 
     def __init__(
         self, gateway: Gateway, actor: Actor, room_id: str, *, durable: bool = False
@@ -97,7 +97,7 @@ async def prepare_reader(
     """A reader half joined, to be completed; `end` it in any case."""
     if gateway.stopping:
         raise Unavailable("the hub is stopping; come back", retry_after=2)
-    if gateway.sockets + len(gateway.readers) >= gateway.parts.settings.max_connections:
+    if len(gateway.seats) + len(gateway.readers) >= gateway.parts.settings.max_connections:
         raise Limited("too many connections", retry_after=5)
     reader = RoomReader(gateway, actor, room_id, durable=durable)
     gateway.readers.add(reader)

@@ -9,6 +9,8 @@ from collections.abc import Generator
 import uvicorn
 from starlette.types import ASGIApp
 
+from hub.gateway.bounds import FRAME_BYTES, Bounds, SharedState
+from hub.gateway.http import HubHttp
 from hub.gateway.protocol import HubSocket
 
 _TCP_USER_TIMEOUT = getattr(socket, "TCP_USER_TIMEOUT", None)
@@ -20,30 +22,33 @@ BACKLOG = 4_096
 class Server(uvicorn.Server):
     """A server that leaves signals to its owner; set `should_exit` to stop it."""
 
+    def __init__(self, config: uvicorn.Config, bounds: Bounds) -> None:
+        super().__init__(config)
+        self.server_state = SharedState(bounds)
+
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
         yield
 
 
-def make_server(app: ASGIApp, *, heartbeat_s: float, drain_s: float) -> Server:
+def make_server(app: ASGIApp, bounds: Bounds) -> Server:
     """A server for the application. h11 parses HTTP because it bounds headers."""
-    return Server(
-        uvicorn.Config(
-            app,
-            http="h11",
-            ws=HubSocket,
-            ws_max_size=65_536,
-            ws_ping_interval=heartbeat_s,
-            ws_ping_timeout=heartbeat_s,
-            ws_per_message_deflate=False,
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=max(1, int(drain_s)),
-            backlog=BACKLOG,
-        )
+    config = uvicorn.Config(
+        app,
+        http=HubHttp,
+        ws=HubSocket,
+        ws_max_size=FRAME_BYTES,
+        ws_ping_interval=bounds.heartbeat_s,
+        ws_ping_timeout=bounds.heartbeat_s,
+        ws_per_message_deflate=False,  # ours is another: see deflate.py
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=max(1, int(bounds.drain_s)),
+        backlog=BACKLOG,
     )
+    return Server(config, bounds)
 
 
 def listen(host: str, port: int) -> socket.socket:

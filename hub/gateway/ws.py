@@ -10,10 +10,21 @@ from starlette.types import Receive, Scope, Send
 from hub.core.errors import HubError, Unauthenticated
 from hub.core.values import Actor
 from hub.gateway.auth import bearer, origin_allowed
-from hub.gateway.connection import FORBIDDEN, NOT_AUTHENTICATED, TOO_MUCH, Connection
-from hub.gateway.gateway import RESTARTING, RESUME, Gateway
+from hub.gateway.closes import (
+    FORBIDDEN,
+    LATER,
+    NOT_AUTHENTICATED,
+    REASON_BYTES,
+    RESTARTING,
+    RESUME,
+    TOO_MUCH,
+)
+from hub.gateway.connection import Connection
+from hub.gateway.gateway import Gateway
 from hub.gateway.protocol import EXTENSION, HubSocket
+from hub.gateway.seats import Full
 from hub.parts import now_ms
+from hub.wire.frames import Coding
 
 JSON_PROTOCOL: Final = "roomhub.v1.json"
 PACKED_PROTOCOL: Final = "roomhub.v1.msgpack"
@@ -35,28 +46,28 @@ class WebSocketApp:
         chosen = next((name for name in offered if name in PROTOCOLS), None)
         await send({"type": "websocket.accept", "subprotocol": chosen})
         connection_id = self._gateway.parts.ids.make("conn")
-        packed = chosen == PACKED_PROTOCOL
-        connection = Connection(connection_id, socket, self._gateway, now_ms, packed=packed)
+        coding = Coding(packed=chosen == PACKED_PROTOCOL, deflated=socket.deflated)
+        connection = Connection(connection_id, socket, self._gateway, now_ms, coding)
+        address, _ = scope.get("client") or ("", 0)
         try:
+            self._gateway.seats.take(connection, address)
             actor = await self._admit(headers, query)
-        except Refused as refusal:
-            socket.close_with(refusal.code, refusal.reason)
-            return
-        self._gateway.sockets += 1
-        try:
             connection.greet(actor)
             socket.attach(connection)
             await connection.run()
+        except Full:
+            socket.close_with(TOO_MUCH, LATER)
+        except Refused as refusal:
+            socket.close_with(refusal.code, refusal.reason)
         finally:
-            self._gateway.sockets -= 1
+            self._gateway.seats.leave(connection)
+            socket.close_with(RESTARTING, RESUME)  # only what failed is open still
 
     async def _admit(self, headers: Headers, query: QueryParams) -> Actor | None:
         """Who it is, when the handshake says so; Refused when it may not come in."""
         gateway = self._gateway
         if gateway.stopping:
             raise Refused(RESTARTING, RESUME)
-        if gateway.sockets >= gateway.parts.settings.max_connections:
-            raise Refused(TOO_MUCH, '{"retry_s":5}')
         if not origin_allowed(headers, gateway.parts.settings.allowed_origins):
             raise Refused(FORBIDDEN, "this Origin may not connect")
         try:
@@ -77,4 +88,4 @@ class Refused(Exception):
     def __init__(self, code: int, reason: str) -> None:
         super().__init__(reason)
         self.code = code
-        self.reason = reason[:120]
+        self.reason = reason.encode()[:REASON_BYTES].decode(errors="ignore")

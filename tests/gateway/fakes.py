@@ -14,7 +14,7 @@ from hub.core.posts import LogRow
 from hub.core.values import Actor, Draft
 from hub.ports import Hear
 from hub.service.publisher import packets_of
-from hub.wire.frames import bodies
+from hub.wire.frames import PLAIN, bodies
 from hub.wire.packets import Packet
 from tests.support.parts import ALICE
 
@@ -78,7 +78,7 @@ class Client:
     def __init__(self, actor: Actor = ALICE) -> None:
         self.actor = actor
         self.congested = False
-        self.packed = False
+        self.coding = PLAIN
         self.writes: list[bytes] = []
         self.expelled_from: list[str] = []
         self.flowing = asyncio.Event()

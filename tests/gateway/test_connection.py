@@ -13,13 +13,14 @@ import orjson
 import pytest
 
 from hub.core.values import Actor
+from hub.gateway.bounds import FRAME_BYTES
 from hub.gateway.connection import (
-    FRAME_BYTES,
     GREETING_BYTES,
     INBOX,
     ROOMS,
     Connection,
 )
+from hub.gateway.fanout import REPLAY_FIRST
 from hub.gateway.gateway import Gateway
 from hub.parts import Parts, now_ms
 from hub.wire.bodies import validate
@@ -367,13 +368,14 @@ async def test_a_client_with_much_to_catch_up_is_not_slow(gateway: Gateway) -> N
     posts = Posts(gateway.parts.store)
     for _ in range(3):
         await gateway.parts.store.posts.commit(
-            [await posts.new(content="x" * 20_000) for _ in range(100)]
+            [await posts.new(content="x" * 25_000) for _ in range(100)]
         )
     async with talking(gateway) as talk:
         talk.socket.congested = True
         talk.socket.reading.clear()
         talk.send("subscribe", room_id="room_1", since=0)
-        await talk.socket.wait_for(lambda _: len(talk.seqs) >= 200)
+        await talk.socket.wait_for(lambda _: len(talk.seqs) >= REPLAY_FIRST)
+        assert talk.socket.pending_bytes > gateway.parts.settings.pending_bytes
         assert talk.socket.closed is None
         talk.socket.congested, talk.socket.pending_bytes = False, 0
         talk.socket.reading.set()

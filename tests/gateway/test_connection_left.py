@@ -9,7 +9,8 @@ import weakref
 import pytest
 
 from hub.core.values import Actor
-from hub.gateway.connection import EARLY, GREETING_BYTES, NOT_AUTHENTICATED, REVOKED, Connection
+from hub.gateway.closes import NOT_AUTHENTICATED, REVOKED
+from hub.gateway.connection import EARLY, GREETING_BYTES, Connection
 from hub.gateway.gateway import Gateway
 from hub.wire.bodies import validate
 from hub.wire.requests import CreateKey

@@ -13,7 +13,7 @@ import pytest
 from hub.core.errors import Missing, Unavailable
 from hub.core.posts import LogRow, NewPost, Posted
 from hub.core.values import Actor, Draft
-from hub.gateway.fanout import REPLAY_MOST, REPLAY_PAGE, Cursor, Fanout, Joined, fits
+from hub.gateway.fanout import REPLAY_FIRST, REPLAY_MOST, REPLAY_PAGE, Cursor, Fanout, Joined, fits
 from hub.ports import Bus, Head
 from hub.service.publisher import packets_of
 from hub.store.store import SqlStore
@@ -115,11 +115,11 @@ async def test_history_is_sent_in_pages_that_the_client_paces(house: House) -> N
     client.flowing.clear()
     joining = asyncio.create_task(house.join(client, since=0))
     await client.draining.wait()
-    assert len(client.seqs) == REPLAY_PAGE
+    assert len(client.seqs) == REPLAY_FIRST
     house.bus.carry(await house.post(5))
     house.bus.bring("room_1", TYPING)
     await asyncio.sleep(0)
-    assert len(client.seqs) == REPLAY_PAGE
+    assert len(client.seqs) == REPLAY_FIRST
     client.flowing.set()
     await joining
     assert client.seqs == list(range(1, await house.head() + 1))

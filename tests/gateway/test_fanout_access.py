@@ -8,7 +8,7 @@ import pytest
 
 from hub.core.errors import Missing
 from hub.core.values import Actor
-from hub.gateway.fanout import REPLAY_PAGE, Fanout
+from hub.gateway.fanout import REPLAY_FIRST, Fanout
 from hub.parts import Parts
 from tests.support.parts import ACME, AT_MS, BOB, add_room
 from tests.support.redis import until
@@ -20,7 +20,7 @@ __all__ = ["house", "open_house"]
 
 
 async def test_who_loses_access_while_joining_does_not_stay(house: House) -> None:
-    await house.post(REPLAY_PAGE + 50)
+    await house.post(REPLAY_FIRST + 50)
     watcher, bob = Client(), Client(BOB)
     await house.join(watcher)
     bob.flowing.clear()
@@ -39,7 +39,7 @@ async def test_who_loses_access_while_joining_does_not_stay(house: House) -> Non
     await watcher.wait_for(lambda c: len(c.seqs) == 2)
     assert rows[0][0].seq not in bob.seqs
     assert bob.expelled_from == ["room_1"]
-    assert len(bob.seqs) == REPLAY_PAGE, "what followed his removal was sent"
+    assert len(bob.seqs) == REPLAY_FIRST, "what followed his removal was sent"
 
 
 async def test_who_is_removed_while_the_bus_is_subscribed_does_not_join(house: House) -> None:

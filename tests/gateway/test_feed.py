@@ -7,7 +7,7 @@ from typing import Any
 import msgpack
 
 from hub.gateway.feed import Feed
-from hub.wire.frames import bodies, frame
+from hub.wire.frames import Coding, bodies, frame
 from hub.wire.packets import Packet
 
 from .fakes import Client
@@ -59,7 +59,7 @@ def test_the_same_bytes_serve_everybody() -> None:
 
 def test_those_who_speak_msgpack_get_the_same_events_made_once() -> None:
     plain, one, other, slow = Client(), Client(), Client(), Client()
-    one.packed = other.packed = slow.packed = True
+    one.coding = other.coding = slow.coding = Coding(packed=True)
     slow.congested = True
     feed = live(plain, one, other, slow)
     for packet in (short(), durable(1, 2)):
@@ -72,7 +72,7 @@ def test_those_who_speak_msgpack_get_the_same_events_made_once() -> None:
 
 def test_who_joins_speaking_msgpack_gets_what_is_short_in_it() -> None:
     client = Client()
-    client.packed = True
+    client.coding = Coding(packed=True)
     feed = live()
     feed.joining[client] = []
     feed.take(short())

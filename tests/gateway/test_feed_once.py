@@ -5,18 +5,18 @@ from __future__ import annotations
 import pytest
 
 from hub.gateway.feed import Feed
-from hub.wire.frames import frame
+from hub.wire.frames import PLAIN, Coding, frame
 from hub.wire.packets import Packet
 
 from .fakes import Client
 
 
-@pytest.mark.parametrize("packed", [False, True])
-def test_what_a_tick_brought_is_joined_once_for_all(packed: bool) -> None:
+@pytest.mark.parametrize("coding", [PLAIN, Coding(packed=True), Coding(deflated=True)])
+def test_what_a_tick_brought_is_joined_once_for_all(coding: Coding) -> None:
     feed, clients = Feed("room_1"), [Client() for _ in range(3)]
     feed.start(0)
     for client in clients:
-        client.packed = packed
+        client.coding = coding
         feed.joining[client] = []
         feed.enter(client)
     for seq in (1, 2):

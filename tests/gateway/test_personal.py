@@ -9,7 +9,7 @@ import pytest
 from hub.core.values import Actor
 from hub.gateway.gateway import Gateway
 from hub.wire.bodies import validate
-from hub.wire.frames import packed
+from hub.wire.frames import Coding, packed
 from hub.wire.requests import CreateRoom, NewMember, PostMessage
 from tests.support.parts import ALICE, BOB, CAROL, ELIZA, RIVAL, actor, add_room
 from tests.support.redis import until
@@ -118,7 +118,7 @@ class Silent:
 
     def __init__(self, *, speaks_packed: bool) -> None:
         self.actor = BOB
-        self.packed = speaks_packed
+        self.coding = Coding(packed=speaks_packed)
         self.rooms: set[str] = set()
         self.got: list[bytes] = []
         self.offers = 0

@@ -100,7 +100,8 @@ async def test_a_gateway_that_stops_ends_its_readers_and_takes_no_more(gateway: 
 
 
 async def test_readers_count_as_connections(gateway: Gateway) -> None:
-    gateway.sockets = 3
+    for socket in range(3):
+        gateway.seats.take(socket, "192.0.2.1")
     async with open_reader(gateway, ALICE, "room_1"):
         with pytest.raises(Limited):
             await live(gateway)

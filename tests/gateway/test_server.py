@@ -12,6 +12,7 @@ import pytest
 from starlette.types import Receive, Scope, Send
 from websockets.asyncio.client import connect
 
+from hub.gateway.bounds import Bounds
 from hub.gateway.server import SEND_BUFFER, STALLED_MS, address_of, listen, make_server
 
 
@@ -43,7 +44,7 @@ def test_a_peer_that_stopped_answering_is_given_up() -> None:
 
 
 async def test_no_compression_is_agreed_on() -> None:
-    server = make_server(accept, heartbeat_s=20, drain_s=1)
+    server = make_server(accept, Bounds(drain_s=1))
     with listening() as listener:
         serving = asyncio.create_task(server.serve([listener]))
         try:

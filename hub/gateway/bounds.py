@@ -1,0 +1,38 @@
+"""What a server allows its connections, and what they all share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from uvicorn.server import ServerState
+
+from hub.gateway.pressure import Pressure
+
+FRAME_BYTES: Final = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Seconds until a peer is given up, and sizes. `head_s` is for the head of an HTTP request,
+    `body_s` for its body, `close_s` for what a peer still has to read when it was sent a Close."""
+
+    heartbeat_s: float = 25.0
+    drain_s: float = 15.0
+    head_s: float = 10.0
+    body_s: float = 30.0
+    close_s: float = 5.0
+    sockets: int = 22_000
+    pending_total_bytes: int = 268_435_456
+    deflate: bool = False
+
+
+@dataclass
+class SharedState(ServerState):
+    """uvicorn's state of a server, and ours."""
+
+    bounds: Bounds = field(default_factory=Bounds)
+
+    def __post_init__(self) -> None:
+        super().__init__()
+        self.pressure = Pressure(self.bounds.pending_total_bytes)

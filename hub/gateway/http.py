@@ -1,0 +1,187 @@
+"""uvicorn's HTTP protocol on h11, with bounds: how large a head may be, how long a client may take
+over it and over the body, how many sockets there are.
+
+uvicorn leaves a socket open for ever that says nothing, half a head, or half a body.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final
+
+import h11
+import orjson
+from uvicorn.config import Config
+from uvicorn.protocols.http.h11_impl import STATUS_PHRASES, H11Protocol
+from uvicorn.server import ServerState
+
+from hub.gateway.bounds import SharedState
+
+HEAD_BYTES: Final = 32_768
+HEADERS: Final = 100
+_WORDS: Final = {
+    400: ("VALIDATION_ERROR", "this is no valid HTTP/1.1 request"),
+    408: ("VALIDATION_ERROR", "the request did not arrive in time; send it again, faster"),
+    431: ("PAYLOAD_TOO_LARGE", f"a head is at most {HEADERS} lines and {HEAD_BYTES} bytes"),
+}
+
+
+class BoundedConnection(h11.Connection):
+    """h11 bounds only a head that is incomplete; `refusal` is the status for the last error."""
+
+    refusal = 400
+
+    def next_event(self) -> Any:
+        try:
+            event = super().next_event()
+            if isinstance(event, h11.Request):
+                _check(event)
+        except h11.RemoteProtocolError as error:
+            self.refusal = error.error_status_hint
+            raise
+        return event
+
+
+def _check(request: h11.Request) -> None:
+    size = len(request.target) + sum(len(name) + len(value) for name, value in request.headers)
+    if size > HEAD_BYTES or len(request.headers) > HEADERS:
+        raise h11.RemoteProtocolError("the head is too large", error_status_hint=431)
+
+
+def refusal(status: int) -> bytes:
+    """A whole response for a request that never reaches the application."""
+    code, message = _WORDS.get(status, _WORDS[400])
+    body = orjson.dumps({"status": "error", "error": {"code": code, "message": message}})
+    phrase = STATUS_PHRASES[status]
+    return (
+        b"HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n"
+        b"Connection: close\r\n\r\n%s" % (status, phrase, len(body), body)
+    )
+
+
+class HubHttp(H11Protocol):
+    """One HTTP connection, until it becomes a WebSocket."""
+
+    _deadline: asyncio.TimerHandle | None = None
+    _awaited: object = None
+    _cut: asyncio.TimerHandle | None = None
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        assert isinstance(server_state, SharedState)
+        self._bounds, self._pressure = server_state.bounds, server_state.pressure
+        self.conn = BoundedConnection(h11.SERVER, HEAD_BYTES)
+
+    @property
+    def pending_bytes(self) -> int:
+        return self.transport.get_write_buffer_size()
+
+    def let_go(self) -> None:
+        """Cut at once, whatever waits."""
+        self.loop.call_soon(self.transport.abort)
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        if len(self.connections) > self._bounds.sockets:
+            transport.abort()
+        self._await_rest()
+
+    def data_received(self, data: bytes) -> None:
+        if self.transport.is_closing():
+            return
+        super().data_received(data)
+        self._await_rest()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._forget_deadline()
+        if self._cut is not None:
+            self._cut.cancel()
+        self._pressure.note(self, 0)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._pressure.note(self, self.pending_bytes)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._pressure.note(self, 0)
+
+    def shutdown(self) -> None:
+        if not self.transport.is_closing():
+            super().shutdown()
+        if self.transport.is_closing():
+            self._cut_later()
+
+    # What a client owes: one deadline for a whole head, one for a whole body.
+
+    def _await_rest(self) -> None:
+        if self not in self.connections:  # it is a WebSocket now
+            return
+        state = self.conn.their_state
+        awaited = state if state in (h11.IDLE, h11.SEND_BODY) else None
+        if awaited is self._awaited:
+            return
+        self._forget_deadline()
+        if awaited is not None and not self.transport.is_closing():
+            within_s = self._bounds.head_s if awaited is h11.IDLE else self._bounds.body_s
+            self._awaited = awaited
+            self._deadline = self.loop.call_later(within_s, self._too_late)
+
+    def _forget_deadline(self) -> None:
+        self._awaited = None
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _too_late(self) -> None:
+        said_something = self._awaited is h11.SEND_BODY or bool(self.conn.trailing_data[0])
+        if self.cycle is not None and self.cycle.response_started and not self._between():
+            self.transport.abort()
+        elif said_something:
+            self._refuse(408)
+        else:
+            self.transport.close()
+
+    def _between(self) -> bool:
+        """Whether the last response is out and the next request has not begun to be answered."""
+        return self._awaited is h11.IDLE and self.cycle.response_complete
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._forget_deadline()  # uvicorn's keep-alive timer runs until the next byte
+        if self.conn.their_state is h11.SEND_BODY:
+            self._await_rest()
+
+    # What never reaches the application.
+
+    def handle_websocket_upgrade(self, event: h11.Request) -> None:
+        """RFC 6455, 4.1: HTTP/1.1 or later, and nothing sent before the answer."""
+        if event.http_version < b"1.1" or self.conn.trailing_data[0]:
+            self._refuse(400)
+            return
+        self._forget_deadline()
+        super().handle_websocket_upgrade(event)
+
+    def send_400_response(self, msg: str) -> None:
+        assert isinstance(self.conn, BoundedConnection)
+        self._refuse(self.conn.refusal)
+
+    def _refuse(self, status: int) -> None:
+        """Answer, unless an answer is under way, and let the client read it before the cut."""
+        self._forget_deadline()
+        answering = self.cycle is not None and self.cycle.response_started
+        if not answering or self.cycle.response_complete:
+            self.transport.write(refusal(status))
+        self.transport.close()
+        self._cut_later()
+
+    def _cut_later(self) -> None:
+        if self._cut is None:
+            self._cut = self.loop.call_later(self._bounds.close_s, self.transport.abort)
