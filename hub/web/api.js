@@ -95,6 +95,11 @@ export class Api {
     return this.data("GET", `/v1/rooms/${part(id)}/runs`);
   }
 
+  /** `act` is cancel or retry. */
+  actOnRun(id, act) {
+    return this.data("POST", `/v1/runs/${part(id)}/${act}`);
+  }
+
   createRoom(body, key) {
     return this.data("POST", "/v1/rooms", { body, headers: { "Idempotency-Key": key } });
   }

@@ -3,7 +3,7 @@
 import { explain } from "./api.js";
 import { Composer } from "./composer.js";
 import { askAddMembers, askNewRoom } from "./dialogs.js";
-import { byId, h, icon } from "./dom.js";
+import { byId, h, icon, toast } from "./dom.js";
 import { mentionsIn } from "./format.js";
 import { LogView } from "./log.js";
 import { renderMembers } from "./members.js";
@@ -45,6 +45,8 @@ export class Chat {
       openThread: (root) => this.feed.thread(root.id),
       threadAgain: (root) => this.feed.threadAgain(root.id),
       typing: (thread_id) => this.tellTyping(thread_id),
+      stop: (run) => this.actOnRun(run, "cancel"),
+      again: (run) => this.actOnRun(run, "retry"),
     };
   }
 
@@ -323,6 +325,11 @@ export class Chat {
     if (!this.composer) return;
     this.composer.text = [this.composer.text, item.content].filter((text) => text.trim()).join("\n");
     this.composer.input.focus();
+  }
+
+  /** Stops a run or tries it again; what comes of it arrives as events. */
+  actOnRun(id, act) {
+    this.api.actOnRun(id, act).catch((error) => this.closed || error.status === 401 || toast(explain(error), "error"));
   }
 
   tellTyping(thread_id) {

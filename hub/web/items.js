@@ -1,7 +1,7 @@
 // The small pieces of the timeline: days, notes, the head of a room, and what makes rows belong together.
 
 import { h, icon } from "./dom.js";
-import { Row } from "./message.js";
+import { Row, runLink } from "./message.js";
 import { dayName, dayKey, timeNode } from "./time.js";
 
 const GROUP_MS = 5 * 60000;
@@ -33,8 +33,17 @@ function dayPart() {
   return { node: h("div", { class: "day" }, words), update: (item) => (words.textContent = item.version) };
 }
 
-export function noteItem(note) {
-  return { key: note.key, version: 0, make: () => ({ node: h("p", { class: `note ${note.kind}` }, note.text, " ", note.at ? timeNode(note.at) : "") }) };
+/** A word about what happened; one about a run that came to nothing offers to try it again. */
+export function noteItem(note, view) {
+  const version = `${note.again}${view.canPost()}`;
+  return { key: note.key, note, version, make: () => notePart(note.kind, view) };
+}
+
+function notePart(kind, view) {
+  const node = h("p", { class: `note ${kind}` });
+  const again = ({ again }) => again && view.canPost() && runLink("again", "Try again", "Try again", () => view.actions.again(again));
+  const parts = (note) => [note.text, " ", note.at && timeNode(note.at), " ", again(note)];
+  return { node, update: ({ note }) => node.replaceChildren(...parts(note).filter(Boolean)) };
 }
 
 /** Where a room begins. */

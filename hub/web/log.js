@@ -11,7 +11,8 @@ const END_PX = 24;
 const TOP_PX = 240;
 
 export class LogView {
-  /** `actions`: reply, retry, takeBack, older, openThread, threadAgain, send, typing; `outbox` for pending rows. */
+  /** `actions`: reply, retry, takeBack, older, openThread, threadAgain, send, typing, and of runs stop
+   * and again; `outbox` for pending rows. */
   constructor(actions, outbox, me) {
     Object.assign(this, { actions, outbox, me });
     this.scroller = byId("log");
@@ -86,7 +87,7 @@ export class LogView {
       const newDay = at && dayKey(at) !== previous?.day;
       if (newDay) items.push(dayItem(at));
       if (entry.text !== undefined) {
-        items.push(noteItem(entry));
+        items.push(noteItem(entry, this));
         previous = { day: at ? dayKey(at) : previous?.day };
         continue;
       }
@@ -102,10 +103,10 @@ export class LogView {
     const replies = this.room.threads.get(root.id) || [];
     const tail = this.tail(root.id, previousOf(replies.at(-1)));
     const busy = tail.some((item) => item.busy);
-    const newest = replies.length > 0 && root === this.room.roots.at(-1);
+    const notes = this.room.notes.filter((note) => note.place === root.id);
+    const newest = replies.length + notes.length > 0 && root === this.room.roots.at(-1);
     if ((busy || newest) && !this.closed.has(root.id)) this.unfold(root.id);
     if (!busy && !newest) this.closed.delete(root.id);
-    const notes = this.room.notes.filter((note) => note.place === root.id);
     const threaded = this.room.replyCount(root) + tail.length + notes.length > 0 || this.writing.has(root.id);
     if (threaded) items.push({ key: `t:${root.id}`, make: () => threadPart(this, root.id), root, tail, notes });
     return threaded;
@@ -150,8 +151,8 @@ export class LogView {
     const { thinking, drafts } = this.room.working(place);
     const pending = this.outbox.of(this.room.id).filter((item) => item.thread_id === place && !this.room.messages.has(item.id));
     return [
-      ...thinking.map((run) => ({ key: `w:${run.id}`, run, busy: true, version: `${run.state}${run.status}`, make: () => rowPart((row, item) => fillThinking(row, item.run, this)) })),
-      ...drafts.map((draft) => ({ key: draft.message_id, draft, busy: true, version: `d${draft.attempt}:${draft.rev}`, make: () => this.livePart() })),
+      ...thinking.map((run) => ({ key: `w:${run.id}`, run, busy: true, version: `${run.state}${run.status}${this.canPost()}`, make: () => rowPart((row, item) => fillThinking(row, item.run, this)) })),
+      ...drafts.map((draft) => ({ key: draft.message_id, draft, busy: true, version: `d${draft.attempt}:${draft.rev}:${this.canPost()}`, make: () => this.livePart() })),
       ...this.pendingItems(pending, thinking.length || drafts.length ? null : previous),
     ];
   }

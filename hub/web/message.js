@@ -52,6 +52,13 @@ function reactions(message, { room, me }) {
   });
 }
 
+/** Acts on a run, in words, beside what it is about. `act` keeps the focus when the row is refilled. */
+export function runLink(act, words, label, onclick) {
+  return h("button", { class: "link run-act", type: "button", "data-act": act, "aria-label": label, onclick }, words);
+}
+
+const stopLink = (id, person, view) => view.canPost() && runLink("stop", "Stop", `Stop ${nameOf(person)}`, () => view.actions.stop(id));
+
 /** A stored message. */
 export function fillMessage(row, message, view, grouped) {
   const { people, actions } = view;
@@ -68,6 +75,7 @@ export function fillMessage(row, message, view, grouped) {
     extra: [
       !gone && message.edited_at && h("span", { class: "faint", title: new Date(message.edited_at).toLocaleString() }, "edited"),
       cut && h("span", { class: "faint" }, cut),
+      cut && !gone && message.run_id && view.canPost() && runLink("again", "Try again", `Let ${nameOf(message.author)} try again`, () => actions.again(message.run_id)),
     ],
     foot: gone ? [] : reactions(message, view),
     tools: gone || !view.canPost() ? [] : [tool("reply", "reply", "Reply in thread", () => actions.reply(message))],
@@ -76,15 +84,16 @@ export function fillMessage(row, message, view, grouped) {
 
 /** A reply that is being written. */
 export function fillDraft(row, draft, view) {
+  const person = view.room.person(draft.participant);
   row.node.setAttribute("aria-busy", "true");
   row.fill({
-    person: view.room.person(draft.participant),
+    person,
     classes: "message streaming",
     text: draft.text,
     people: view.people,
     blank: draft.text ? null : dots("is writing"),
-    extra: [h("span", { class: "writing" }, draft.status || "writing…")],
-    same: `draft:${draft.run_id}:${draft.status}`,
+    extra: [h("span", { class: "writing" }, draft.status || "writing…"), stopLink(draft.run_id, person, view)],
+    same: `draft:${draft.run_id}:${draft.status}:${view.canPost()}`,
   });
 }
 
@@ -103,6 +112,7 @@ export function fillThinking(row, run, view) {
     person,
     classes: "message thinking-row",
     blank: dots(`${nameOf(person)} ${waits[run.state] || waits.running}${doing ? ` ${doing}` : ""}`),
+    extra: [stopLink(run.id, person, view)],
   });
 }
 

@@ -167,6 +167,7 @@ export class Room {
     const id = run?.id || run?.run_id;
     if (!id || this.ended.has(id)) return;
     if (ENDED.has(run.state)) return;
+    for (const note of this.notes) if (note.of === askedOf(run)) note.again = null;
     this.runs.set(id, { ...this.runs.get(id), ...run, id, place: this.placeOf(run) });
   }
 
@@ -182,6 +183,7 @@ export class Room {
     const place = draft?.thread_id ?? known.place ?? this.placeOf(run);
     const person = this.person(run.participant || known.participant || draft?.participant);
     this.note(event, endOf(run, nameOf(person)), place, run.state === "failed" ? "problem" : "quiet");
+    Object.assign(this.notes.at(-1), { again: id, of: askedOf(run) });
   }
 
   note(event, text, place = null, kind = "quiet") {
@@ -232,6 +234,9 @@ export class Room {
     return { thinking, drafts };
   }
 }
+
+/** What a run shares with those that try it again. */
+const askedOf = (run) => `${run.participant?.id}:${run.trigger_message_id}`;
 
 function endOf(run, name) {
   const why = run.error?.message || (typeof run.error === "string" ? run.error : "") || run.reason || "";

@@ -45,7 +45,7 @@ export class Thread {
   replyItems(entries) {
     let previous = null;
     return entries.map((entry) => {
-      if (entry.text !== undefined) return (previous = null) || noteItem(entry);
+      if (entry.text !== undefined) return (previous = null) || noteItem(entry, this.log);
       const grouped = follows(previous, entry);
       previous = previousOf(entry);
       return this.log.messageItem(entry, grouped);
