@@ -1,0 +1,39 @@
+"""Workers die at any point, stand still and are forgotten by Redis: one final reply a mention."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.models.server import run_model_server
+from tests.reliability.crashes import good
+from tests.reliability.crashing import Outcome, Shape, crash, settings
+from tests.support.cluster import run_cluster
+
+
+@pytest.mark.slow
+async def test_a_mention_has_one_whole_reply_whatever_happens_to_its_worker(
+    tmp_path: Path,
+) -> None:
+    shape = Shape(
+        10, "any", 0.03, rooms=3, copies=2, pause_every_s=1.5, flush_every_s=0.3, within_s=60
+    )
+    with run_model_server() as upstream:
+        with run_cluster(tmp_path, 1, env=settings(upstream, tmp_path)) as cluster:
+            outcome = await crash(cluster, upstream, shape)
+    assert {1: 10} == outcome.finals
+    assert {"succeeded": 10} == outcome.states
+    assert 10 == outcome.whole
+    assert outcome.deaths.total() + outcome.pauses + outcome.flushes > 0
+
+
+@pytest.mark.parametrize(
+    ("finals", "whole", "kept"),
+    [({1: 100}, 95, True), ({1: 100}, 94, False), ({1: 99, 2: 1}, 100, False),
+     ({0: 1, 1: 99}, 99, False)],
+)  # fmt: skip
+def test_a_promise_that_is_broken_is_seen(finals: dict[int, int], whole: int, kept: bool) -> None:
+    states = Counter({"succeeded": 100})
+    assert kept == good(Outcome(finals=Counter(finals), states=states, whole=whole))
