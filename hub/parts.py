@@ -40,6 +40,7 @@ from hub.service.publisher import Publisher
 from hub.service.rooms import Rooms
 from hub.service.runs import Runs
 from hub.service.sessions import Sessions
+from hub.service.usage import Usage
 from hub.service.views import RoomViews
 from hub.service.writer import Writer
 from hub.settings import Settings
@@ -95,6 +96,7 @@ class Parts:
     runs: Runs
     answers: Answers
     mapping: Models
+    usage: Usage
 
 
 def hub_secret(settings: Settings) -> bytes:
@@ -155,6 +157,7 @@ async def open_parts(settings: Settings, redis_url: str) -> AsyncIterator[Parts]
         parts = _assemble(settings, store, bus, models)
         writing = group.create_task(parts.writer.run())
         publishing = group.create_task(parts.publisher.run())
+        counting = group.create_task(parts.usage.run())
         tidying = group.create_task(_tidy(parts.store))
         try:
             yield parts
@@ -163,6 +166,8 @@ async def open_parts(settings: Settings, redis_url: str) -> AsyncIterator[Parts]
             await asyncio.wait({writing})
             await parts.publisher.drain(2)
             await end(publishing)
+            await end(counting)
+            await parts.usage.flush()
             tidying.cancel()
 
 
@@ -196,4 +201,5 @@ def _assemble(settings: Settings, store: SqlStore, bus: RedisBus, models: ModelC
         answers=Answers(store, bus, publisher, ids, now_ms, secret),
         sessions=Sessions(store, rooms, messages, publisher, models.knows, ids, now_ms),
         mapping=Models(store, models, ids, now_ms, settings.outbound_allow),
+        usage=Usage(store, limits_of(settings).budget, now_ms),
     )  # fmt: skip

@@ -7,7 +7,7 @@ that takes a tenant finds only what belongs to it; a foreign id is a missing one
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -16,6 +16,7 @@ from hub.core.governor import Budget
 from hub.core.models import StoredModel
 from hub.core.posts import LogRow, NewPost, RequestKey, Verdict
 from hub.core.triggers import Summons
+from hub.core.usage import Consumed, Consumer
 from hub.core.values import (
     Actor,
     ApiKey,
@@ -330,7 +331,7 @@ class RunStore(Protocol):
 
     async def usage(self, tenant_id: str, group_by: str, since_ms: int) -> list[Json]:
         """Runs, tokens and seconds of ended runs, by run, room, participant, model, day or tenant:
-        rows of {key, runs, prompt_tokens, completion_tokens, seconds}."""
+        rows of {key, runs, prompt_tokens, completion_tokens, seconds, cost}."""
 
     async def release_all(self) -> int:
         """End every lease: right only where no other worker can exist. Returns how many."""
@@ -359,6 +360,19 @@ class ModelStore(Protocol):
         check: Callable[[list[StoredModel]], None],
     ) -> StoredModel | None:
         """Remove a model; `check` as above. None when there is none."""
+
+
+class CompletionStore(Protocol):
+    async def admit(self, tenant_id: str, at_ms: int, budget: Budget) -> str | None:
+        """Count one more against the runs of the tenant's day, or say why the budget allows no
+        further one."""
+
+    async def add(self, used: Mapping[Consumer, Consumed]) -> None:
+        """Add to the sums, and to what the tenants' budgets have spent."""
+
+    async def usage(self, tenant_id: str, group_by: str, since_ms: int) -> list[Json]:
+        """Sums by participant, model, key, day or tenant: rows of {key, completions,
+        prompt_tokens, completion_tokens, seconds, cost}, from the hour of `since_ms`."""
 
 
 class Catalogue(Protocol):
@@ -399,6 +413,8 @@ class Store(Protocol):
     def runs(self) -> RunStore: ...
     @property
     def models(self) -> ModelStore: ...
+    @property
+    def completions(self) -> CompletionStore: ...
 
     async def ping(self) -> None:
         """Raises Unavailable when the database does not answer."""

@@ -7,6 +7,7 @@ from typing import Final
 from hub.core.chat import Finish, Usage, estimate_tokens
 from hub.core.errors import HubError
 from hub.core.invoking import Ask, Ending, Escalate, Offer, Silence, Wait
+from hub.core.models import priced
 from hub.core.runs import why_cancelled
 from hub.core.values import Json, Run
 from hub.parts import Parts, now_ms
@@ -83,11 +84,11 @@ def _reply(
     if usage is None:
         prompt = context.tokens if context else 0
         usage = Usage(prompt, estimate_tokens(progress.text), estimated=True)
+        usage = priced(usage, progress.invitation.price if progress.invitation else None)
     return Reply(
         state=state, text=text, at_ms=now_ms(), status=status, reason=reason,
         finish_reason=finish_reason, error=error,
-        usage={"prompt_tokens": usage.prompt_tokens,
-               "completion_tokens": usage.completion_tokens, "estimated": usage.estimated},
-        context=context.receipt() if context else None, first_delta_ms=progress.first_delta_ms,
+        usage=usage.as_dict(), context=context.receipt() if context else None,
+        first_delta_ms=progress.first_delta_ms,
         mention=said.mention, calls=said.calls, summons=said.summons, budget=said.budget,
     )  # fmt: skip

@@ -9,6 +9,7 @@ from typing import Final
 from hub.core import permissions
 from hub.core.errors import Backend
 from hub.core.invoking import Invocation
+from hub.core.models import Price
 from hub.core.tokens import RunToken, make_token
 from hub.core.values import Json, Message, Participant, RoomView, Run
 from hub.parts import Parts, now_ms
@@ -34,6 +35,7 @@ class Invitation:
     context: Context
     kind: str
     whole: bool
+    price: Price | None = None
 
 
 async def invite(parts: Parts, run: Run) -> Invitation:
@@ -54,7 +56,9 @@ async def invite(parts: Parts, run: Run) -> Invitation:
         token=_token(parts, run, deadline_s), secrets=_secrets(participant),
         answer=await _message(parts, run, run.answer_id) if run.answer_id else None,
     )  # fmt: skip
-    return Invitation(invocation, context, kind, driver.get("response_mode") == "whole")
+    whole = driver.get("response_mode") == "whole"
+    model = (await parts.models.of(run.tenant_id)).get(context.request.model)
+    return Invitation(invocation, context, kind, whole, model.price if model else None)
 
 
 def _token(parts: Parts, run: Run, deadline_s: float) -> str:

@@ -24,6 +24,7 @@ from hub.gateway.rest import runs, table
 from hub.gateway.rest.call import Answer, envelope, read_body
 from hub.gateway.ws import WebSocketApp
 from hub.wire.bodies import parse_object, validate
+from hub.wire.completions import error_of
 from hub.wire.requests import LogIn
 
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
@@ -106,19 +107,27 @@ class RequestIds:
 
 
 def _answer_error(request: Request, error: HubError) -> Response:
+    status, path = error.status, request.url.path
     body: dict[str, Any] = {
         "status": "error",
         "error": error.as_dict(),
         "meta": {"request_id": getattr(request.state, "request_id", None)},
     }
     headers = {}
+    if path == "/v1/chat/completions":
+        status, about = error_of(error)
+        body = {"error": about}
+    elif path.startswith("/v1/models"):  # OpenAI's SDKs read these too
+        body["error"] |= {"type": error_of(error)[1]["type"]}
+    if error.code == "BUDGET_EXCEEDED":
+        headers["X-Should-Retry"] = "false"
     if error.retry_after is not None:
         headers["Retry-After"] = str(max(1, round(error.retry_after)))
     if isinstance(error, MethodNotAllowed):
         headers["Allow"] = error.allowed
     if error.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
-    return Response(orjson.dumps(body), error.status, headers, "application/json")
+    return Response(orjson.dumps(body), status, headers, "application/json")
 
 
 async def _refused(request: Request, error: Exception) -> Response:

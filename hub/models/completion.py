@@ -96,7 +96,7 @@ class CompletionReader:
             return []
         text = _paired(json.dumps(fields, ensure_ascii=False))
         self._bytes += len(text.encode())
-        return [OtherDelta(json.loads(text))]
+        return [OtherDelta(_numbered(json.loads(text)))]
 
     def _text(self, text: str) -> list[TextDelta]:
         """A delta that any database and any UTF-8 wire takes.
@@ -203,6 +203,15 @@ def _content(content: object) -> str:
     parts = content if isinstance(content, list) else []
     texts = (part.get("text") for part in parts if isinstance(part, Mapping))
     return "".join(text for text in texts if isinstance(text, str))
+
+
+def _numbered(fields: dict[str, Any]) -> dict[str, Any]:
+    """Tool calls with their index, which an answer that was not streamed leaves out."""
+    calls = fields.get("tool_calls")
+    if isinstance(calls, list):
+        named = [call for call in calls if isinstance(call, dict)]
+        fields["tool_calls"] = [{"index": i, **call} for i, call in enumerate(named)]
+    return fields
 
 
 def _paired(text: str) -> str:

@@ -10,7 +10,7 @@ from hub.core import permissions
 from hub.core.errors import Conflict, Denied, Missing, missing
 from hub.core.ids import IdMaker, is_ai
 from hub.core.runs import ENDED
-from hub.core.values import Actor, Json, Member, RoomView, Run
+from hub.core.values import Actor, Member, RoomView, Run
 from hub.ports import Clock, Ended, Store
 from hub.service.calling import held_back
 from hub.service.publisher import Publisher
@@ -89,12 +89,6 @@ class Runs:
         """Hand on what runs that ended or moved have left in the log."""
         for each in ended:
             self._publisher.put(each.entries, each.woken, each.cut)
-
-    async def usage(self, actor: Actor, group_by: str, since_ms: int) -> list[Json]:
-        """What the tenant's runs have used; for admins."""
-        if not actor.is_admin:
-            raise Denied("usage is for a tenant_admin")
-        return await self._store.runs.usage(actor.tenant_id, group_by, since_ms)
 
     async def _seen(self, actor: Actor, run_id: str) -> tuple[Run, RoomView]:
         run = await self._store.runs.get(actor.tenant_id, run_id)

@@ -86,3 +86,11 @@ def now_ms(connection: Connection) -> ColumnElement[int]:
         julian: ColumnElement[float] = literal_column("(julianday('now') - 2440587.5) * 86400000.0")
         return cast(func.round(julian), BigInteger)
     return cast(func.extract("epoch", func.clock_timestamp()) * 1000, BigInteger)
+
+
+def date_of(connection: Connection, ms: ColumnElement[int]) -> ColumnElement[str]:
+    """The day (UTC) of a time, as `2026-05-18`."""
+    seconds = ms / 1000
+    if connection.dialect.name == "sqlite":
+        return func.date(seconds, "unixepoch")
+    return func.to_char(func.timezone("UTC", func.to_timestamp(seconds)), "YYYY-MM-DD")

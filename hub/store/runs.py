@@ -24,7 +24,7 @@ from hub.core.runs import ENDED
 from hub.core.values import Json, Run
 from hub.ports import Ended, Page, Pause, Reply
 from hub.store import rows, run_ends
-from hub.store.common import now_ms
+from hub.store.common import date_of, now_ms
 from hub.store.database import Database
 from hub.store.schema import participants, runs
 
@@ -247,6 +247,7 @@ def _usage(connection: Connection, tenant_id: str, group_by: str, since_ms: int)
                 for name in ("prompt_tokens", "completion_tokens")
             ),
             func.coalesce(spent, 0).label("ms"),
+            func.coalesce(func.sum(runs.c.usage["cost"].as_float()), 0.0).label("cost"),
         )
         .join(
             participants,
@@ -262,7 +263,8 @@ def _usage(connection: Connection, tenant_id: str, group_by: str, since_ms: int)
     )
     return [
         {"key": row.key, "runs": row.runs, "prompt_tokens": int(row.prompt_tokens),
-         "completion_tokens": int(row.completion_tokens), "seconds": int(row.ms) / 1000}
+         "completion_tokens": int(row.completion_tokens), "seconds": int(row.ms) / 1000,
+         "cost": float(row.cost)}
         for row in connection.execute(statement)
     ]  # fmt: skip
 
@@ -272,7 +274,4 @@ def _group(connection: Connection, group_by: str) -> ColumnElement[Any]:
         return func.coalesce(participants.c.driver["model"].as_string(), "")
     if group_by != "day":
         return _GROUPS[group_by]
-    seconds = runs.c.finished_ms / 1000
-    if connection.dialect.name == "sqlite":
-        return func.date(seconds, "unixepoch")
-    return func.to_char(func.timezone("UTC", func.to_timestamp(seconds)), "YYYY-MM-DD")
+    return date_of(connection, runs.c.finished_ms)

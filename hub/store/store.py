@@ -6,6 +6,7 @@ from sqlalchemy import delete, text
 
 from hub.core.governor import Limits
 from hub.ports import PostStore
+from hub.store.completions import SqlCompletions
 from hub.store.database import Database
 from hub.store.keys import SqlKeys
 from hub.store.log import SqlLog
@@ -34,6 +35,7 @@ class SqlStore:
         self.sessions = SqlSessions(database)
         self.runs = SqlRuns(database, limits)
         self.models = SqlModels(database)
+        self.completions = SqlCompletions(database)
 
     async def forget_keys(self, before_ms: int) -> int:
         """Forget requests' keys from before a time, and how many answers older human messages

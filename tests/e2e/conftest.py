@@ -10,6 +10,7 @@ from websockets.sync.client import connect
 from tests.e2e.encodings import ENCODINGS, Encoding
 from tests.e2e.people import Person, add_person, add_room
 from tests.e2e.refusals import BOT, Line, Stage
+from tests.e2e.upstreams import Served, serve
 from tests.support.hub import HubProcess
 
 
@@ -69,6 +70,13 @@ def line(stage: Stage, encoding: Encoding) -> Iterator[Line]:
         line = Line(socket, encoding)
         assert "hello" == line.recv()["type"]
         yield line
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A hub of its own whose models are served by two kinds of servers."""
+    with serve(tmp_path_factory.mktemp("served")) as running:
+        yield running
 
 
 @pytest.fixture

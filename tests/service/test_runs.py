@@ -183,8 +183,8 @@ async def test_who_may_not_speak_any_more_does_not_go_on_writing(parts: Parts, h
 async def test_usage_is_for_admins(parts: Parts) -> None:
     await failed(parts)
     with pytest.raises(Denied):
-        await parts.runs.usage(ALICE, "room", 0)
-    (row,) = await parts.runs.usage(ADMIN, "room", 0)
+        await parts.usage.report(ALICE, "room", 0)
+    (row,) = await parts.usage.report(ADMIN, "room", 0)
     assert ("room_1", 1) == (row["key"], row["runs"])
 
 

@@ -150,7 +150,7 @@ class Operation:
     query: tuple[str, ...] = ()
 
 
-async def read_body(request: Request) -> bytes:
+async def read_body(request: Request, most: int = BODY_BYTES) -> bytes:
     """The body of a JSON request, within its bound."""
     kind = request.headers.get("content-type", "application/json").split(";")[0].strip().lower()
     if kind != "application/json":
@@ -160,8 +160,8 @@ async def read_body(request: Request) -> bytes:
     size, parts = 0, []
     async for part in request.stream():
         size += len(part)
-        if size > BODY_BYTES:
-            raise TooLarge(f"a body is at most {BODY_BYTES} bytes")
+        if size > most:
+            raise TooLarge(f"a body is at most {most} bytes")
         parts.append(part)
     return b"".join(parts)
 

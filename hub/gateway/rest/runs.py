@@ -17,7 +17,7 @@ from hub.gateway.rest.call import Answer, Call, Operation, envelope, read_body
 from hub.wire.bodies import parse_object, validate
 from hub.wire.requests import AnswerRun, AppendDelta
 
-GROUPS: Final = ("tenant", "room", "participant", "model", "day", "run")
+GROUPS: Final = ("tenant", "room", "participant", "model", "day", "run", "key")
 
 
 async def read(call: Call) -> Answer:
@@ -33,14 +33,14 @@ async def retry(call: Call) -> Answer:
 
 
 async def usage(call: Call) -> Answer:
-    """What runs have used since a time, all of it by default."""
+    """What runs and completions have used since a time, all of it by default."""
     group_by = call.choice("group_by", *GROUPS) or "tenant"
     since = call.query("since")
     try:
         since_ms = parse_rfc3339(since) if since else 0
     except ValueError:
         raise invalid("since", "must be an RFC 3339 time such as 2030-01-31T12:00:00Z") from None
-    rows = await call.parts.runs.usage(call.actor, group_by, since_ms)
+    rows = await call.parts.usage.report(call.actor, group_by, since_ms)
     return Answer({"group_by": group_by, "items": rows})
 
 
@@ -56,7 +56,7 @@ OPERATIONS = [
     Operation("GET", "/v1/runs/{run_id}", read, "Read a run"),
     Operation("POST", "/v1/runs/{run_id}/cancel", cancel, "Cancel a run"),
     Operation("POST", "/v1/runs/{run_id}/retry", retry, "Try a run again"),
-    Operation("GET", "/v1/usage", usage, "What runs have used", query=("group_by", "since")),
+    Operation("GET", "/v1/usage", usage, "What was used", query=("group_by", "since")),
     Operation(
         "GET", "/v1/rooms/{room_id}/runs", of_room, "List a room's runs", query=("limit", "cursor")
     ),

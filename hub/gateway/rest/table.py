@@ -11,7 +11,17 @@ from starlette.routing import Route
 from hub.core.errors import MethodNotAllowed
 from hub.gateway.auth import caller
 from hub.gateway.gateway import Gateway
-from hub.gateway.rest import access, log, messages, models, participants, rooms, runs, sessions
+from hub.gateway.rest import (
+    access,
+    completions,
+    log,
+    messages,
+    models,
+    participants,
+    rooms,
+    runs,
+    sessions,
+)
 from hub.gateway.rest.call import Call, Operation, envelope
 
 OPERATIONS: list[Operation] = [
@@ -21,6 +31,7 @@ OPERATIONS: list[Operation] = [
     *log.OPERATIONS,
     *runs.OPERATIONS,
     *models.OPERATIONS,
+    *completions.OPERATIONS,
     *participants.OPERATIONS,
     *access.OPERATIONS,
 ]
