@@ -7,6 +7,8 @@ from collections.abc import Callable
 from typing import Final
 
 _ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
+_PAIRS: Final = tuple(high + low for high in _ALPHABET for low in _ALPHABET)
+_SHIFTS: Final = tuple(range(120, -1, -10))
 _RANDOM_BITS: Final = 80
 AI_TYPES: Final = frozenset({"bot", "agent", "persona"})
 HANDLE: Final = re.compile(r"[a-z0-9_-]{1,64}")
@@ -16,7 +18,7 @@ _PARTICIPANT: Final = re.compile(r"(user|bot|agent|persona)_[a-z0-9_-]{1,64}")
 def ulid(ms: int, random: int) -> str:
     """26 characters: 48 bits of milliseconds since 1970, then 80 random bits."""
     value = (ms << _RANDOM_BITS) | (random & ((1 << _RANDOM_BITS) - 1))
-    return "".join(_ALPHABET[(value >> shift) & 31] for shift in range(125, -1, -5))
+    return "".join([_PAIRS[(value >> shift) & 1023] for shift in _SHIFTS])
 
 
 def participant_type(participant_id: str) -> str | None:

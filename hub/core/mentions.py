@@ -13,12 +13,13 @@ _QUOTE: Final = re.compile(r"^ {0,3}>")
 _TICKS: Final = re.compile(r"`+")
 _LINK: Final = re.compile(r"\b[a-z][a-z0-9+.-]{0,20}:[^\s<>]+|\bwww\.[^\s<>]+", re.IGNORECASE)
 _TARGET: Final = re.compile(r"\]\([^()\s]*\)")
-_HANDLE: Final = re.compile(r"(?<![\w@/.&#+-])@([A-Za-z0-9_-]{1,64})(?![\w-]*[@/])")
+# The @ comes first, so that the search runs from one to the next; then what may not be before it.
+_HANDLE: Final = re.compile(r"@(?<![\w@/.&#+-]@)([A-Za-z0-9_-]{1,64})(?![\w-]*[@/])")
 
 
 def handles_in(text: str) -> tuple[str, ...]:
     """The handles a text mentions, lower case, each once, in order."""
-    if "@" not in text:
+    if "@" not in text or _HANDLE.search(text) is None:  # what is taken out below adds no handle
         return ()
     found: dict[str, None] = {}
     for line in _spoken(text):

@@ -230,16 +230,15 @@ def _write(
 ) -> Posted:
     seq = done.heads.get(post.room_id, room.head) + 1
     message = Message(
-        id=post.message_id, room_id=post.room_id, seq=seq, thread_id=root,
-        author=post.author, content=post.content, mention=post.mention, created_ms=post.at_ms,
-        client_id=post.client_id, tenant_id=post.tenant_id,
+        post.message_id, post.room_id, seq, root, post.author, post.content, post.mention,
+        post.at_ms, post.client_id, tenant_id=post.tenant_id,
     )  # fmt: skip
-    rows: list[LogRow] = [
-        (LogEntry(post.room_id, seq, "message.created", post.at_ms, message.id), message)
-    ]
-    resumed = [run for run in done.effects.resumed if run.answer_id == post.message_id]
-    changed = [*resumed, *runs]
-    rows += [(entry, None) for entry in run_entries(changed, seq + 1, post.at_ms)]
+    rows: tuple[LogRow, ...] = (
+        (LogEntry(post.room_id, seq, "message.created", post.at_ms, message.id), message),
+    )
+    changed = _changed(post, runs, done.effects)
+    if changed:
+        rows += tuple((entry, None) for entry in run_entries(changed, seq + 1, post.at_ms))
     done.messages.append((message, cause))
     done.entries.extend([entry for entry, _ in rows])
     done.runs.extend(runs)
@@ -250,9 +249,16 @@ def _write(
     if post.key:
         done.keys.append((post.key, message.id, post.at_ms))
     return Posted(
-        message.id, post.room_id, message.seq, message, runs, tuple(rows),
-        woken=tuple(run.id for run in changed if run.state == "queued"),
+        message.id, post.room_id, seq, message, runs, rows,
+        woken=tuple([run.id for run in changed if run.state == "queued"]),
     )  # fmt: skip
+
+
+def _changed(post: NewPost, runs: tuple[Run, ...], effects: Effects) -> tuple[Run, ...]:
+    """The runs that a post resumed, started and held back."""
+    if not effects.resumed:
+        return runs
+    return (*(run for run in effects.resumed if run.answer_id == post.message_id), *runs)
 
 
 def run_entries(runs: Sequence[Run], first_seq: int, at_ms: int) -> list[LogEntry]:

@@ -113,6 +113,7 @@ class Connection:
         self._patience = Bucket(gateway.parts.settings.commands_per_s)
         self._desk = Desk(gateway.parts.answers, connection_id)
         self._offers_due = False
+        self._acks: list[bytes] = []
 
     # What others ask of it.
 
@@ -149,6 +150,7 @@ class Connection:
     def close(self, code: int, reason: str) -> None:
         """Close, and leave every broadcast set in the same call."""
         if not self._closed:
+            self._flush_acks()
             self._socket.close_with(code, reason)
             self.on_closed()
 
@@ -430,7 +432,7 @@ class Connection:
             self._in_flight -= 1
             self._gave(size)
             if isinstance(outcome, Posted):
-                self._reply(about, _posted(outcome))
+                self._acknowledge(reply_frame(about, _posted(outcome)))
             elif isinstance(outcome, StaleAccess):
                 self._parts.views.forget(command.room_id)
                 self._queue(about, command, size)
@@ -464,6 +466,17 @@ class Connection:
 
     def _reply(self, about: Any, data: dict[str, Any]) -> None:
         self._say(reply_frame(about, data))
+
+    def _acknowledge(self, reply: bytes) -> None:
+        """Many posts are stored by one transaction: their replies leave in one write."""
+        if not self._acks:
+            asyncio.get_running_loop().call_soon(self._flush_acks)
+        self._acks.append(reply)
+
+    def _flush_acks(self) -> None:
+        if self._acks:
+            acks, self._acks = self._acks, []
+            self._say(b"".join(acks))
 
     def _refuse(self, about: Any, error: HubError) -> None:
         self._say(error_frame(about, error.as_dict()))

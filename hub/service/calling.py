@@ -30,6 +30,9 @@ class Speech:
     budget: Budget | None = None
 
 
+SAID_TO_NOBODY: Final = Speech()
+
+
 def speech(
     view: RoomView,
     author_id: str,
@@ -44,6 +47,8 @@ def speech(
         called = [m for m in view.members.values() if m.driven and m.author.id != author_id]
         return Speech(summons=_summons(view, called, params, make_id))
     spoken_to = _spoken_to(view, content, named)
+    if not spoken_to and not view.listening:
+        return SAID_TO_NOBODY
     calls = tuple(m.author.id for m in spoken_to if m.author.is_ai and m.author.id != author_id)
     called = [m for m in spoken_to if m.driven and m.engagement != "off"]
     listening: list[Member] = []

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, replace
 from typing import Any
 
 import orjson
+import pytest
 
 from hub.core.posts import LogEntry
+from hub.core.values import Author, Message
 from hub.wire.events import ephemeral_frame, error_frame, event, event_frame, reply_frame
-from hub.wire.frames import bodies
+from hub.wire.frames import bodies, frame
 from tests.core.nouns import ALICE, AT_MS, message
 
 AT = "2026-05-28T20:26:40.000Z"
@@ -27,6 +30,34 @@ def test_a_message_event_carries_the_message_as_it_is_now() -> None:
         "data": about.as_dict(),
     }  # fmt: skip
     assert body_of(event_frame(entry, about)) == event(entry, about)
+
+
+NEW = message("msg_1", ALICE, "hi")
+CHANGES: dict[str, Any] = {
+    "content": 'say "hi"\\\n\t\u2028 Zoë 🦜 \x7f',
+    "author": Author("persona_o", "persona", "o", 'Zoë "O" \\'),
+    "mention": ({"type": "user", "id": "user_bob"}, {"type": "bot", "id": "bot_x"}),
+    "client_id": 'a"b', "thread_id": "msg_0", "created_ms": AT_MS + 1, "run_id": "run_1",
+    "status": "interrupted", "edited_ms": AT_MS, "deleted_ms": AT_MS, "reply_count": 2,
+    "last_reply_ms": AT_MS, "finish_reason": "stop", "usage": {"tokens": 1}, "tenant_id": "acme",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("field", CHANGES)
+def test_an_event_joined_from_pieces_is_the_event_byte_for_byte(field: str) -> None:
+    about = replace(NEW, **{field: CHANGES[field]})
+    entry = LogEntry("room_1", 4, "message.created", AT_MS, "msg_1")
+    assert frame(orjson.dumps(event(entry, about))) == event_frame(entry, about)
+
+
+def test_every_field_of_a_message_is_tried() -> None:
+    same = {"id", "room_id", "seq"}
+    assert {each.name for each in fields(Message)} - same == CHANGES.keys()
+
+
+def test_only_what_a_post_makes_is_joined_from_pieces() -> None:
+    entry = LogEntry("room_1", 9, "message.updated", AT_MS, "msg_1")
+    assert "message.updated" == body_of(event_frame(entry, NEW))["type"]
 
 
 def test_any_other_event_carries_its_own_data() -> None:
