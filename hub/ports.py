@@ -190,6 +190,9 @@ class MessageStore(Protocol):
     async def thread(self, room_id: str, root_id: str, after: int, limit: int) -> list[Message]:
         """The root and its replies with seq > `after`, rising."""
 
+    async def thread_end(self, room_id: str, root_id: str, limit: int) -> list[Message]:
+        """The root and its newest replies, rising; `limit` in all."""
+
 
 class ParticipantStore(Protocol):
     async def create(self, participant: Participant, key: RequestKey | None) -> Written:

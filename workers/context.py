@@ -14,18 +14,22 @@ from hub.core.chat import ChatMessage, ChatRequest, Sampling, estimate_tokens
 from hub.core.values import Author, Json, Message, RoomView, Run, Session
 
 _TURN_TOKENS = 4
+Turns = Sequence[tuple[Message, ChatMessage]]
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The request, and the receipt: which messages went in, about how many tokens."""
+    """The request, and the receipt: which messages went in, about how many tokens, how many more
+    the conversation has that were dropped for want of room."""
 
     request: ChatRequest
     message_ids: tuple[str, ...]
     tokens: int
+    dropped: int = 0
 
     def receipt(self) -> Json:
-        return {"message_ids": list(self.message_ids), "tokens": self.tokens}
+        ids = list(self.message_ids)
+        return {"message_ids": ids, "tokens": self.tokens, "dropped": self.dropped}
 
 
 def room_context(
@@ -41,7 +45,9 @@ def room_context(
     brief.append(f"Members: {members}. Answer the last message.")
     system = "\n".join(line for line in brief if line)
     turns = [(m, _turn(m, author)) for m in thread if _counts(m)]
-    return _fit(driver.get("model", ""), system, turns, _sampling(driver | run.params), budget)
+    unread = max(0, thread[0].reply_count + 1 - len(thread)) if thread else 0
+    sampling = _sampling(driver | run.params)
+    return _fit(driver.get("model", ""), system, turns, sampling, budget, root=1, unread=unread)
 
 
 def session_context(
@@ -56,7 +62,9 @@ def session_context(
         turns.append((message, ChatMessage("user", message.content)))
         if answer := answers.get(message.id):
             turns.append((answer, ChatMessage("assistant", answer.content)))
-    return _fit(session.model, session.system_prompt, turns, _sampling(run.params), budget)
+    unread = max(0, session.message_count - len(history))
+    sampling = _sampling(run.params)
+    return _fit(session.model, session.system_prompt, turns, sampling, budget, unread=unread)
 
 
 def _answers(history: Sequence[Message], author: Author) -> dict[str, Message]:
@@ -88,25 +96,39 @@ def _turn(message: Message, author: Author) -> ChatMessage:
 def _fit(
     model: str,
     system: str | None,
-    turns: Sequence[tuple[Message, ChatMessage]],
+    turns: Turns,
     sampling: Sampling,
     budget: int,
+    *,
+    root: int = 0,
+    unread: int = 0,
 ) -> Context:
-    """The newest turns that fit into `budget` tokens beside the instructions; always the last,
-    and the first of a thread before those in the middle."""
+    """The newest turns that fit into `budget` tokens beside the instructions; always the last, and
+    the first `root` before those in the middle. `unread` are older than all of them."""
     pinned = [ChatMessage("system", system)] if system else []
     used = sum(_cost(message) for message in pinned)
-    kept: list[tuple[Message, ChatMessage]] = []
-    root = turns[:1] if len(turns) > 1 else []
-    used += sum(_cost(turn) for _, turn in root)
-    for message, turn in reversed(turns[len(root) :]):
-        if kept and used + _cost(turn) > budget:
-            break
-        kept.insert(0, (message, turn))
-        used += _cost(turn)
-    chosen = [*root, *kept]
+    first, rest = turns[:root], turns[root:]
+    if first and rest and used + sum(_cost(turn) for _, turn in (*first, rest[-1])) > budget:
+        first = ()
+    used += sum(_cost(turn) for _, turn in first)
+    kept = _newest(rest, budget - used, headed=bool(first))
+    chosen = [*first, *kept]
     request = ChatRequest(model, (*pinned, *(turn for _, turn in chosen)), sampling)
-    return Context(request, tuple(message.id for message, _ in chosen), used)
+    used += sum(_cost(turn) for _, turn in kept)
+    dropped = unread + len(turns) - len(chosen)
+    return Context(request, tuple(message.id for message, _ in chosen), used, dropped)
+
+
+def _newest(turns: Turns, budget: int, *, headed: bool) -> Turns:
+    """As many of the last turns as fit. What has lost its head never begins with an answer: the
+    templates of many models refuse that."""
+    start = len(turns)
+    while start and (start == len(turns) or _cost(turns[start - 1][1]) <= budget):
+        start -= 1
+        budget -= _cost(turns[start][1])
+    while not headed and 0 < start < len(turns) - 1 and turns[start][1].role == "assistant":
+        start += 1
+    return turns[start:]
 
 
 def _cost(message: ChatMessage) -> int:

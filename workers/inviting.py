@@ -111,7 +111,7 @@ async def _conversation(
         raise Unwelcome("it may not post in this room any more")
     if view.room.archived_ms is not None:
         raise Unwelcome("the room is archived")
-    thread = await store.messages.thread(run.room_id, run.thread_id, 0, HISTORY)
+    thread = await store.messages.thread_end(run.room_id, run.thread_id, HISTORY)
     driver = participant.driver or {}
     budget = await _budget(parts, run, driver)
     context = room_context(run, driver, author, view, thread, budget)
@@ -131,4 +131,5 @@ async def _budget(parts: Parts, run: Run, driver: Json) -> int:
     entry = (await parts.models.of(run.tenant_id)).get(slug)
     if entry is None:
         raise Backend(f"there is no model {slug} any more", code="MODEL_NOT_FOUND")
-    return max(256, entry.context_window - entry.max_output_tokens)
+    most = run.params.get("max_tokens") or driver.get("max_tokens") or entry.max_output_tokens
+    return max(256, entry.context_window - min(most, entry.max_output_tokens))

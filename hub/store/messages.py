@@ -27,6 +27,9 @@ class SqlMessages:
     async def thread(self, room_id: str, root_id: str, after: int, limit: int) -> list[Message]:
         return await self._database.read(lambda c: _thread(c, room_id, root_id, after, limit))
 
+    async def thread_end(self, room_id: str, root_id: str, limit: int) -> list[Message]:
+        return await self._database.read(lambda c: _thread_end(c, room_id, root_id, limit))
+
 
 def _get(connection: Connection, tenant_id: str, room_id: str, message_id: str) -> Message | None:
     row = connection.execute(
@@ -56,8 +59,7 @@ def _thread(
     connection: Connection, room_id: str, root_id: str, after: int, limit: int
 ) -> list[Message]:
     """Root and replies are looked up apart: one condition on both would read the whole room."""
-    mine = (messages.c.id == root_id) & (messages.c.room_id == room_id)
-    root = connection.execute(rows.select_messages().where(mine)).first()
+    root = _root(connection, room_id, root_id)
     if root is None:
         return []
     replies = (
@@ -67,5 +69,25 @@ def _thread(
         .limit(limit)
     )
     found = [rows.message_of(row) for row in connection.execute(replies)]
-    first = [rows.message_of(root)] if root.seq > after else []
+    first = [root] if root.seq > after else []
     return (first + found)[:limit]
+
+
+def _root(connection: Connection, room_id: str, root_id: str) -> Message | None:
+    mine = (messages.c.id == root_id) & (messages.c.room_id == room_id)
+    row = connection.execute(rows.select_messages().where(mine)).first()
+    return rows.message_of(row) if row else None
+
+
+def _thread_end(connection: Connection, room_id: str, root_id: str, limit: int) -> list[Message]:
+    root = _root(connection, room_id, root_id)
+    if root is None:
+        return []
+    replies = (
+        rows.select_messages()
+        .where(messages.c.thread_id == root_id)
+        .order_by(messages.c.seq.desc())
+        .limit(limit - 1)
+    )
+    found = [rows.message_of(row) for row in connection.execute(replies)]
+    return [root, *reversed(found)]

@@ -34,3 +34,16 @@ async def test_a_thread_is_its_root_and_its_replies_rising(store: SqlStore) -> N
     assert [m.id for m in thread] == [root.message_id, *(r.message_id for r in replies)]
     rest = await store.messages.thread("room_1", root.message_id, replies[0].seq, 1)
     assert [m.id for m in rest] == [replies[1].message_id]
+
+
+async def test_the_end_of_a_thread_is_its_root_and_the_newest_of_its_replies(
+    store: SqlStore,
+) -> None:
+    await add_room(store)
+    posts = Posts(store)
+    root = await posts.send()
+    replies = [await posts.send(thread_id=root.message_id) for _ in range(5)]
+    for limit, expected in ((100, replies), (6, replies), (3, replies[-2:]), (1, [])):
+        found = await store.messages.thread_end("room_1", root.message_id, limit)
+        assert [m.id for m in found] == [root.message_id, *(r.message_id for r in expected)]
+    assert [] == await store.messages.thread_end("room_2", root.message_id, 9)

@@ -87,15 +87,50 @@ def test_the_root_and_the_newest_that_fit_are_kept_in_order() -> None:
 @pytest.mark.parametrize("budget", [0, 1, 50])
 def test_the_last_message_is_always_there(budget: int) -> None:
     thread = [said(n, ALICE, "x" * 1_000) for n in range(1, 6)]
-    assert in_room(thread, budget=budget).message_ids == ("msg_1", "msg_5")
+    assert in_room(thread, budget=budget).message_ids == ("msg_5",)
     assert in_room(thread[:1], budget=budget).message_ids == ("msg_1",)
 
 
 def test_the_receipt_names_what_went_in_and_its_size() -> None:
     context = in_room([said(1, ALICE, "hello")])
-    assert context.receipt() == {"message_ids": ["msg_1"], "tokens": context.tokens}
+    assert context.receipt() == {
+        "message_ids": ["msg_1"], "tokens": context.tokens, "dropped": 0,
+    }  # fmt: skip
     size = sum(estimate_tokens(m.content) for m in context.request.messages)
     assert context.tokens >= size
+
+
+def test_what_was_dropped_is_counted_with_what_was_never_read() -> None:
+    thread = [said(n, ALICE, "x" * 400) for n in range(1, 11)]
+    thread[0] = replace(thread[0], reply_count=29)  # of which the newest nine were read
+    context = in_room(thread, budget=in_room(thread).tokens // 2)
+    assert context.dropped == 30 - len(context.message_ids)
+    assert 0 == in_room(thread[1:]).dropped
+
+
+def test_a_root_that_leaves_no_room_for_the_last_message_is_dropped() -> None:
+    thread = [said(1, ALICE, "x" * 4_000), said(2, BOB, "y" * 40), said(3, ALICE, "z" * 40)]
+    context = in_room(thread, budget=500)
+    assert ("msg_2", "msg_3") == context.message_ids
+    assert context.tokens <= 500
+
+
+def test_a_session_drops_its_oldest_turns_and_never_begins_with_an_answer() -> None:
+    history = [said(n, ALICE if n % 2 else ELIZA, "word " * 80) for n in range(1, 22)]
+    whole = in_session(history, "msg_21")
+    assert (21, 0) == (len(whole.message_ids), whole.dropped)
+    for budget in range(300, whole.tokens, 37):
+        context = in_session(history, "msg_21", budget)
+        system, *rest = context.request.messages
+        assert ("system", "You are brief.") == (system.role, system.content)
+        assert "user" == rest[0].role
+        assert tuple(f"msg_{n}" for n in range(22 - len(rest), 22)) == context.message_ids
+        assert (21 - len(rest), True) == (context.dropped, context.tokens <= budget)
+
+
+def test_other_scripts_take_more_of_the_window_than_their_letters() -> None:
+    latin, chinese = (in_session([said(1, ALICE, c * 400)], "msg_1").tokens for c in "x語")
+    assert chinese > 2 * latin
 
 
 def test_what_the_caller_chose_wins_over_the_driver() -> None:
