@@ -7,7 +7,7 @@ that takes a tenant finds only what belongs to it; a foreign id is a missing one
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -441,6 +441,16 @@ class Listener(Protocol):
     async def unsubscribe(self, room_id: str) -> None: ...
 
 
+class PresenceBus(Protocol):
+    """Who is in which room, as every gateway says of itself, for as long as its lease lasts."""
+
+    async def put(self, rooms: Mapping[str, Collection[str]], lease_ms: int) -> None:
+        """Set who is in these rooms on this gateway; nobody takes it out of a room."""
+
+    async def read(self, room_ids: Sequence[str]) -> dict[str, frozenset[str]]:
+        """Who is in these rooms on any gateway whose lease lasts."""
+
+
 class Bus(Protocol):
     """Redis: fan-out, wake-ups, drafts, tickets. May lose, repeat and reorder; never the truth."""
 
@@ -457,6 +467,9 @@ class Bus(Protocol):
     async def watch_cuts(self, hear: Callable[[str], None]) -> None:
         """Call `hear` for each run to be cut short, until cancelled; Unavailable when the bus goes
         away. A word may be lost: the lease tells too."""
+
+    @property
+    def presence(self) -> PresenceBus: ...
 
     def listen(self, hear: Hear) -> AbstractAsyncContextManager[Listener]: ...
 

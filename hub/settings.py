@@ -91,6 +91,8 @@ class Settings(BaseSettings):
     heartbeat_s: float = 25.0
     head_check_s: float = 5.0
     unsubscribe_delay_s: float = 10.0
+    presence_tick_s: float = 0.5
+    presence_lease_s: float = 15.0
     head_s: float = Field(10.0, gt=0)
     body_s: float = Field(30.0, gt=0)
     pending_bytes: int = 1_048_576

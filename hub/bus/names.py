@@ -33,6 +33,14 @@ class Names:
     def ticket(self, digest: str) -> str:
         return f"{self.prefix}:ticket:{digest}"
 
+    def presence(self, room_id: str) -> str:
+        """Which gateways have anybody in a room, with the ends of their leases."""
+        return f"{self.prefix}:presence:{{{room_id}}}"
+
+    def present(self, room_id: str, gateway_id: str) -> str:
+        """Who is in a room on one gateway."""
+        return f"{self.presence(room_id)}:{gateway_id}"
+
     @property
     def runs(self) -> str:
         """The stream that wakes workers."""

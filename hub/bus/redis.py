@@ -14,6 +14,7 @@ from redis.exceptions import ResponseError
 from hub.bus.client import answering, make_client
 from hub.bus.listener import RedisListener, open_listener
 from hub.bus.names import Names
+from hub.bus.presence import RedisPresence
 from hub.core.values import Draft
 from hub.ports import Hear
 from hub.wire.packets import Packet, pack
@@ -48,6 +49,7 @@ class RedisBus:
         self._names = names
         self._id = bus_id
         self._append = commands.register_script(_APPEND)
+        self.presence = RedisPresence(commands, names, bus_id)
 
     async def publish(
         self,

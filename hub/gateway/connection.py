@@ -8,6 +8,7 @@ order by the connection's own task.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from math import ceil
 from typing import Any, Final, Protocol
@@ -15,8 +16,18 @@ from typing import Any, Final, Protocol
 import orjson
 import structlog
 
-from hub.core.errors import HubError, Invalid, Limited, Unauthenticated, invalid, missing
+from hub.core.errors import (
+    Denied,
+    HubError,
+    Invalid,
+    Limited,
+    Unauthenticated,
+    Unavailable,
+    invalid,
+    missing,
+)
 from hub.core.limits import Bucket
+from hub.core.permissions import may_post
 from hub.core.posts import Outcome, Posted, StaleAccess
 from hub.core.values import Actor
 from hub.gateway.bounds import FRAME_BYTES
@@ -60,6 +71,7 @@ EARLY: Final = 16
 IN_FLIGHT: Final = 256
 ROOMS: Final = 1_000
 HELD_BYTES: Final = 131_072
+TYPING_S: Final = 1.0
 log = structlog.get_logger("hub.connection")
 
 
@@ -95,6 +107,7 @@ class Connection:
     ) -> None:
         self.id = connection_id
         self.coding = coding
+        self.present = True
         self.rooms: set[str] = set()
         self._socket = socket
         self._gateway = gateway
@@ -114,6 +127,7 @@ class Connection:
         self._desk = Desk(gateway.parts.answers, connection_id)
         self._offers_due = False
         self._acks: list[bytes] = []
+        self._typed: dict[tuple[str, str | None], float] = {}
 
     # What others ask of it.
 
@@ -392,7 +406,7 @@ class Connection:
         try:
             for cursor in command.cursors:
                 joining.append(await self._prepare(cursor))
-            told = [each.joined.as_dict() for each in joining]
+            told = [self._gateway.told(each.joined) for each in joining]
             self._reply(about, {"rooms": told} if command.rooms is not None else told[0])
             await self._go_live(joining)
         finally:
@@ -448,11 +462,22 @@ class Connection:
         return queued
 
     async def _typing(self, command: Typing) -> None:
+        """Told once a second at most, however often it is said."""
         if command.room_id not in self.rooms:
             raise missing("room")
+        view = await self._parts.views.known(self.actor, command.room_id)
+        if not may_post(view.members.get(self.actor.id)):
+            raise Denied("only members of the room type, and observers do not")
+        now_s, at = asyncio.get_running_loop().time(), (command.room_id, command.thread_id)
+        if now_s - self._typed.get(at, -TYPING_S) < TYPING_S:
+            return
+        if len(self._typed) >= ROOMS:
+            self._typed.clear()
+        self._typed[at] = now_s
         data = {"participant": self.actor.author.ref(), "thread_id": command.thread_id}
         frame = ephemeral_frame("typing", command.room_id, self._now_ms(), data)
-        await self._parts.bus.publish([(command.room_id, Packet(0, 1, frame))], ())
+        with contextlib.suppress(Unavailable):  # a signal that nobody misses
+            await self._parts.bus.publish([(command.room_id, Packet(0, 1, frame))])
 
     async def _refresh(self, about: Any, command: Auth) -> None:
         actor = await self._parts.access.authenticate_socket(command.token)

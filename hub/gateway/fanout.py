@@ -83,7 +83,8 @@ MayRead = Callable[[Actor, str], Awaitable[bool]]
 
 
 class Fanout:
-    """The rooms one gateway follows. `may_read` asks the database whether an actor still may."""
+    """The rooms one gateway follows. `may_read` asks the database whether an actor still may;
+    `moved` is told of rooms in which somebody has come or gone."""
 
     def __init__(
         self,
@@ -93,7 +94,9 @@ class Fanout:
         *,
         head_check_s: float,
         unsubscribe_delay_s: float,
+        moved: Callable[[str], None] = lambda room_id: None,
     ) -> None:
+        self._moved = moved
         self._store = store
         self._bus = bus
         self._may_read = may_read
@@ -132,6 +135,26 @@ class Fanout:
     async def unfollow(self, name: str) -> None:
         if self._channels.pop(name, None) is not None and self._listener is not None:
             await self._listener.unsubscribe(name)
+
+    # Who is there.
+
+    def follows(self, room_id: str) -> bool:
+        return room_id in self._feeds
+
+    def rooms(self) -> list[str]:
+        """The rooms that are followed."""
+        return list(self._feeds)
+
+    def people(self, room_id: str) -> set[str]:
+        """The participants who are in a room here."""
+        feed = self._feeds.get(room_id)
+        return feed.people if feed is not None else set()
+
+    def tell(self, room_id: str, frame: bytes) -> None:
+        """An event without a seq to everybody who is in a room here."""
+        if feed := self._feeds.get(room_id):
+            feed.take(Packet(0, 1, frame))
+            self._flush_one(feed)
 
     # What the bus brings: called without awaiting, many times a tick.
 
@@ -273,6 +296,7 @@ class Fanout:
                     await self._mend(feed, position)
                 self._flush_one(feed)
             feed.enter(subscriber)
+            self._moved(feed.room_id)
         except BaseException:
             self.leave(subscriber, feed.room_id)
             raise
@@ -313,6 +337,7 @@ class Fanout:
         feed = self._feeds.get(room_id)
         if feed is not None:
             feed.leave(subscriber)
+            self._moved(room_id)
             self._maybe_idle(feed)
 
     def _maybe_idle(self, feed: Feed) -> None:

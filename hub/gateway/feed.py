@@ -30,6 +30,10 @@ class Subscriber(Protocol):
     def coding(self) -> Coding:
         """How it takes frames."""
 
+    @property
+    def present(self) -> bool:
+        """Whether it shows that its participant is there."""
+
     def deliver(self, frames: bytes) -> None:
         """Take joined frames of its own encoding, now; may close itself when it cannot keep up."""
 
@@ -64,6 +68,11 @@ class Feed:
         self.joining: dict[Subscriber, list[bytes]] = {}
         self._pending: list[tuple[bool, bytes]] = []
         self._access_changed = False
+
+    @property
+    def people(self) -> set[str]:
+        """The participants who are there."""
+        return {each.actor.id for each in self.subscribers if each.present}
 
     @property
     def in_use(self) -> bool:

@@ -35,6 +35,7 @@ class Follower:
 
     congested = False
     coding = PLAIN
+    present = False
 
     def __init__(self, actor: Actor) -> None:
         self.actor = actor

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Final
 
 from hub.bus.client import end
 from hub.core.errors import HubError, Missing, Unauthenticated
-from hub.core.values import Actor
+from hub.core.values import Actor, Json
 from hub.gateway.closes import RESTARTING, REVOKED, spread
-from hub.gateway.fanout import Fanout
+from hub.gateway.fanout import Fanout, Joined
 from hub.gateway.personal import Personal
+from hub.gateway.presence import Presence
 from hub.gateway.seats import Seats
 from hub.parts import Parts, now_ms
 
@@ -45,6 +46,14 @@ class Gateway:
             self.may_read,
             head_check_s=parts.settings.head_check_s,
             unsubscribe_delay_s=parts.settings.unsubscribe_delay_s,
+            moved=lambda room_id: self.presence.moved(room_id),
+        )
+        self.presence = Presence(
+            self.fanout,
+            parts.bus,
+            now_ms,
+            tick_s=parts.settings.presence_tick_s,
+            lease_s=parts.settings.presence_lease_s,
         )
         self.personal = Personal(self.fanout)
         parts.lost.listeners.append(self.fanout.suspect)
@@ -56,10 +65,18 @@ class Gateway:
             return False
         return True
 
+    def told(self, joined: Joined) -> Json:
+        """What a subscriber is told of a room: where it stands and who is there."""
+        return joined.as_dict() | {"presence": self.presence.snapshot(joined.room_id)}
+
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Fan out and watch revocations while the context lasts."""
-        async with self.fanout.running(), asyncio.TaskGroup() as group:
+        async with (
+            self.fanout.running(),
+            self.presence.running(),
+            asyncio.TaskGroup() as group,
+        ):
             watching = (
                 group.create_task(self.parts.access.watch_revocations(self._revoked)),
                 group.create_task(self._watch_expiry()),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 import orjson
 import structlog
 
+from hub.bus.client import end
 from hub.core.errors import Unavailable
 from hub.core.values import Actor
 from hub.wire.frames import Coding, bodies
@@ -80,8 +81,12 @@ class Personal:
             if not self._changed:
                 self._work.clear()
             async with asyncio.TaskGroup() as group:
-                for name in names:
-                    group.create_task(self._settle(name))
+                tasks = [group.create_task(self._settle(name)) for name in names]
+                try:
+                    await asyncio.wait(tasks)
+                finally:
+                    for task in tasks:
+                        await end(task)
 
     async def _settle(self, name: str) -> None:
         wanted, followed = name in self._owners, name in self._followed

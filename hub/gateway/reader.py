@@ -24,6 +24,11 @@ class RoomReader:
 
     coding = PLAIN
 
+    @property
+    def present(self) -> bool:
+        """A stream shows that somebody is there, a poll does not."""
+        return not self.durable
+
     def __init__(
         self, gateway: Gateway, actor: Actor, room_id: str, *, durable: bool = False
     ) -> None:

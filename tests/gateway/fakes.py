@@ -79,6 +79,7 @@ class Client:
         self.actor = actor
         self.congested = False
         self.coding = PLAIN
+        self.present = True
         self.writes: list[bytes] = []
         self.expelled_from: list[str] = []
         self.flowing = asyncio.Event()

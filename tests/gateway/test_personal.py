@@ -77,6 +77,7 @@ async def test_who_follows_a_room_is_told_once_that_it_is_gone(pair: Pair) -> No
     await pair.parts.rooms.remove_member(ALICE, "room_1", "user_bob")
     await idle.told("room.removed")
     await follows.told("room.removed")
+    await until(lambda: not follows.connection.rooms)
     pair.parts.notices.tell("acme", ["user_bob"], "queue", "sess_1", {})
     await follows.told("queue")
     assert 1 == len(follows.of("room.removed"))

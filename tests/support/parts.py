@@ -90,7 +90,8 @@ def settings(tmp_path: Path, database: str, prefix: str) -> Settings:
     """Settings of a hub on a fresh database; times are short."""
     return Settings(
         data_dir=tmp_path, database_url=database, redis_prefix=prefix, head_check_s=0.2,
-        unsubscribe_delay_s=60, sweep_s=0.1, delta_flush_s=0.01, drain_s=2, secret_key="a secret",
+        unsubscribe_delay_s=60, presence_tick_s=0.02, presence_lease_s=0.6, sweep_s=0.1,
+        delta_flush_s=0.01, drain_s=2, secret_key="a secret",
     )  # fmt: skip
 
 

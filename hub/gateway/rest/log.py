@@ -117,7 +117,7 @@ def _cursor(call: Call) -> Cursor | None:
 
 async def _stream(call: Call, reader: RoomReader, joining: Joining, say: Say) -> None:
     epoch, room_id = joining.joined.epoch, joining.joined.room_id
-    first = {"type": "subscribed", **joining.joined.as_dict()}
+    first = {"type": "subscribed", **call.gateway.told(joining.joined)}
     start = sse(first, event_id=f"{epoch}:{joining.position}")
     await say(f"retry: {RETRY_MS}\n".encode() + start)
     async with asyncio.TaskGroup() as group:

@@ -1,0 +1,150 @@
+"""`hub.gateway.presence`: who is there on any gateway, told as diffs and without a storm."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+
+from hub.core.values import Actor, Author
+from hub.gateway.presence import LISTED_MOST, difference
+from hub.gateway.reader import open_reader, prepare_reader
+from tests.support.parts import ADMIN, ALICE, BOB, CAROL, add_room
+from tests.support.redis import until
+
+from .fakes import Client
+from .houses import Here, Pair, pair
+
+__all__ = ["pair"]
+EVERYBODY = ("user_alice", "user_bob", "user_carol")
+
+
+def people(count: int, start: int = 0) -> frozenset[str]:
+    return frozenset(f"user_{n}" for n in range(start, start + count))
+
+
+async def join(pair: Pair, actor: Actor, gateway: int = 0) -> Here:
+    here = await pair.connect(actor, gateway)
+    here.do(json.dumps({"id": 1, "type": "subscribe", "room_id": "room_1"}))
+    await here.socket.reply_to(1)
+    return here
+
+
+def seen(here: Here, told: dict[str, Any] | None = None) -> set[str]:
+    """Who is there, to a client that applies the diffs to what it was told when it subscribed."""
+    there = {each["id"] for each in (told or {}).get("participants", [])}
+    for event in here.of("presence"):
+        there |= {each["id"] for each in event["data"]["joined"]}
+        there -= {each["id"] for each in event["data"]["left"]}
+    return there
+
+
+async def test_everybody_sees_who_comes_and_goes_on_any_gateway(pair: Pair) -> None:
+    await add_room(pair.parts.store, people=EVERYBODY)
+    alice, bob = await join(pair, ALICE, 0), await join(pair, BOB, 1)
+    await alice.socket.wait_for(lambda _: seen(alice) == {"user_alice", "user_bob"})
+    await bob.socket.wait_for(lambda _: "user_bob" in seen(bob))
+    carol = await join(pair, CAROL, 1)
+    await alice.socket.wait_for(lambda _: "user_carol" in seen(alice))
+    carol.connection.close(1000, "bye")
+    await alice.socket.wait_for(lambda _: "user_carol" not in seen(alice))
+    event = alice.of("presence")[-1]
+    assert ("room_1", 2) == (event["room_id"], event["data"]["count"])
+    assert [{"type": "user", "id": "user_carol"}] == event["data"]["left"]
+
+
+async def test_who_comes_late_is_told_who_is_there(pair: Pair) -> None:
+    await add_room(pair.parts.store, people=EVERYBODY)
+    alice = await join(pair, ALICE)
+    await alice.socket.wait_for(lambda _: seen(alice) == {"user_alice"})
+    bob = await pair.connect(BOB)
+    bob.do(json.dumps({"id": 1, "type": "subscribe", "room_id": "room_1"}))
+    told = (await bob.socket.reply_to(1))["data"]["presence"]
+    assert {"count": 1, "participants": [{"type": "user", "id": "user_alice"}]} == told
+    await bob.socket.wait_for(lambda _: seen(bob, told) == {"user_alice", "user_bob"})
+
+
+async def test_a_second_connection_of_somebody_makes_no_event_and_its_end_neither(
+    pair: Pair,
+) -> None:
+    await add_room(pair.parts.store, people=EVERYBODY)
+    alice = await join(pair, ALICE)
+    phone, laptop = await join(pair, BOB, 0), await join(pair, BOB, 1)
+    await alice.socket.wait_for(lambda _: "user_bob" in seen(alice))
+    phone.connection.close(1000, "bye")
+    await join(pair, CAROL)
+    await alice.socket.wait_for(lambda _: "user_carol" in seen(alice))
+    assert [] == [left for event in alice.of("presence") for left in event["data"]["left"]]
+    laptop.connection.close(1000, "bye")
+    await alice.socket.wait_for(lambda _: "user_bob" not in seen(alice))
+
+
+async def test_who_was_on_a_gateway_that_died_is_gone_when_its_lease_ends(pair: Pair) -> None:
+    await add_room(pair.parts.store, people=EVERYBODY)
+    alice = await join(pair, ALICE)
+    dead = pair.gateways[1].parts.bus.presence
+    pair.gateways[1].fanout.people = lambda room_id: set()  # type: ignore[method-assign]
+    await dead.put({"room_1": ["user_bob"]}, 600)
+    await alice.socket.wait_for(lambda _: "user_bob" in seen(alice))
+    await alice.socket.wait_for(lambda _: "user_bob" not in seen(alice))
+
+
+async def test_what_redis_forgot_is_said_again(pair: Pair, valkey: str, prefix: str) -> None:
+    await add_room(pair.parts.store, people=EVERYBODY)
+    alice = await join(pair, ALICE)
+    await alice.socket.wait_for(lambda _: seen(alice) == {"user_alice"})
+    async with Redis.from_url(valkey) as client:
+        async for key in client.scan_iter(f"{prefix}:presence:*"):
+            await client.delete(key)
+
+    async def there() -> bool:
+        found = await pair.parts.bus.presence.read(["room_1"])
+        return found == {"room_1": {"user_alice"}}
+
+    await until(there)
+
+
+async def test_a_stream_shows_that_somebody_is_there_and_a_poll_does_not(pair: Pair) -> None:
+    await add_room(pair.parts.store, people=EVERYBODY)
+    alice, at = await join(pair, ALICE), pair.gateways[0]
+    reader, joining = await prepare_reader(at, BOB, "room_1", None)
+    await at.fanout.complete(reader, joining)
+    async with open_reader(at, CAROL, "room_1"):
+        await alice.socket.wait_for(lambda _: "user_bob" in seen(alice))
+        reader.end(None)
+        await alice.socket.wait_for(lambda _: "user_bob" not in seen(alice))
+    assert "user_carol" not in str(alice.of("presence"))
+
+
+async def test_many_who_come_at_once_make_few_events(pair: Pair) -> None:
+    await add_room(pair.parts.store, people=EVERYBODY)
+    alice, fanout = await join(pair, ALICE), pair.gateways[0].fanout
+    begun_s = time.monotonic()
+    for n in range(300):
+        guest = Client(replace(ADMIN, author=Author(f"user_{n}", "user", f"{n}", f"{n}")))
+        await fanout.complete(guest, await fanout.prepare(guest, "room_1", None))
+    await alice.socket.wait_for(lambda _: len(seen(alice)) == 301)
+    ticks = (time.monotonic() - begun_s) / pair.parts.settings.presence_tick_s
+    assert len(alice.of("presence")) <= ticks + 3
+
+
+@pytest.mark.parametrize(
+    ("before", "present", "joined", "left"),
+    [
+        (0, 3, 3, 0),
+        (3, 1, 0, 2),
+        (LISTED_MOST - 1, LISTED_MOST, 1, 0),
+        (LISTED_MOST, LISTED_MOST + 1, 0, 0),
+        (LISTED_MOST + 1, LISTED_MOST, LISTED_MOST, 0),
+        (LISTED_MOST + 5, LISTED_MOST + 1, 0, 0),
+    ],
+)
+def test_of_a_crowd_only_its_number_is_told_until_it_can_be_listed_again(
+    before: int, present: int, joined: int, left: int
+) -> None:
+    data = difference(people(before), people(present))
+    assert (joined, left, present) == (len(data["joined"]), len(data["left"]), data["count"])
