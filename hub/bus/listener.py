@@ -16,7 +16,7 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from hub.bus.client import answering, end
+from hub.bus.client import answering, end, heed_cancellation
 from hub.bus.names import Names
 from hub.core.errors import Unavailable
 from hub.ports import Hear
@@ -133,6 +133,7 @@ class RedisListener:
         while True:
             with answering():
                 await self._client.publish(self._probe_name, b"")
+            heed_cancellation()
             await asyncio.sleep(PROBE_S)
             silent_s = asyncio.get_running_loop().time() - self._heard_at
             if silent_s > DEAF_S:
