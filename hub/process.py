@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import re
 import signal
 import sys
 from collections.abc import Coroutine, Iterator
@@ -69,8 +70,13 @@ async def reach_redis(parts: Parts) -> None:
     try:
         await parts.bus.ping()
     except HubError as error:
-        where = parts.settings.redis_url or "the embedded Valkey"
+        where = without_password(parts.settings.redis_url or "the embedded Valkey")
         raise CannotStart(f"{where}: {error.message}; check HUB_REDIS_URL") from None
+
+
+def without_password(url: str) -> str:
+    """A URL as it may be shown."""
+    return re.sub(r"(://[^:@/]*):[^@/]*@", r"\1:…@", url)
 
 
 def check_shared(settings: Settings, command: str) -> str:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import os
+import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -15,6 +19,10 @@ from pydantic_settings import (
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
+
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Delay = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+_ORIGIN: Final = re.compile(r"https?://[^/?#@\s]+")
 
 
 class SettingsError(Exception):
@@ -75,34 +83,34 @@ class Settings(BaseSettings):
     models: dict[str, ModelSettings] = {}
     callables: dict[str, str] = {}
 
-    lease_s: float = 15.0
-    lease_renew_s: float = 5.0
-    sweep_s: float = 5.0
-    run_deadline_s: float = 120.0
-    agent_deadline_s: float = 600.0
-    person_wait_s: float = 86_400.0
+    lease_s: Seconds = 15.0
+    lease_renew_s: Seconds = 5.0
+    sweep_s: Seconds = 5.0
+    run_deadline_s: Seconds = 120.0
+    agent_deadline_s: Seconds = 600.0
+    person_wait_s: Seconds = 86_400.0
     depth_cap: int = Field(6, ge=1)
     replies_cap: int = Field(12, ge=1)
     exchanges_cap: int = Field(10, ge=1)
     budget_runs: int | None = Field(None, ge=1)
     budget_tokens: int | None = Field(None, ge=1)
     budget_seconds: int | None = Field(None, ge=1)
-    delta_flush_s: float = 0.04
-    heartbeat_s: float = 25.0
-    head_check_s: float = 5.0
-    unsubscribe_delay_s: float = 10.0
-    presence_tick_s: float = 0.5
-    presence_lease_s: float = 15.0
-    head_s: float = Field(10.0, gt=0)
-    body_s: float = Field(30.0, gt=0)
-    pending_bytes: int = 1_048_576
+    delta_flush_s: Seconds = 0.04
+    heartbeat_s: Seconds = 25.0
+    head_check_s: Seconds = 5.0
+    unsubscribe_delay_s: Delay = 10.0
+    presence_tick_s: Seconds = 0.5
+    presence_lease_s: Seconds = 15.0
+    head_s: Seconds = 10.0
+    body_s: Seconds = 30.0
+    pending_bytes: int = Field(1_048_576, ge=1)
     pending_total_bytes: int = Field(268_435_456, ge=1)
     ws_deflate: bool = False
     commands_per_s: int = Field(5_000, ge=1)
     max_connections: int = Field(20_000, ge=1)
     connections_per_key: int = Field(1_000, ge=1)
     strangers_per_address: int = Field(500, ge=1)
-    drain_s: float = 15.0
+    drain_s: Delay = 15.0
     worker_runs: int = Field(256, ge=1)
 
     @field_validator("redis_url")
@@ -110,7 +118,19 @@ class Settings(BaseSettings):
     def _is_redis(cls, value: str | None) -> str | None:
         if value and not value.startswith(("redis://", "rediss://", "unix://")):
             raise ValueError("must begin with redis://, rediss:// or unix://")
+        try:
+            _ = urlsplit(value or "").port
+        except ValueError:
+            raise ValueError("the port must be a number up to 65535") from None
         return value or None
+
+    @field_validator("allowed_origins")
+    @classmethod
+    def _are_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for entry in value:
+            if not _ORIGIN.fullmatch(entry):
+                raise ValueError(f"must be a list like https://chat.example, {entry!r} is none")
+        return value
 
     @field_validator("allowed_origins", "outbound_allow", mode="before")
     @classmethod
@@ -126,6 +146,13 @@ class Settings(BaseSettings):
             host, _, port = entry.rpartition(":")
             if not host or not port.isdecimal() or not 0 < int(port) < 65_536:
                 raise ValueError(f"must be a list of host:port, {entry!r} is none")
+        return value
+
+    @field_validator("lease_renew_s")
+    @classmethod
+    def _renews_in_time(cls, value: float, others: ValidationInfo) -> float:
+        if value >= others.data.get("lease_s", math.inf):
+            raise ValueError("must be less than HUB_LEASE_S, or every lease is lost")
         return value
 
     @classmethod
@@ -162,10 +189,25 @@ def load(**overrides: Any) -> Settings:
     given = {name: value for name, value in overrides.items() if value is not None}
     try:
         return Settings(**given)
-    except tomllib.TOMLDecodeError as error:
+    except OSError as error:
+        raise SettingsError(f"HUB_CONFIG: {path} cannot be read ({error.strerror})") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"HUB_CONFIG: {path} is not valid TOML: {error}") from None
     except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"])
-        variable = f"HUB_{name.upper()}, " if len(first["loc"]) == 1 else ""
-        raise SettingsError(f"{variable}setting {name}: {first['msg']}") from None
+        raise SettingsError(_sentence(error.errors()[0], path)) from None
+
+
+def _sentence(error: ErrorDetails, path: str | None) -> str:
+    """What is wrong with one setting."""
+    name = ".".join(str(part) for part in error["loc"])
+    if error["type"] == "extra_forbidden":
+        return f"HUB_CONFIG: {path}: there is no setting {name}"
+    variable = f"HUB_{name.upper()}, " if len(error["loc"]) == 1 else ""
+    return f"{variable}setting {name}: {error['msg'].removeprefix('Value error, ')}"
+
+
+def unread(settings: Settings) -> list[str]:
+    """The HUB_ variables of the environment that nothing reads: misspelt ones, mostly."""
+    read = {f"HUB_{name.upper()}" for name in Settings.model_fields} | {"HUB_CONFIG"}
+    read.update(name for model in settings.models.values() for name in model.api_key_env)
+    return sorted(n for n in os.environ if n.startswith("HUB_") and n not in read)

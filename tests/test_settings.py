@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from hub.settings import SettingsError, load
+from hub.settings import SettingsError, load, unread
 
 
 @pytest.fixture(autouse=True)
@@ -91,7 +91,15 @@ def test_a_setting_in_the_file_that_would_do_nothing_is_refused(
         ("HUB_LOG_LEVEL", "loud"),
         ("HUB_REDIS_URL", "http://127.0.0.1"),
         ("HUB_COMMANDS_PER_S", "0"),
+        ("HUB_REDIS_URL", "redis://127.0.0.1:port/0"),
+        ("HUB_ALLOWED_ORIGINS", "https://a.example,chat.example"),
+        ("HUB_ALLOWED_ORIGINS", "https://a.example/"),
         ("HUB_LEASE_S", "long"),
+        ("HUB_LEASE_S", "-1"),
+        ("HUB_LEASE_RENEW_S", "15"),
+        ("HUB_HEARTBEAT_S", "0"),
+        ("HUB_DRAIN_S", "nan"),
+        ("HUB_PENDING_BYTES", "0"),
     ],
 )
 def test_a_setting_that_is_wrong_is_named_in_one_line(
@@ -113,6 +121,26 @@ def test_a_file_that_is_wrong_is_refused(
     with pytest.raises(SettingsError) as caught:
         load()
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b'host = "\xe9"'])
+def test_a_file_in_another_encoding_is_refused(
+    content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "hub.toml").write_bytes(content)
+    monkeypatch.setenv("HUB_CONFIG", str(tmp_path / "hub.toml"))
+    with pytest.raises(SettingsError, match="is not valid TOML"):
+        load()
+
+
+def test_variables_that_nothing_reads_are_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = '[models.x]\nbase_url = "http://a"\napi_key_env = "HUB_KEY_OF_X"'
+    monkeypatch.setenv("HUB_CONFIG", write(tmp_path, text))
+    for name in ("HUB_PORT", "HUB_KEY_OF_X", "HUB_DATABSE_URL", "OTHER"):
+        monkeypatch.setenv(name, "1")
+    assert ["HUB_DATABSE_URL"] == unread(load())
 
 
 def test_a_file_that_is_not_there_is_said_to_be_missing(

@@ -17,6 +17,7 @@ from hub.cli.gateway import gateway as run_gateway
 from hub.cli.reach import DataDir, Key, Stop, Url, reach, settings_or_stop
 from hub.cli.up import up as run_up
 from hub.process import CannotStart
+from hub.settings import Settings, unread
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False,
@@ -26,6 +27,14 @@ console = Console(stderr=True)
 app.add_typer(admin.keys, name="keys")
 app.add_typer(admin.participants, name="participants")
 app.add_typer(bench.app, name="bench")
+
+
+def serving_settings(**overrides: object) -> Settings:
+    """The settings of a process that serves; a variable that nothing reads is told."""
+    settings = settings_or_stop(**overrides)
+    for name in unread(settings):
+        console.print(f"{name} is set, but there is no such setting", highlight=False)
+    return settings
 
 
 @contextlib.contextmanager
@@ -50,7 +59,7 @@ def up(
     demo: Annotated[bool, typer.Option(help="Make people and a room to try it with.")] = True,
 ) -> None:
     """Run the hub: gateway, workers and an embedded Valkey in one process."""
-    settings = settings_or_stop(host=host, port=port, data_dir=data_dir)
+    settings = serving_settings(host=host, port=port, data_dir=data_dir)
     with one_line():
         run_up(settings, console, demo=demo)
 
@@ -62,7 +71,7 @@ def gateway(
     data_dir: DataDir = None,
 ) -> None:
     """Run one of several gateways on a shared PostgreSQL and Redis."""
-    settings = settings_or_stop(host=host, port=port, data_dir=data_dir)
+    settings = serving_settings(host=host, port=port, data_dir=data_dir)
     with one_line():
         run_gateway(settings, console)
 
@@ -72,7 +81,7 @@ def workers() -> None:
     """Run the worker pool on a shared PostgreSQL and Redis."""
     (point,) = entry_points(group="hub.commands", name="workers")
     with one_line():
-        point.load()(settings_or_stop(), console)
+        point.load()(serving_settings(), console)
 
 
 @app.command()

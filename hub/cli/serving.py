@@ -70,11 +70,14 @@ async def serve_gateway(
 
 
 async def _supervise(name: str, sidecar: Sidecar, parts: Parts, stopping: asyncio.Event) -> None:
-    """A sidecar that fails is started again; it never takes the gateway down."""
+    """A sidecar that fails is started again; it never takes the gateway down, unless the settings
+    keep it from ever starting."""
     failures = 0
     while not stopping.is_set():
         try:
             await sidecar(parts, stopping)
+        except CannotStart:
+            raise
         except Exception:
             log.exception("a sidecar failed and is started again", sidecar=name)
         pause_s = RESTART_S[min(failures, len(RESTART_S) - 1)]

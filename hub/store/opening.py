@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from sqlalchemy import exc
+from sqlalchemy import exc, make_url
 
 from hub.core.governor import Limits
 from hub.store.database import open_engine, open_sqlite
@@ -16,19 +16,22 @@ from hub.store.posts import SqlitePosts
 from hub.store.store import LIMITS, SqlStore
 
 SQLITE = "sqlite:///"
+_USE = "use sqlite:///path/to/hub.db or postgresql://user:password@host:port/database"
 
 
 def is_postgres(url: str) -> bool:
     """Whether the URL names a PostgreSQL database; UnusableDatabase when nothing can open it."""
-    if url.startswith(("postgresql://", "postgres://")):
-        return True
     if url.startswith(SQLITE):
         return False
-    scheme = url.partition(":")[0]
-    raise UnusableDatabase(
-        f"HUB_DATABASE_URL: {scheme}: is not supported; "
-        "use sqlite:///path/to/hub.db or postgresql://user:password@host/database"
-    )
+    scheme, found, _ = url.partition("://")
+    if scheme not in ("postgresql", "postgres"):
+        what = f"{scheme}:" if found else "what it says"
+        raise UnusableDatabase(f"HUB_DATABASE_URL: {what} is not supported; {_USE}")
+    try:
+        make_url(url)
+    except (ValueError, exc.ArgumentError):
+        raise UnusableDatabase(f"HUB_DATABASE_URL: that is no such URL; {_USE}") from None
+    return True
 
 
 def prepare(url: str) -> bool:

@@ -81,21 +81,30 @@ def test_a_data_directory_of_another_hub_names_that_hub(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("env", "said"),
     [
-        ({"HUB_REDIS_URL": "redis://127.0.0.1:1/0"}, "check HUB_REDIS_URL"),
-        ({"HUB_REDIS_URL": "http://127.0.0.1"}, "must begin with redis://"),
+        ({"HUB_REDIS_URL": "redis://u:secret@127.0.0.1:1"}, "redis://u:…@127.0.0.1:1: Redis does"),
         ({"HUB_DATABASE_URL": "mysql://x/y"}, "HUB_DATABASE_URL: mysql: is not supported"),
-        ({"HUB_PORT": "99999"}, "HUB_PORT"),
+        ({"HUB_DATABASE_URL": "postgresql://u:p@h:port/d"}, "HUB_DATABASE_URL: that is no such"),
         ({"HUB_CONFIG": "/nowhere/hub.toml"}, "HUB_CONFIG: there is no file /nowhere/hub.toml"),
     ],
 )
 def test_a_setting_that_does_not_work_is_named(
     tmp_path: Path, env: dict[str, str], said: str
 ) -> None:
-    ports = () if "HUB_PORT" in env else ("--port", "0")
-    ended = _up(*ports, "--data-dir", str(tmp_path), **env)
+    ended = _up("--port", "0", "--data-dir", str(tmp_path), **env)
     assert ended.returncode == 1
     assert said in ended.stderr
     assert 1 == len(ended.stderr.splitlines())
+
+
+def test_a_callable_that_cannot_be_had_is_named(tmp_path: Path) -> None:
+    (tmp_path / "hub.toml").write_text('[callables]\nreports = "nowhere:write"\n')
+    config = {"HUB_CONFIG": str(tmp_path / "hub.toml"), "HUB_DATABSE_URL": "x"}
+    ended = _up("--port", "0", "--data-dir", str(tmp_path / "data"), **config)
+    assert ended.returncode == 1
+    unread, *_, told = ended.stderr.splitlines()
+    assert "HUB_DATABSE_URL is set, but there is no such setting" == unread
+    assert told.startswith("roomhub: setting callables.reports: nowhere cannot be imported")
+    assert "Traceback" not in ended.stderr
 
 
 def test_a_database_that_is_newer_or_none_at_all_is_refused(tmp_path: Path) -> None:
