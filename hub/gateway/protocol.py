@@ -30,6 +30,7 @@ from hub.gateway.closes import (
     UNANSWERED,
 )
 from hub.gateway.deflate import SharedDeflate
+from hub.wire.inbound import take_texts
 
 EXTENSION: Final = "roomhub.socket"
 SLICE: Final = 16_384
@@ -180,7 +181,11 @@ class HubSocket(WebSocketsSansIOProtocol):
             if self._late_bytes > LATE_BYTES:
                 self.transport.abort()
                 return
-        if self.conn.parser_exc is None:
+        if self.sink is not None:
+            texts, data = take_texts(self.conn, data)
+            for text in texts:
+                self._hand_on(text)
+        if data and self.conn.parser_exc is None:
             super().data_received(data)
         if self.conn.handshake_exc is not None and not self.handshake_initiated:
             self._turn_down(b"".join(self.conn.data_to_send()) or _BAD_REQUEST)
@@ -262,13 +267,19 @@ class HubSocket(WebSocketsSansIOProtocol):
         self.frames = []
         if self.curr_msg_data_type == "bytes":
             self.sink.on_frame(data)
+        else:
+            self._hand_on(data)
+
+    def _hand_on(self, data: bytes) -> None:
+        """A text message, unless a Close was sent or received."""
+        if self.sink is None or self.close_sent:
             return
         try:
             text = data.decode()
         except UnicodeDecodeError:
             self._refuse(NOT_UTF8, "a text frame must be UTF-8")
-            return
-        self.sink.on_frame(text)
+        else:
+            self.sink.on_frame(text)
 
     def schedule_ping(self) -> None:
         """As uvicorn's, with jitter: those who came together are not pinged together."""
