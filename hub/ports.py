@@ -150,6 +150,13 @@ class LogStore(Protocol):
     async def standing(self, room_id: str) -> Standing | None:
         """Where a room stands and which of its runs are open; None for a missing room."""
 
+    async def renew(self, room_id: str, known: str, epoch: str) -> bool:
+        """Give every room this epoch if the one named still has the epoch `known`: the database
+        was restored, and no cursor from before may fit. False when somebody else was first."""
+
+    async def renew_all(self, epoch: str) -> int:
+        """Give every room this epoch; returns how many there are."""
+
 
 class RoomStore(Protocol):
     async def create(

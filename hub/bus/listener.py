@@ -23,7 +23,7 @@ from hub.ports import Hear
 from hub.wire.packets import BadPacket, unpack
 
 PROBE_S: Final = 1.0
-DEAF_S: Final = 4.0
+DEAF_S: Final = 2.5  # two probes did not come
 CONFIRM_S: Final = 5.0
 _BATCH: Final = 512
 log = structlog.get_logger("hub.bus")
@@ -40,6 +40,7 @@ class RedisListener:
         self._probe = self._probe_name.encode()
         self._room_prefix = len(names.room("").encode())
         self._wanted: dict[str, asyncio.Future[None]] = {}
+        self._given_up: set[str] = set()
         self._pubsub: Any = None
         self._heard_at = 0.0
         self._open = False
@@ -59,12 +60,14 @@ class RedisListener:
         try:
             await asyncio.wait_for(asyncio.shield(confirmed), CONFIRM_S)
         except TimeoutError:
+            self._given_up.add(channel)
             raise Unavailable(
                 "the room cannot be followed now: Redis does not answer", code="BUS_UNAVAILABLE"
             ) from None
 
     async def unsubscribe(self, room_id: str) -> None:
         channel = self._names.room(room_id)
+        self._given_up.discard(channel)
         if self._wanted.pop(channel, None) is not None and self._pubsub is not None:
             with contextlib.suppress(RedisError, OSError):
                 await self._pubsub.unsubscribe(channel)
@@ -91,8 +94,15 @@ class RedisListener:
                 await pubsub.subscribe(*channels)
             self._heard_at = asyncio.get_running_loop().time()
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._read(pubsub))
-                group.create_task(self._keep_hearing())
+                work = {
+                    group.create_task(self._read(pubsub)),
+                    group.create_task(self._probe_always()),
+                }
+                try:
+                    await self._keep_hearing(work)
+                finally:
+                    for task in work:
+                        await end(task)
         finally:
             self._pubsub = None
             with contextlib.suppress(RedisError, OSError):
@@ -124,21 +134,26 @@ class RedisListener:
         if confirmed is None:
             return
         self._open = True
-        if confirmed.done():
+        if confirmed.done() or channel in self._given_up:
             self._hear(self._names.room_of(channel), None)
-        else:
+        self._given_up.discard(channel)
+        if not confirmed.done():
             confirmed.set_result(None)
 
-    async def _keep_hearing(self) -> None:
+    async def _probe_always(self) -> None:
         while True:
             with answering():
                 await self._client.publish(self._probe_name, b"")
             heed_cancellation()
             await asyncio.sleep(PROBE_S)
-            silent_s = asyncio.get_running_loop().time() - self._heard_at
-            if silent_s > DEAF_S:
-                self._open = False
-                raise TimeoutError(f"heard nothing for {silent_s:.1f} s")
+
+    async def _keep_hearing(self, work: set[asyncio.Task[None]]) -> None:
+        """By the clock alone: the answer to a probe may be what does not come."""
+        loop = asyncio.get_running_loop()
+        while (silent_s := loop.time() - self._heard_at) < DEAF_S:
+            await asyncio.wait(work, timeout=DEAF_S - silent_s)
+        self._open = False
+        raise TimeoutError(f"heard nothing for {silent_s:.1f} s")
 
 
 def _batches(channels: list[str]) -> Iterable[list[str]]:

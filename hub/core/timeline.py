@@ -31,6 +31,11 @@ class Timeline(Generic[Body]):
         """True when events are known to exist that could not be passed on yet."""
         return self._highest > self.position
 
+    @property
+    def gap(self) -> int:
+        """How many events are known to be missing before the next that is held, if one is."""
+        return min(self._held, default=self._highest + 1) - self.position - 1
+
     def start(self, head: int) -> list[Body]:
         """Begin at `head`, the newest seq known stored; returns what was held and follows it."""
         self.position = head

@@ -150,7 +150,7 @@ class Connection:
 
     def replay(self, frames: bytes) -> None:
         if not self._closed:
-            self._socket.write(self.coding.encode(frames))
+            self._socket.write(frames)
 
     async def drained(self) -> None:
         """Replay is paced by the client: wait while it has much to read."""
@@ -160,6 +160,10 @@ class Connection:
         self.rooms.discard(room_id)
         about = {"room_id": room_id}
         self._say(ephemeral_frame("room.removed", room_id, self._now_ms(), about))
+
+    def outdated(self, room_id: str) -> None:
+        """The client comes back, and learns that its cursor is of another log."""
+        self.close(RESTARTING, RESUME)
 
     def close(self, code: int, reason: str) -> None:
         """Close, and leave every broadcast set in the same call."""

@@ -18,17 +18,12 @@ from hub.bus.client import end
 from hub.core.errors import Unavailable, missing
 from hub.core.values import Actor, Json
 from hub.gateway.feed import Feed, Subscriber
+from hub.gateway.history import REPLAY_FIRST, History
+from hub.gateway.mending import RETRY_S, Mender
 from hub.ports import Bus, Head, Listener, Store
-from hub.wire.events import event_frame
 from hub.wire.packets import Packet
 
-REPAIR_PAGE: Final = 500
-REPLAY_FIRST: Final = 50
-REPLAY_PAGE: Final = 200
-REPLAY_BYTES: Final = 262_144
 REPLAY_MOST: Final = 1_000
-HEADS_SLICE: Final = 200
-RETRY_S: Final = 0.2
 log = structlog.get_logger("hub.fanout")
 
 
@@ -64,7 +59,8 @@ class Joiner(Subscriber, Protocol):
     """A subscriber that can be paced while it catches up."""
 
     def replay(self, frames: bytes) -> None:
-        """Take history; it is paced by `drained` and does not count as being slow."""
+        """Take history in its own encoding; it is paced by `drained` and does not count as being
+        slow."""
 
     async def drained(self) -> None:
         """Returns when what was written has left."""
@@ -100,11 +96,14 @@ class Fanout:
         self._store = store
         self._bus = bus
         self._may_read = may_read
-        self._head_check_s = head_check_s
         self._unsubscribe_delay_s = unsubscribe_delay_s
         self._feeds: dict[str, Feed] = {}
+        self._history = History(store.log)
+        self._mender = Mender(
+            store.log, self._feeds, flush=self._flush_one, gone=self._recheck_soon,
+            deaf=lambda: self.deaf, head_check_s=head_check_s,
+        )  # fmt: skip
         self._dirty: set[Feed] = set()
-        self._suspects: set[str] = set()
         self._to_recheck: set[Feed] = set()
         self._idle: set[Feed] = set()
         self._work = asyncio.Event()
@@ -119,7 +118,8 @@ class Fanout:
     async def running(self) -> AsyncIterator[None]:
         """Listen and mend while the context lasts."""
         async with self._bus.listen(self._hear) as self._listener, asyncio.TaskGroup() as group:
-            tasks = [group.create_task(self._tend()), group.create_task(self._check_all())]
+            work = (self._tend(), self._mender.tend(), self._mender.check_all())
+            tasks = [group.create_task(each) for each in work]
             try:
                 yield
             finally:
@@ -165,14 +165,15 @@ class Fanout:
                 hear(packet)
             return
         if packet is None:
-            self.suspect((room_id,))
+            if feed.timeline.started:
+                self.suspect((room_id,))
             return
         feed.take(packet)
         if not self._dirty:
             asyncio.get_running_loop().call_soon(self._flush)
         self._dirty.add(feed)
         if feed.timeline.behind and feed.timeline.started:
-            self.suspect((room_id,))
+            self._mender.suspect_gap(feed)
 
     def _flush(self) -> None:
         dirty, self._dirty = self._dirty, set()
@@ -181,65 +182,32 @@ class Fanout:
 
     def _flush_one(self, feed: Feed) -> None:
         if feed.flush():
-            self._to_recheck.add(feed)
-            self._work.set()
+            self._recheck_soon(feed)
 
     def suspect(self, room_ids: Iterable[str]) -> None:
         """Something of these rooms may be missing: look at the database soon."""
-        self._suspects.update(room_ids)
+        self._mender.suspect(room_ids)
+
+    def suspect_access(self, room_id: str) -> None:
+        """Somebody may no longer read this room."""
+        if feed := self._feeds.get(room_id):
+            self._recheck_soon(feed)
+
+    def _recheck_soon(self, feed: Feed) -> None:
+        self._to_recheck.add(feed)
         self._work.set()
 
-    # Mending, one task.
-
     async def _tend(self) -> None:
+        """Who may read, and which rooms nobody follows any more."""
         while True:
             await self._work.wait()
             self._work.clear()
-            rooms, self._suspects = self._suspects, set()
             changed, self._to_recheck = self._to_recheck, set()
             idle, self._idle = self._idle, set()
-            await self._check_heads([room for room in rooms if room in self._feeds])
             for feed in changed:
                 await self._recheck(feed)
             for feed in idle:
                 await self._unfollow(feed)
-
-    async def _check_all(self) -> None:
-        """Every room's head within `head_check_s`, a slice at a time."""
-        while True:
-            rooms = list(self._feeds)
-            slices = [rooms[i : i + HEADS_SLICE] for i in range(0, len(rooms), HEADS_SLICE)]
-            for part in slices:
-                await self._check_heads(part)
-                await asyncio.sleep(self._head_check_s / len(slices))
-            if not slices:
-                await asyncio.sleep(self._head_check_s)
-
-    async def _check_heads(self, room_ids: list[str]) -> None:
-        if not room_ids:
-            return
-        try:
-            heads = await self._store.log.heads(room_ids)
-            for room_id, head in heads.items():
-                feed = self._feeds.get(room_id)
-                if feed is not None and feed.timeline.started:
-                    await self._mend(feed, head.head)
-        except Unavailable as error:
-            log.warning("heads cannot be read now", reason=error.message)
-            await asyncio.sleep(RETRY_S)
-            self.suspect(room_ids)
-
-    async def _mend(self, feed: Feed, head: int) -> None:
-        """Read what is missing from the log until the position has reached `head`."""
-        feed.timeline.hear(head)
-        while feed.timeline.behind:
-            position = feed.timeline.position
-            rows = await self._store.log.read(feed.room_id, position, REPAIR_PAGE)
-            if not rows:
-                return
-            frames = b"".join([event_frame(entry, message) for entry, message in rows])
-            feed.take(Packet(rows[0][0].seq, len(rows), frames, access=True))
-            self._flush_one(feed)
 
     async def _recheck(self, feed: Feed) -> None:
         """Members changed: whoever may no longer read leaves the broadcast set."""
@@ -251,8 +219,7 @@ class Fanout:
         except Unavailable as error:
             log.warning("access cannot be checked now", reason=error.message)
             await asyncio.sleep(RETRY_S)
-            self._to_recheck.add(feed)
-            self._work.set()
+            self._recheck_soon(feed)
 
     # Joining and leaving.
 
@@ -280,20 +247,17 @@ class Fanout:
         feed, position = joining.feed, joining.position
         try:
             self._flush_one(feed)
-            page = REPLAY_FIRST
+            limit = REPLAY_FIRST
             while subscriber in feed.joining and position < feed.timeline.position:
-                rows = await self._store.log.read(feed.room_id, position, page)
-                if not rows:
+                page = await self._history.page(feed.room_id, position, limit)
+                if page is None:
                     raise Unavailable("the room's log cannot be read now; subscribe again")
-                frames = b"".join([event_frame(entry, body) for entry, body in rows])
-                position = rows[-1][0].seq
-                page = min(REPLAY_PAGE, 1 + len(rows) * REPLAY_BYTES // len(frames))
-                del rows
-                subscriber.replay(frames)
-                del frames
+                subscriber.replay(page.frames(subscriber.coding))
+                position, limit = page.last, page.next_limit
+                del page  # whoever reads slowly holds what was written to it and no more
                 await subscriber.drained()
                 if position > feed.timeline.position:
-                    await self._mend(feed, position)
+                    await self._mender.mend(feed, position)
                 self._flush_one(feed)
             feed.enter(subscriber)
             self._moved(feed.room_id)
@@ -310,16 +274,19 @@ class Fanout:
             head = (await self._store.log.heads([feed.room_id])).get(feed.room_id)
             if head is None:
                 raise missing("room")
-            feed.start(head.head)
+            feed.start(head.head, head.epoch)
             self._flush_one(feed)
 
     async def _look(self, feed: Feed, cursor: Cursor | None) -> Joining:
         """Where the room stands now, and whether the cursor fits."""
-        standing = await self._store.log.standing(feed.room_id)
+        standing = await self._history.standing(feed.room_id)
         if standing is None:
             raise missing("room")
         head, drafts = standing.head, await self._drafts(standing.open_runs)
-        await self._mend(feed, head.head)
+        if head.epoch != feed.epoch:
+            feed.end()
+            raise Unavailable("the room's log was restored; subscribe again", retry_after=1)
+        await self._mender.mend(feed, head.head)
         recovered = cursor is not None and fits(cursor, head)
         position = feed.timeline.position
         joined = Joined(feed.room_id, position, head.epoch, recovered, drafts)

@@ -40,6 +40,9 @@ class Subscriber(Protocol):
     def expelled(self, room_id: str) -> None:
         """Learn that the room may no longer be read and was left."""
 
+    def outdated(self, room_id: str) -> None:
+        """Learn that the room has another log now and was left: subscribe again."""
+
 
 class _Tick:
     """What one tick brought, joined once for each kind of subscriber there is."""
@@ -62,6 +65,7 @@ class Feed:
 
     def __init__(self, room_id: str) -> None:
         self.room_id = room_id
+        self.epoch = ""
         self.changing = asyncio.Lock()
         self.timeline: Timeline[bytes] = Timeline(without_first)
         self.subscribers: set[Subscriber] = set()
@@ -93,8 +97,17 @@ class Feed:
         if packet.access:
             self._access_changed = True
 
-    def start(self, head: int) -> None:
+    def end(self) -> None:
+        """The room has another log than was passed on: everybody leaves and is told."""
+        everybody = (*self.subscribers, *self.joining)
+        self.stop()
+        for subscriber in everybody:
+            self.leave(subscriber)
+            subscriber.outdated(self.room_id)
+
+    def start(self, head: int, epoch: str) -> None:
         """Begin at `head`; nobody is subscribed yet, so what was held before it is not written."""
+        self.epoch = epoch
         self._pending.extend((False, frames) for frames in self.timeline.start(head))
 
     def flush(self) -> bool:

@@ -56,6 +56,9 @@ class Follower:
     def expelled(self, room_id: str) -> None:
         """The reply was asked for while it was allowed: it is followed to its end."""
 
+    def outdated(self, room_id: str) -> None:
+        """The run's row is asked again and again, and has the reply."""
+
     async def drained(self) -> None:
         return
 

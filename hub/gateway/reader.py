@@ -69,6 +69,9 @@ class RoomReader:
     def expelled(self, room_id: str) -> None:
         self.end(missing("room"))
 
+    def outdated(self, room_id: str) -> None:
+        self.end(Unavailable("the room's log was restored; come back", retry_after=1))
+
     def end(self, error: HubError | None) -> None:
         """Hear nothing more, from this call on; what was kept can still be taken."""
         if not self._ended:

@@ -6,7 +6,6 @@ a read asks the room's row for the version first.
 
 from __future__ import annotations
 
-import asyncio
 from collections import OrderedDict
 from typing import Final
 
@@ -14,6 +13,7 @@ from hub.core import permissions
 from hub.core.errors import missing
 from hub.core.values import Actor, RoomView
 from hub.ports import RoomStore
+from hub.service.shared import Shared
 
 _CACHED_ROOMS: Final = 10_000
 
@@ -24,7 +24,7 @@ class RoomViews:
     def __init__(self, store: RoomStore) -> None:
         self._store = store
         self._views: OrderedDict[str, RoomView] = OrderedDict()
-        self._loading: dict[tuple[str, str], asyncio.Future[RoomView | None]] = {}
+        self._reads: Shared[tuple[str, str], RoomView | None] = Shared(self._read)
 
     def cached(self, actor: Actor, room_id: str) -> RoomView | None:
         """What is known of a room of the actor's tenant, perhaps stale."""
@@ -37,31 +37,15 @@ class RoomViews:
     async def known(self, actor: Actor, room_id: str) -> RoomView:
         """Perhaps stale, for a post, whose transaction checks. Only a yes may be stale: whoever
         is a stranger to what is kept may have been added through another gateway since."""
-        view = self.cached(actor, room_id) or await self._load(actor, room_id)
+        view = self.cached(actor, room_id) or await self._reads.joined((actor.tenant_id, room_id))
         return view if view and _reads(actor, view) else await self.fresh(actor, room_id)
 
     async def fresh(self, actor: Actor, room_id: str) -> RoomView:
         """As the database has it now; NOT_FOUND for who may not read the room."""
-        return _seen(actor, await self._load_anew(actor, room_id))
+        return _seen(actor, await self._reads.anew((actor.tenant_id, room_id)))
 
-    async def _load_anew(self, actor: Actor, room_id: str) -> RoomView | None:
-        """From a read begun after this call: one already under way may not see what was just
-        committed, so its end is awaited and the next one shared."""
-        under_way = self._loading.get((actor.tenant_id, room_id))
-        if under_way is not None:
-            await asyncio.wait({under_way})
-        return await self._load(actor, room_id)
-
-    async def _load(self, actor: Actor, room_id: str) -> RoomView | None:
-        at = (actor.tenant_id, room_id)
-        loading = self._loading.get(at)
-        if loading is None:
-            loading = asyncio.ensure_future(self._read(*at))
-            self._loading[at] = loading
-            loading.add_done_callback(lambda _: self._loading.pop(at, None))
-        return await asyncio.shield(loading)
-
-    async def _read(self, tenant_id: str, room_id: str) -> RoomView | None:
+    async def _read(self, at: tuple[str, str]) -> RoomView | None:
+        tenant_id, room_id = at
         known = self._views.get(room_id)
         version = known.room.acl_version if known else -1
         view = await self._store.view(tenant_id, room_id, version)

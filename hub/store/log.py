@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, select, update
 
 from hub.core.posts import LogRow
 from hub.core.values import Message
@@ -28,6 +28,12 @@ class SqlLog:
 
     async def standing(self, room_id: str) -> Standing | None:
         return await self._database.read(lambda c: _standing(c, room_id))
+
+    async def renew(self, room_id: str, known: str, epoch: str) -> bool:
+        return await self._database.write(lambda c: _renew(c, room_id, known, epoch))
+
+    async def renew_all(self, epoch: str) -> int:
+        return await self._database.write(lambda c: _renew_all(c, epoch))
 
 
 def _read(connection: Connection, room_id: str, after: int, limit: int) -> list[LogRow]:
@@ -63,3 +69,19 @@ def _standing(connection: Connection, room_id: str) -> Standing | None:
         return None
     mine = select(runs.c.id).where(runs.c.room_id == room_id, runs.c.finished_ms.is_(None))
     return Standing(head, tuple(connection.execute(mine).scalars()))
+
+
+def _renew(connection: Connection, room_id: str, known: str, epoch: str) -> bool:
+    _lock_all(connection)
+    mine = select(rooms.c.id).where(rooms.c.id == room_id, rooms.c.epoch == known)
+    return connection.execute(mine).first() is not None and _renew_all(connection, epoch) > 0
+
+
+def _renew_all(connection: Connection, epoch: str) -> int:
+    _lock_all(connection)
+    return connection.execute(update(rooms).values(epoch=epoch)).rowcount
+
+
+def _lock_all(connection: Connection) -> None:
+    """In the order in which all rooms are locked."""
+    connection.execute(select(rooms.c.id).order_by(rooms.c.id).with_for_update(key_share=True))

@@ -82,6 +82,7 @@ class Client:
         self.present = True
         self.writes: list[bytes] = []
         self.expelled_from: list[str] = []
+        self.outdated_in: list[str] = []
         self.flowing = asyncio.Event()
         self.flowing.set()
         self.draining = asyncio.Event()
@@ -100,6 +101,10 @@ class Client:
 
     def expelled(self, room_id: str) -> None:
         self.expelled_from.append(room_id)
+        self._changed.set()
+
+    def outdated(self, room_id: str) -> None:
+        self.outdated_in.append(room_id)
         self._changed.set()
 
     @property

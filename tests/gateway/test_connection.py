@@ -20,8 +20,8 @@ from hub.gateway.connection import (
     ROOMS,
     Connection,
 )
-from hub.gateway.fanout import REPLAY_FIRST
 from hub.gateway.gateway import Gateway
+from hub.gateway.history import REPLAY_FIRST
 from hub.parts import Parts, now_ms
 from hub.wire.bodies import validate
 from hub.wire.requests import CreateKey, PostMessage

@@ -8,7 +8,8 @@ import pytest
 
 from hub.core.errors import Missing
 from hub.core.values import Actor
-from hub.gateway.fanout import REPLAY_FIRST, Fanout
+from hub.gateway.fanout import Fanout
+from hub.gateway.history import REPLAY_FIRST
 from hub.parts import Parts
 from tests.support.parts import ACME, AT_MS, BOB, add_room
 from tests.support.redis import until

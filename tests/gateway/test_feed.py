@@ -24,7 +24,7 @@ def short(body: bytes = b'{"typing":1}') -> Packet:
 
 def live(*clients: Client, head: int = 0) -> Feed:
     feed = Feed("room_1")
-    feed.start(head)
+    feed.start(head, "e1")
     for client in clients:
         feed.joining[client] = []
         feed.enter(client)
@@ -154,7 +154,7 @@ def test_a_stopped_feed_has_forgotten_its_position() -> None:
     client = Client()
     feed.joining[client] = []
     feed.take(durable(21))
-    feed.start(20)
+    feed.start(20, "e1")
     feed.enter(client)
     feed.flush()
     assert client.seqs == [21]

@@ -14,7 +14,7 @@ from .fakes import Client
 @pytest.mark.parametrize("coding", [PLAIN, Coding(packed=True), Coding(deflated=True)])
 def test_what_a_tick_brought_is_joined_once_for_all(coding: Coding) -> None:
     feed, clients = Feed("room_1"), [Client() for _ in range(3)]
-    feed.start(0)
+    feed.start(0, "e1")
     for client in clients:
         client.coding = coding
         feed.joining[client] = []

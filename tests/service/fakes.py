@@ -59,6 +59,12 @@ class RoomsLog:
     async def standing(self, room_id: str) -> Standing | None:
         raise NotImplementedError
 
+    async def renew(self, room_id: str, known: str, epoch: str) -> bool:
+        raise NotImplementedError
+
+    async def renew_all(self, epoch: str) -> int:
+        raise NotImplementedError
+
 
 class RecordingBus:
     """The part of a `Bus` that a publisher uses; away while `away` is set."""

@@ -35,6 +35,11 @@ class Server:
     def stop(self) -> None:
         self._running.close()
 
+    def kill(self) -> None:
+        """kill -9."""
+        os.kill(self._pid(), signal.SIGKILL)
+        self._running.close()
+
     def flush(self) -> None:
         """FLUSHALL: what an operator may do, and what no run may be lost by."""
         with Redis.from_url(self.url) as client:
@@ -43,13 +48,17 @@ class Server:
     @contextlib.contextmanager
     def frozen(self) -> Iterator[None]:
         """Alive, connected, and silent."""
-        with Redis.from_url(self.url) as client:
-            about: Any = client.info("server")
-        os.kill(about["process_id"], signal.SIGSTOP)
+        pid = self._pid()
+        os.kill(pid, signal.SIGSTOP)
         try:
             yield
         finally:
-            os.kill(about["process_id"], signal.SIGCONT)
+            os.kill(pid, signal.SIGCONT)
+
+    def _pid(self) -> int:
+        with Redis.from_url(self.url) as client:
+            about: Any = client.info("server")
+        return int(about["process_id"])
 
 
 @contextlib.contextmanager

@@ -1,0 +1,54 @@
+"""What was missed, read for many at once: whoever resumes at one position shares one read."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from hub.ports import LogStore, Standing
+from hub.service.shared import Shared
+from hub.wire.events import event_frame
+from hub.wire.frames import Coding
+
+REPLAY_FIRST: Final = 50
+REPLAY_PAGE: Final = 200
+REPLAY_BYTES: Final = 262_144
+
+
+class HistoryPage:
+    """`count` events up to seq `last`, framed once for everybody; coded once for each coding."""
+
+    def __init__(self, last: int, count: int, frames: bytes) -> None:
+        self.last = last
+        self.next_limit = min(REPLAY_PAGE, 1 + count * REPLAY_BYTES // len(frames))
+        self._frames = frames
+        self._coded: dict[Coding, bytes] = {}
+
+    def frames(self, coding: Coding) -> bytes:
+        found = self._coded.get(coding)
+        if found is None:
+            found = self._coded[coding] = coding.encode(self._frames)
+        return found
+
+
+class History:
+    """Reads for those who subscribe. Every answer is from a read begun after it was asked for."""
+
+    def __init__(self, rooms_log: LogStore) -> None:
+        self._log = rooms_log
+        self._pages: Shared[tuple[str, int, int], HistoryPage | None] = Shared(self._read)
+        self._standings: Shared[str, Standing | None] = Shared(rooms_log.standing)
+
+    async def page(self, room_id: str, after: int, limit: int) -> HistoryPage | None:
+        """At most `limit` events that follow seq `after`; None when there are none."""
+        return await self._pages.anew((room_id, after, limit))
+
+    async def standing(self, room_id: str) -> Standing | None:
+        """Where the room stands now; None for a room that is not there."""
+        return await self._standings.anew(room_id)
+
+    async def _read(self, at: tuple[str, int, int]) -> HistoryPage | None:
+        rows = await self._log.read(*at)
+        if not rows:
+            return None
+        frames = b"".join([event_frame(entry, message) for entry, message in rows])
+        return HistoryPage(rows[-1][0].seq, len(rows), frames)

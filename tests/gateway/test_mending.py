@@ -1,0 +1,80 @@
+"""`hub.gateway.mending`: the log is right, and when it is another log, everybody is told."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import update
+
+from hub.core.errors import Unavailable
+from hub.store.schema import rooms
+from hub.store.store import SqlStore
+
+from .fakes import Client
+from .test_fanout import Open, open_house
+
+__all__ = ["open_house"]
+QUICK_S = 0.05
+
+
+async def _restored(store: SqlStore, head: int) -> None:
+    """As after an older copy of the database was put in its place."""
+    await store.database.write(lambda c: c.execute(update(rooms).values(head=head)))
+
+
+async def test_a_database_that_went_back_gets_another_epoch_and_sends_everybody_to_resume(
+    open_house: Open,
+) -> None:
+    house = await open_house(head_check_s=QUICK_S)
+    await house.post(5)
+    client = Client()
+    told = await house.join(client)
+    await _restored(house.store, told.head - 3)
+    await client.wait_for(lambda c: c.outdated_in == ["room_1"])
+    again = Client()
+    joined = await house.join(again, since=told.head - 3, epoch=told.epoch)
+    assert told.epoch != joined.epoch
+    assert not joined.recovered
+    assert told.head - 3 == joined.head
+    assert client.seqs == again.seqs == []
+
+
+async def test_rooms_that_were_renewed_elsewhere_are_left_by_everybody(open_house: Open) -> None:
+    house = await open_house(head_check_s=QUICK_S)
+    client = Client()
+    await house.join(client)
+    await house.store.log.renew_all("another")
+    await client.wait_for(lambda c: c.outdated_in == ["room_1"])
+
+
+async def test_who_joins_a_room_that_was_renewed_comes_back_to_it(open_house: Open) -> None:
+    house = await open_house()
+    stays = Client()
+    await house.join(stays)
+    await house.store.log.renew_all("another")
+    comes = Client()
+    with pytest.raises(Unavailable):
+        await house.join(comes, since=1)
+    assert ["room_1"] == stays.outdated_in
+    assert "another" == (await house.join(Client())).epoch
+
+
+async def test_a_head_read_before_the_bus_brought_more_is_no_restored_database(
+    open_house: Open,
+) -> None:
+    house = await open_house(head_check_s=QUICK_S)
+    client = Client()
+    await house.join(client)
+    for _ in range(20):
+        house.bus.carry(await house.post())
+        house.fanout.suspect(["room_1"])
+    await client.wait_for(lambda c: len(c.seqs) == 20)
+    assert [] == client.outdated_in
+
+
+async def test_while_nothing_is_heard_heads_are_read_every_second(open_house: Open) -> None:
+    house = await open_house()
+    client = Client()
+    await house.join(client)
+    house.bus.listener.deaf = True
+    await house.post()
+    await client.wait_for(lambda c: len(c.seqs) == 1)
