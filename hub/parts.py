@@ -32,11 +32,14 @@ from hub.models.registry import ModelRegistry
 from hub.outbound import guarded_client
 from hub.service.access import Access
 from hub.service.answers import Answers
+from hub.service.handling import Handling
 from hub.service.messages import Messages
 from hub.service.models import Models
 from hub.service.notices import Notices
 from hub.service.participants import Participants
+from hub.service.promotions import Promotions
 from hub.service.publisher import Publisher
+from hub.service.rewriting import Rewriting
 from hub.service.rooms import Rooms
 from hub.service.runs import Runs
 from hub.service.sessions import Sessions
@@ -93,6 +96,9 @@ class Parts:
     messages: Messages
     participants: Participants
     sessions: Sessions
+    handling: Handling
+    rewriting: Rewriting
+    promotions: Promotions
     runs: Runs
     answers: Answers
     mapping: Models
@@ -189,6 +195,8 @@ def _assemble(settings: Settings, store: SqlStore, bus: RedisBus, models: ModelC
     notices = Notices(publisher, now_ms)
     rooms = Rooms(store, views, publisher, notices, ids, now_ms)
     messages = Messages(store, views, writer, ids, now_ms)
+    runs = Runs(store, views, publisher, ids, now_ms)
+    sessions = Sessions(store, rooms, messages, publisher, models.knows, ids, now_ms)
     return Parts(
         settings=settings, secret=secret, store=store, bus=bus, models=models,
         ids=ids, publisher=publisher, writer=writer, lost=lost, views=views,
@@ -197,9 +205,11 @@ def _assemble(settings: Settings, store: SqlStore, bus: RedisBus, models: ModelC
             store, models.knows, now_ms, callables=settings.callables,
             outbound_allow=settings.outbound_allow,
         ),
-        runs=Runs(store, views, publisher, ids, now_ms),
+        runs=runs,
         answers=Answers(store, bus, publisher, ids, now_ms, secret),
-        sessions=Sessions(store, rooms, messages, publisher, models.knows, ids, now_ms),
         mapping=Models(store, models, ids, now_ms, settings.outbound_allow),
         usage=Usage(store, limits_of(settings).budget, now_ms),
+        sessions=sessions, handling=Handling(store, bus, sessions, now_ms),
+        rewriting=Rewriting(store, sessions, runs, publisher, ids, now_ms),
+        promotions=Promotions(store, sessions, rooms, now_ms),
     )  # fmt: skip

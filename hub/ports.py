@@ -73,7 +73,8 @@ class Written:
 @dataclass(frozen=True, slots=True)
 class Reply:
     """How a run ends. `text` None ends it without a message. The message may speak to others:
-    `mention` and `calls` as in a post, `summons` whom it asks to answer, on the room's `budget`."""
+    `mention` and `calls` as in a post, `summons` whom it asks to answer, on the room's `budget`.
+    With an `escalation` its session waits for a person."""
 
     state: str
     text: str | None
@@ -89,6 +90,7 @@ class Reply:
     calls: tuple[str, ...] = ()
     summons: tuple[Summons, ...] = ()
     budget: Budget | None = None
+    escalation: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +116,50 @@ class Ended:
     entries: tuple[LogRow, ...]
     woken: tuple[str, ...] = ()
     cut: tuple[str, ...] = ()
+
+
+Drafts = Mapping[str, tuple[int, str]]
+"""The text that is being written, with its attempt, by run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """A session as it is now, what to publish, the runs to be worked and those to be cut short."""
+
+    session: Session
+    entries: tuple[LogRow, ...] = ()
+    woken: tuple[str, ...] = ()
+    cut: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Promotion:
+    """The room a session becomes, with its members. `model_id` is who was the session's model;
+    a `persona` of that id is new."""
+
+    room: Room
+    members: tuple[Member, ...]
+    model_id: str
+    persona: Participant | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """The last message said anew, and the run that answers it."""
+
+    message_id: str
+    content: str
+    run: Run
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Edited:
+    """The message as it is now, its run unless a person answers, what to publish."""
+
+    message: Message
+    run: Run | None
+    entries: tuple[LogRow, ...]
 
 
 class PostWriter(Protocol):
@@ -190,9 +236,16 @@ class MessageStore(Protocol):
     async def get(self, tenant_id: str, room_id: str, message_id: str) -> Message | None: ...
 
     async def page(
-        self, room_id: str, *, limit: int, before: int | None = None, after: int | None = None
+        self,
+        room_id: str,
+        *,
+        limit: int,
+        before: int | None = None,
+        after: int | None = None,
+        deleted: bool = True,
     ) -> list[Message]:
-        """Messages by seq: the oldest after `after`, else the newest before `before`; rising."""
+        """Messages by seq: the oldest after `after` (and before `before`), else the newest before
+        `before`; rising. Without those that were deleted, if so asked."""
 
     async def thread(self, room_id: str, root_id: str, after: int, limit: int) -> list[Message]:
         """The root and its replies with seq > `after`, rising."""
@@ -247,6 +300,9 @@ class KeyStore(Protocol):
         self, tenant_id: str, key_id: str, at_ms: int, audit: AuditEntry | None
     ) -> ApiKey | None: ...
 
+    async def admins(self, tenant_id: str, now_ms: int) -> list[str]:
+        """The participants who have a tenant_admin's key that is valid now."""
+
     async def revoked_since(self, at_ms: int) -> list[tuple[str, int]]:
         """Ids and times of keys revoked at or after `at_ms`, oldest first."""
 
@@ -265,13 +321,50 @@ class SessionStore(Protocol):
         self, tenant_id: str, owner: str | None, status: str | None, page: Page
     ) -> list[Session]: ...
 
-    async def update(
-        self, tenant_id: str, session_id: str, changes: Json, audit: AuditEntry | None
-    ) -> Session | None: ...
+    async def waiting(self, tenant_id: str, owner: str | None, page: Page) -> list[Session]:
+        """The sessions that wait for a person, the longest wait first; `page.after` is the last
+        one's `waiting_ms:id`."""
 
-    async def delete(
-        self, tenant_id: str, session_id: str, at_ms: int, audit: AuditEntry
-    ) -> tuple[Session, Written] | None:
+    async def update(
+        self, tenant_id: str, session_id: str, changes: Json, audit: AuditEntry
+    ) -> Changed | None:
+        """Change fields, and say so in the log. SESSION_CLOSED for opening one that became a
+        room."""
+
+    async def entitle(
+        self, tenant_id: str, session_id: str, title: str, at_ms: int
+    ) -> Changed | None:
+        """Give a title to a session without one; None when it has one."""
+
+    async def escalate(
+        self, tenant_id: str, session_id: str, message: str | None, audit: AuditEntry
+    ) -> Changed | None:
+        """Let it wait for a person; one that waits, or has one, stays as it is."""
+
+    async def take_over(
+        self, tenant_id: str, session_id: str, agent: Member, drafts: Drafts, audit: AuditEntry
+    ) -> Changed | None:
+        """Let a person answer instead of the model, which is silent from this moment: what it was
+        writing ends with what there is in `drafts`, and messages start no runs. Of several who
+        take it one has it, the others get SESSION_TAKEN."""
+
+    async def hand_back(
+        self, tenant_id: str, session_id: str, note: str | None, audit: AuditEntry
+    ) -> Changed | None:
+        """Let the model answer again; one that has no person stays as it is."""
+
+    async def promote(
+        self, tenant_id: str, session_id: str, promotion: Promotion, audit: AuditEntry
+    ) -> Changed | None:
+        """Make it a room: what was said moves there and keeps its ids and seqs, and the session is
+        closed. One that became a room before stays. SESSION_BUSY while a reply is written."""
+
+    async def edit_last(self, tenant_id: str, session_id: str, edit: Edit) -> Edited | None:
+        """Change the last message of the session's user, delete what was answered, ask anew. None
+        for no such message of theirs, 422 for one that is not the last, SESSION_BUSY while a reply
+        is written."""
+
+    async def delete(self, tenant_id: str, session_id: str, audit: AuditEntry) -> Changed | None:
         """Hide the session, also as a room; what it held stays, and so does its audit trail."""
 
     async def erase(self, tenant_id: str, session_id: str, audit: AuditEntry) -> bool:

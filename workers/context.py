@@ -51,7 +51,12 @@ def room_context(
 
 
 def session_context(
-    run: Run, session: Session, author: Author, history: Sequence[Message], budget: int
+    run: Run,
+    session: Session,
+    driver: Json,
+    author: Author,
+    history: Sequence[Message],
+    budget: int,
 ) -> Context:
     """For a session's model: its system prompt pinned, then the history up to the trigger."""
     trigger = next(m.seq for m in history if m.id == run.trigger_message_id)
@@ -59,26 +64,46 @@ def session_context(
     answers = _answers(history, author)
     turns: list[tuple[Message, ChatMessage]] = []
     for message in asked:
-        turns.append((message, ChatMessage("user", message.content)))
-        if answer := answers.get(message.id):
+        turns.append((message, _said(message, session)))
+        if (answer := answers.get(message.id)) and message.id != run.trigger_message_id:
             turns.append((answer, ChatMessage("assistant", answer.content)))
+    prompt = session.system_prompt or driver.get("system_prompt")
+    system = "\n\n".join(part for part in (prompt, _handover(session)) if part)
+    slug, sampling = driver.get("model", session.model), _sampling(driver | run.params)
     unread = max(0, session.message_count - len(history))
-    sampling = _sampling(run.params)
-    return _fit(session.model, session.system_prompt, turns, sampling, budget, unread=unread)
+    return _fit(slug, system, turns, sampling, budget, unread=unread)
 
 
 def _answers(history: Sequence[Message], author: Author) -> dict[str, Message]:
-    """The stored replies by the message they answer: the next unanswered one before them."""
-    waiting: list[str] = []
-    found: dict[str, Message] = {}
-    for message in history:
-        if message.author.id != author.id:
-            waiting.append(message.id)
-        elif waiting:
-            asked = waiting.pop(0)
-            if _counts(message):
-                found[asked] = message
-    return found
+    """The stored replies by the message they answer."""
+    return {
+        message.root_message_id: message
+        for message in history
+        if message.author.id == author.id
+        and message.root_message_id
+        and (_counts(message) or message.status == "cancelled")
+    }
+
+
+def _said(message: Message, session: Session) -> ChatMessage:
+    """The user's turn, or that of a person who answered in the model's place."""
+    if message.author.id == session.owner:
+        return ChatMessage("user", message.content)
+    return ChatMessage("assistant", f"({message.author.name}, a person:) {message.content}")
+
+
+def _handover(session: Session) -> str | None:
+    """What a model that has a session back is told about that."""
+    over = session.handover
+    if over is None or over.get("until_seq") is None:
+        return None
+    name = over["by"]["name"]
+    told = (
+        f"{name}, a person of the team, took this conversation over and answered in your place; "
+        f"such answers begin with the name in brackets. Now {name} has handed it back: go on "
+        "yourself, and keep to what was promised."
+    )
+    return f"{told} {name} says: {over['note']}" if over.get("note") else told
 
 
 def _counts(message: Message) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from hub.core.chat import Finish, Usage, estimate_tokens
@@ -38,7 +39,9 @@ async def outcome_of(parts: Parts, run: Run, progress: Progress, ending: Ending)
             return Pause("socket", wait_ms, now_ms(), reason, ending.about)
         return Pause("answer", wait_ms, now_ms(), "the answer comes later", run.memory)
     if isinstance(ending, Escalate):
-        return _reply(progress, "succeeded", ending.message, None, reason="escalated to people")
+        reason = "escalated to people"
+        reply = _reply(progress, "succeeded", ending.message, None, reason=reason)
+        return replace(reply, escalation=ending.message)
     if isinstance(ending, Silence) or not progress.text:
         usage = ending.usage if isinstance(ending, Finish) else None
         return _reply(progress, "silent", None, usage)

@@ -102,8 +102,10 @@ async def _conversation(
         if session is None:
             raise Backend("the session was deleted")
         history = await store.messages.page(run.room_id, limit=HISTORY)
-        budget = await _budget(parts, run, {"kind": "model", "model": session.model})
-        return session.as_dict(), history, session_context(run, session, author, history, budget)
+        driver = participant.driver or {}
+        budget = await _budget(parts, run, driver)
+        context = session_context(run, session, driver, author, history, budget)
+        return session.as_dict(), history, context
     view = await store.rooms.view(run.tenant_id, run.room_id)
     if view is None:
         raise Backend("the room is gone")

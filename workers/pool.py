@@ -19,6 +19,7 @@ from hub.parts import now_ms
 from hub.ports import Reply
 from workers.inviting import invite
 from workers.run import Attempt, Tools
+from workers.titles import entitle
 
 WAIT_S: Final = 2.0
 GRACE_MS: Final = 1_000
@@ -139,10 +140,13 @@ class Pool:
     async def _attempt(self, run: Run) -> None:
         attempt = self._attempts[run.id] = Attempt(self._tools, run)
         try:
-            if await attempt.work() is not None:
+            ended = await attempt.work()
+            if ended is not None:
                 await self._parts.bus.drop_draft(run.id)
         finally:
             del self._attempts[run.id]
+        if ended is not None:
+            await entitle(self._parts, ended.run)
 
     async def _give_up(self, run: Run) -> None:
         message = f"it broke off {ATTEMPTS} times"

@@ -202,4 +202,6 @@ class Attempt:
         self._parts.publisher.put(ended.entries, ended.woken, ended.cut)
         if ended.run.awaits == "socket":
             await self._parts.answers.offer(ended.run)
+        if isinstance(outcome, Reply) and outcome.escalation is not None:
+            await self._parts.handling.announce_escalation(run.tenant_id, run.room_id)
         return ended

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from hub.core.errors import Conflict, HubError, Limited, missing
+from hub.core.errors import Conflict, FieldError, HubError, Limited, missing
 from hub.core.governor import Budget, Limits
-from hub.core.triggers import Call, Cause, Effects, Ground, Summons, decide, refused
+from hub.core.triggers import Call, Cause, Effects, Ground, Summons, decide, occupied, refused
 from hub.core.values import Author, Json, Message, Run
 
 
@@ -184,10 +184,34 @@ def _decide(
     before = len(effects.interrupted), len(effects.idle)
     if why := refused(call, known.ground, limits):
         return Limited(f"this may not be said to another AI participant: {why}")
+    if occupied(call, known.ground):
+        return session_busy()
     runs = decide(call, known.ground, effects, limits)
     posted = _write(post, root, cause, runs, room, done)
     cut, idle = effects.interrupted[before[0] :], effects.idle[before[1] :]
     return replace(posted, cut=tuple(cut), woken=(*posted.woken, *idle)) if cut else posted
+
+
+def session_busy() -> Conflict:
+    """Why a session takes nothing new at the moment."""
+    return Conflict(
+        "a reply is being written in this session; wait for it or cancel it", code="SESSION_BUSY"
+    )
+
+
+def session_closed(room_id: str | None = None) -> Conflict:
+    """Why a session takes no messages any more; `room_id` is the room it became, if it did."""
+    why = "set its status to active" if room_id is None else f"it became {room_id}, go on there"
+    return Conflict(f"the session is closed; {why}", code="SESSION_CLOSED")
+
+
+def session_taken(handler: str) -> Conflict:
+    """Why a model is not asked, or a session not taken over: a person has it."""
+    return Conflict(
+        f"{handler} has taken this session over",
+        code="SESSION_TAKEN",
+        details=(FieldError("handler", handler),),
+    )
 
 
 def triggers(post: NewPost) -> bool:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from hub.core.governor import Budget, Limits, Spent, budget_over, budget_warning, chain_over
 from hub.core.ids import is_ai
-from hub.core.values import Busy, Json, Run
+from hub.core.values import Json, Run, WhenBusy
 
 TENANT = "tenant"
 
@@ -29,7 +29,7 @@ class Summons:
     reply_message_id: str
     params: Json = field(default_factory=dict)
     in_thread: bool = False
-    busy: Busy = "queue"
+    busy: WhenBusy = "queue"
     held: str | None = None
 
 
@@ -148,6 +148,15 @@ def refused(call: Call, ground: Ground, limits: Limits) -> str | None:
     pairs = [pair_of(call.room_id, call.author_id, other) for other in unsummoned(call)]
     most = max(ground.exchanges.get(pair, 0) for pair in pairs)
     return chain_over(limits, call.cause.depth + 1, ground.replies.get(root, 0), most)
+
+
+def occupied(call: Call, ground: Ground) -> bool:
+    """Whether somebody it asks takes nothing new while a reply is being written."""
+    for summons in call.summons:
+        lane = ground.lanes.get(lane_of(call.room_id, call.root_id, summons.participant_id), Lane())
+        if summons.busy == "reject" and (lane.running or lane.queued):
+            return True
+    return False
 
 
 def unsummoned(call: Call) -> list[str]:

@@ -13,6 +13,8 @@ Json = dict[str, Any]
 MemberRole = Literal["owner", "admin", "member", "observer", "guest"]
 Engagement = Literal["mention", "thread", "always", "off"]
 Busy = Literal["queue", "merge", "interrupt"]
+SessionBusy = Literal["queue", "interrupt", "reject"]
+WhenBusy = Busy | SessionBusy
 TenantRole = Literal["tenant_user", "tenant_admin"]
 _LISTENS = frozenset({"thread", "always"})
 MEMBER_ROLES: tuple[MemberRole, ...] = ("owner", "admin", "member", "observer", "guest")
@@ -119,7 +121,7 @@ class Member:
     engagement: Engagement
     joined_ms: int
     driven: bool = False
-    busy: Busy = "queue"
+    busy: WhenBusy = "queue"
 
     def as_dict(self) -> Json:
         return {
@@ -185,7 +187,8 @@ class RoomView:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message of a room; `thread_id` is the id of the root it answers."""
+    """One message of a room; `thread_id` is the id of the root it answers, `root_message_id` the
+    human message that set it off, where it is known: of a reply in a session, what it answers."""
 
     id: str
     room_id: str
@@ -205,6 +208,7 @@ class Message:
     finish_reason: str | None = None
     usage: Json | None = None
     tenant_id: str = ""
+    root_message_id: str | None = field(default=None, compare=False)
 
     def as_dict(self) -> Json:
         return {
@@ -229,7 +233,12 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """The one-to-one form: a room of kind `session` with one user and one model."""
+    """The one-to-one form: a room of kind `session` with one user and one model.
+
+    `handler` is the person who answers instead of the model, `waiting_ms` since when it waits for
+    one, `waiting_for` what was said about that. `handover` is the last time that a person had it:
+    {by: {id, name}, since_seq, until_seq, note}. `promoted` is the room it became: {room_id, head}.
+    """
 
     id: str
     tenant_id: str
@@ -245,6 +254,17 @@ class Session:
     created_ms: int
     updated_ms: int
     deleted_ms: int | None = None
+    busy: SessionBusy = "queue"
+    handler: str | None = None
+    waiting_ms: int | None = None
+    waiting_for: str | None = None
+    handover: Json | None = None
+    promoted: Json | None = None
+
+    @property
+    def room_id(self) -> str:
+        """The room that has its messages."""
+        return self.promoted["room_id"] if self.promoted else self.id
 
     def as_dict(self) -> Json:
         return {
@@ -255,32 +275,22 @@ class Session:
             "metadata": self.metadata,
             "status": self.status,
             "handling": self.handling,
+            "handler": self.handler,
+            "queue": self._queue(),
+            "busy": self.busy,
             "owner": self.owner,
             "created_at": rfc3339(self.created_ms),
             "updated_at": rfc3339(self.updated_ms),
             "message_count": self.message_count,
+            **({"room_id": self.room_id} if self.promoted else {}),
             **({"deleted_at": rfc3339(self.deleted_ms)} if self.deleted_ms else {}),
         }
 
-
-def session_message(message: Message, session: Session) -> Json:
-    """A message as a session shows it: by role rather than by author."""
-    if message.author.id == session.participant_id:
-        role = "assistant"
-    else:
-        role = "user" if message.author.id == session.owner else "human_agent"
-    body: Json = {
-        "id": message.id,
-        "role": role,
-        "content": "" if message.deleted_ms else message.content,
-        "created_at": rfc3339(message.created_ms),
-        "status": message.status,
-    }
-    if message.finish_reason is not None:
-        body["finish_reason"] = message.finish_reason
-    if message.usage is not None:
-        body["usage"] = message.usage
-    return body
+    def _queue(self) -> Json | None:
+        """Since when it waits for a person; None when it does not."""
+        if self.waiting_ms is None:
+            return None
+        return {"since": rfc3339(self.waiting_ms), "message": self.waiting_for}
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator
+from dataclasses import dataclass
 from typing import Final
 
 import orjson
 
-from hub.core.errors import Backend, BackendTimeout, Conflict, HubError, Limited, Unavailable
+from hub.core.errors import Backend, BackendTimeout, HubError, Limited, Unavailable
 from hub.core.runs import ENDED
-from hub.core.values import Actor, Message, Run
+from hub.core.values import Actor, Draft, Json, Message, Run
 from hub.gateway.gateway import Gateway
 from hub.wire.frames import PLAIN, bodies
 
@@ -39,7 +40,7 @@ class Follower:
 
     def __init__(self, actor: Actor) -> None:
         self.actor = actor
-        self._events: asyncio.Queue[dict[str, object]] = asyncio.Queue(_QUEUE)
+        self._events: asyncio.Queue[Json] = asyncio.Queue(_QUEUE)
 
     def deliver(self, frames: bytes) -> None:
         for body in bodies(frames):
@@ -48,7 +49,7 @@ class Follower:
             event = orjson.loads(body)
             if event["type"] in ("message.delta", "run.finished"):
                 with contextlib.suppress(asyncio.QueueFull):  # the stored reply has it all
-                    self._events.put_nowait(event)
+                    self._events.put_nowait(event["data"])
 
     def replay(self, frames: bytes) -> None:
         self.deliver(frames)
@@ -62,15 +63,14 @@ class Follower:
     async def drained(self) -> None:
         return
 
-    async def next(self, run_id: str) -> dict[str, object] | None:
-        """The next event of this run, None when none came for a while."""
+    async def next(self, run_id: str | None = None) -> Json | None:
+        """The next event of this run (or of any), its data; None when none came for a while."""
         try:
             async with asyncio.timeout(POLL_S):
                 while True:
-                    event = await self._events.get()
-                    data = event["data"]
-                    if isinstance(data, dict) and data.get("run_id") == run_id:
-                        return event
+                    data = await self._events.get()
+                    if run_id in (None, data.get("run_id")):
+                        return data
         except TimeoutError:
             return None
 
@@ -87,41 +87,88 @@ async def open_follower(gateway: Gateway, actor: Actor, room_id: str) -> AsyncIt
         gateway.fanout.leave(follower, room_id)
 
 
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A piece of a reply: the attempt that wrote it, and how many characters there are up to its
+    end."""
+
+    text: str
+    attempt: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class NoReply:
+    """The run was cancelled before its first word."""
+
+
+class Reading:
+    """How much of a reply was passed on, and of which attempt; never of two."""
+
+    def __init__(self, sent: int = 0, attempt: int = 0) -> None:
+        self.sent = sent
+        self.attempt = attempt
+
+    def take(self, attempt: int, offset: int, text: str) -> Piece | None:
+        """What is new in a text that begins at `offset`, if it goes on from what was sent. Raises
+        Replaced for a later attempt once something was."""
+        if attempt < self.attempt:
+            return None
+        if attempt > self.attempt and self.sent:
+            raise Replaced("the reply was interrupted and begun again; read the session")
+        self.attempt = attempt
+        fresh = text[self.sent - offset :] if offset <= self.sent else ""
+        self.sent += len(fresh)
+        return Piece(fresh, attempt, self.sent) if fresh else None
+
+
 async def texts(
-    gateway: Gateway, follower: Follower, run: Run
-) -> AsyncGenerator[str | Message, None]:
+    gateway: Gateway, follower: Follower, run: Run, reading: Reading, *, behind: bool = False
+) -> AsyncGenerator[Piece | Message | NoReply, None]:
     """The pieces of the reply as they come, and last the stored message.
 
-    Raises what made the run fail, and Replaced when another attempt began after the first piece.
+    `behind` says that some may have come before the follower listened. Raises what made the run
+    fail, and Replaced when another attempt began after the first piece.
     """
-    sent, attempt = 0, 0
-    while True:
-        state = await _state(gateway, run)
-        if state.state in ENDED:
-            break
-        event = await follower.next(run.id)
-        while event is not None and event["type"] == "message.delta":
-            data = event["data"]
-            assert isinstance(data, dict)
-            if data["attempt"] > attempt and sent:
-                raise Replaced("the reply was interrupted and begun again; read the session")
-            attempt = max(attempt, data["attempt"])
-            fresh = data["text"][sent - data["offset"] :] if data["offset"] <= sent else ""
-            if data["attempt"] == attempt and fresh:
-                sent += len(fresh)
-                yield fresh
-            event = await follower.next(run.id)
-    message = await gateway.parts.store.messages.get(
-        run.tenant_id, run.room_id, run.reply_message_id
-    )
-    raise_failure(state)
-    if message is None:
-        raise _without_message(state)
-    if state.attempt != attempt and sent:
-        raise Replaced("the reply was interrupted and begun again; read the session")
-    if len(message.content) > sent:
-        yield message.content[sent:]
-    yield message
+    while (state := await _state(gateway, run)).state not in ENDED:
+        if behind:
+            for draft in await _draft(gateway, run):
+                if piece := reading.take(draft.attempt, 0, draft.text):
+                    yield piece
+            behind = False
+        while (event := await follower.next(run.id)) is not None and "text" in event:
+            if piece := reading.take(event["attempt"], event["offset"], event["text"]):
+                yield piece
+            elif event["offset"] > reading.sent:
+                behind = True
+                break
+        if event is None:
+            behind = True
+    async for last in _rest(gateway, state, reading):
+        yield last
+
+
+async def _rest(
+    gateway: Gateway, run: Run, reading: Reading
+) -> AsyncGenerator[Piece | Message | NoReply, None]:
+    """What is left of a reply whose run has ended, then the message."""
+    found = await gateway.parts.store.messages.get(run.tenant_id, run.room_id, run.reply_message_id)
+    raise_failure(run)
+    if found is None:
+        if run.state == "cancelled":
+            yield NoReply()
+            return
+        raise _without_message(run)
+    if piece := reading.take(run.attempt, 0, found.content):
+        yield piece
+    yield found
+
+
+async def _draft(gateway: Gateway, run: Run) -> list[Draft]:
+    try:
+        return await gateway.parts.bus.drafts([run.id])
+    except Unavailable:  # the stored reply has it all
+        return []
 
 
 async def _state(gateway: Gateway, run: Run) -> Run:
@@ -133,8 +180,6 @@ async def _state(gateway: Gateway, run: Run) -> Run:
 
 def _without_message(run: Run) -> HubError:
     """Why a run that has ended left no reply."""
-    if run.state == "cancelled":
-        return Conflict("the reply was cancelled before its first word", code="RUN_STATE")
     if run.state == "suppressed":
         return Limited(run.reason or "the run was held back", code="BUDGET_EXCEEDED")
     if run.state == "silent":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from hub.core import permissions
@@ -44,8 +44,7 @@ def speech(
 ) -> Speech:
     """`named` are ids of members; in a session everything is said to its model."""
     if view.room.kind == "session":
-        called = [m for m in view.members.values() if m.driven and m.author.id != author_id]
-        return Speech(summons=_summons(view, called, params, make_id))
+        return Speech(summons=_summons(view, _model_of(view, author_id), params, make_id))
     spoken_to = _spoken_to(view, content, named)
     if not spoken_to and not view.listening:
         return SAID_TO_NOBODY
@@ -73,6 +72,16 @@ def held_back(view: RoomView, member: Member | None) -> str | None:
     if view.room.settings.get("paused") is True:
         return PAUSED
     return None if permissions.may_post(member) else OBSERVES
+
+
+def _model_of(view: RoomView, author_id: str) -> list[Member]:
+    """A session's model, on the session's own terms; nobody while a person answers instead."""
+    busy = view.room.settings.get("busy", "queue")
+    return [
+        replace(member, busy=busy)
+        for member in view.members.values()
+        if member.driven and member.author.id != author_id and member.engagement != "off"
+    ]
 
 
 def _spoken_to(view: RoomView, content: str, named: Iterable[str]) -> list[Member]:

@@ -44,7 +44,7 @@ class Rooms:
         others = [m for m in body.initial_members if m.id != actor.id]
         members = [
             Member(actor.author, "owner", "mention", now),
-            *await self._members(actor, others, "initial_members", body.initial_members),
+            *await self.members(actor, others, "initial_members", body.initial_members),
         ]
         room = self.new_room(actor, "room", body.name, body.description, body.private)
         written = await self._store.rooms.create(room, members, request)
@@ -63,7 +63,7 @@ class Rooms:
             head=0, first_seq=1, epoch=secrets.token_hex(4), acl_version=0, settings={},
         )  # fmt: skip
 
-    async def _members(
+    async def members(
         self,
         actor: Actor,
         wanted: Sequence[NewMember],
@@ -102,7 +102,7 @@ class Rooms:
             return known, False
         if body.role == "owner" and view.members[actor.id].role != "owner":
             raise Denied("only an owner makes an owner")
-        members = await self._members(actor, [body], "")
+        members = await self.members(actor, [body], "")
         written = await self._store.rooms.add_members(actor.tenant_id, room_id, members)
         self._changed(room_id, written.entries)
         after = await self._views.fresh(actor, room_id)

@@ -9,6 +9,7 @@ from typing import Final
 from hub.core import permissions
 from hub.core.errors import Conflict, Denied, Missing, missing
 from hub.core.ids import IdMaker, is_ai
+from hub.core.posts import session_closed, session_taken
 from hub.core.runs import ENDED
 from hub.core.values import Actor, Member, RoomView, Run
 from hub.ports import Clock, Ended, Store
@@ -53,7 +54,7 @@ class Runs:
         if run.state not in AGAIN or (run.state == "suppressed" and is_ai(actor.id)):
             raise Conflict(f"a run that {run.state} is not tried again", code="RUN_STATE")
         await self._may_go_on(view, view.members.get(run.participant_id))
-        new = self._next_generation(actor, run)
+        new = self.next_generation(actor, run)
         opened = await self._store.runs.again(actor.tenant_id, run_id, new)
         if opened is None:
             raise Conflict("the run was tried again already", code="RUN_STATE")
@@ -72,11 +73,12 @@ class Runs:
             if session is None:
                 raise missing("run")
             if session.status == "closed":
-                raise Conflict(
-                    "the session is closed; set its status to active", code="SESSION_CLOSED"
-                )
+                raise session_closed(session.room_id if session.promoted else None)
+            if session.handler is not None:
+                raise session_taken(session.handler)
 
-    def _next_generation(self, actor: Actor, run: Run) -> Run:
+    def next_generation(self, actor: Actor, run: Run) -> Run:
+        """The run that would do the work of this one again."""
         return replace(
             run, id=self._ids.make("run"), generation=run.generation + 1, state="queued",
             reason=None, attempt=0, reply_message_id=self._ids.make("msg"),

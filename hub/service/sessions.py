@@ -8,10 +8,10 @@ import re
 from collections.abc import Awaitable, Callable
 
 from hub.core.errors import Conflict, Denied, invalid, missing
-from hub.core.ids import IdMaker
-from hub.core.posts import Posted, RequestKey
+from hub.core.ids import IdMaker, participant_type
+from hub.core.posts import Posted, RequestKey, session_closed
 from hub.core.values import Actor, Author, Json, Member, Message, Participant, Session
-from hub.ports import AuditEntry, Clock, Page, Store
+from hub.ports import AuditEntry, Changed, Clock, Page, Store
 from hub.service.messages import Messages
 from hub.service.publisher import Publisher
 from hub.service.rooms import Rooms
@@ -50,16 +50,14 @@ class Sessions:
     async def create(
         self, actor: Actor, body: CreateSession, request: RequestKey | None = None
     ) -> Session:
-        if not await self._knows_model(actor.tenant_id, body.model):
-            raise invalid("model", f"there is no model {body.model}; see GET /v1/models")
-        model = await self._model_participant(actor.tenant_id, body.model)
+        model = await self._participant(actor.tenant_id, body.model)
         now = self._now_ms()
         room = self._rooms.new_room(actor, "session", body.title or "", "", True)
         session = Session(
             id=room.id, tenant_id=actor.tenant_id, owner=actor.id, participant_id=model.id,
             model=body.model, title=body.title, system_prompt=body.system_prompt,
             metadata=body.metadata, status="active", handling="ai", message_count=0,
-            created_ms=now, updated_ms=now,
+            created_ms=now, updated_ms=now, busy=body.busy,
         )  # fmt: skip
         members = [
             Member(actor.author, "owner", "mention", now),
@@ -68,6 +66,16 @@ class Sessions:
         written = await self._store.sessions.create(session, room, members, request)
         self._publisher.put(written.entries)
         return await self.read(actor, written.earlier or session.id)
+
+    async def _participant(self, tenant_id: str, model: str) -> Author:
+        """Who answers: the persona of a model, or an AI participant named by its id."""
+        if await self._knows_model(tenant_id, model):
+            return await self._model_participant(tenant_id, model)
+        if participant_type(model) not in (None, "user"):
+            found = await self._store.participants.get(tenant_id, model)
+            if found is not None and found.driver is not None and found.disabled_ms is None:
+                return found.author()
+        raise invalid("model", f"there is no model {model}; see GET /v1/models")
 
     async def _model_participant(self, tenant_id: str, slug: str) -> Author:
         participant_id = model_participant_id(slug)
@@ -88,21 +96,50 @@ class Sessions:
             raise missing("session")
         return session
 
-    async def history(
-        self, actor: Actor, session_id: str, *, limit: int | None = None, before: int | None = None
-    ) -> tuple[Session, list[Message]]:
-        """The session and its messages in order: all of them unless paged."""
+    async def writable(self, actor: Actor, session_id: str) -> Session:
+        """A session in which the caller may write: its user, or the person who has it. Whether it
+        takes messages is decided where they are stored, but for one that became a room."""
         session = await self.read(actor, session_id)
-        store = self._store.messages
-        if limit is not None or before is not None:
-            return session, await store.page(session_id, limit=limit or 50, before=before)
+        if actor.id not in (session.owner, session.handler):
+            raise Denied("only the session's user writes in it, or who has taken it over")
+        if session.promoted:
+            raise session_closed(session.room_id)
+        return session
+
+    async def history(self, actor: Actor, session_id: str) -> tuple[Session, list[Message]]:
+        """The session and all its messages in order."""
+        session = await self.read(actor, session_id)
         found: list[Message] = []
         while True:
             after = found[-1].seq if found else 0
-            page = await store.page(session_id, limit=_PAGE, after=after)
+            page = await self._messages_of(session, limit=_PAGE, after=after)
             found += page
             if len(page) < _PAGE:
                 return session, found
+
+    async def messages(
+        self,
+        actor: Actor,
+        session_id: str,
+        *,
+        limit: int,
+        before: int | None = None,
+        after: int | None = None,
+    ) -> tuple[Session, list[Message]]:
+        """The session and a page of its messages, in order."""
+        session = await self.read(actor, session_id)
+        return session, await self._messages_of(session, limit=limit, before=before, after=after)
+
+    async def _messages_of(
+        self, session: Session, *, limit: int, before: int | None = None, after: int | None = None
+    ) -> list[Message]:
+        """What was said, without what was replaced; of one that became a room, up to then."""
+        if session.promoted:
+            over = session.promoted["head"] + 1
+            before = over if before is None else min(before, over)
+        return await self._store.messages.page(
+            session.room_id, limit=limit, before=before, after=after, deleted=False
+        )
 
     async def page(
         self, actor: Actor, *, whole_tenant: bool, status: str | None, page: Page
@@ -113,33 +150,42 @@ class Sessions:
         owner = None if whole_tenant else actor.id
         return await self._store.sessions.page(actor.tenant_id, owner, status, page)
 
-    async def send(
-        self, actor: Actor, session_id: str, body: SendMessage, key: RequestKey | None
-    ) -> tuple[Session, Posted]:
-        """Append the user's message and ask the model to answer it."""
-        session = await self.read(actor, session_id)
-        if session.owner != actor.id:
-            raise Denied("only the session's user writes in it")
+    async def queue(self, actor: Actor, page: Page, *, whole_tenant: bool) -> list[Session]:
+        """Who waits for a person, the longest wait first: all of the tenant for its admins, else
+        the caller's own."""
+        if whole_tenant and not actor.is_admin:
+            raise Denied("scope=tenant is for a tenant_admin")
+        owner = None if actor.is_admin else actor.id
+        return await self._store.sessions.waiting(actor.tenant_id, owner, page)
+
+    async def post(
+        self, actor: Actor, session: Session, body: SendMessage, key: RequestKey | None
+    ) -> Posted:
+        """Append a message to a `writable` session; its model is asked to answer."""
         message = PostMessage(content=body.content)
-        posted = await self._messages.post(
-            actor, session_id, message, key=key, params=_sampling(body)
+        return await self._messages.post(
+            actor, session.id, message, key=key, params=body.sampling()
         )
-        return session, posted
 
     async def change(self, actor: Actor, session_id: str, body: ChangeSession) -> Session:
         session = await self.read(actor, session_id)
         changes = given(body)
-        for name in ("metadata", "status"):
+        for name in ("metadata", "status", "busy"):
             if name in changes and changes[name] is None:
                 raise invalid(name, "must not be null")
         if not changes:
             return session
-        audit = self._audit(actor, "session.changed", session_id, {"fields": sorted(changes)})
-        changes["updated_ms"] = self._now_ms()
-        changed = await self._store.sessions.update(actor.tenant_id, session_id, changes, audit)
-        if changed is None:
-            raise missing("session")
-        return changed
+        audit = self.audit(actor, "session.changed", session_id, {"fields": sorted(changes)})
+        return self.changed(
+            await self._store.sessions.update(actor.tenant_id, session_id, changes, audit)
+        )
+
+    async def entitle(self, tenant_id: str, session_id: str, title: str) -> None:
+        """Give a title to a session that has none."""
+        at_ms = self._now_ms()
+        changed = await self._store.sessions.entitle(tenant_id, session_id, title, at_ms)
+        if changed is not None:
+            self.changed(changed)
 
     async def delete(self, actor: Actor, session_id: str, *, hard: bool) -> Session:
         """Mark the session deleted; with `hard` remove it for good, for admins."""
@@ -152,24 +198,20 @@ class Sessions:
         else:
             session = await self.read(actor, session_id)
         action = "session.erased" if hard else "session.deleted"
-        audit = self._audit(actor, action, session_id, {"owner": session.owner})
+        audit = self.audit(actor, action, session_id, {"owner": session.owner})
         if hard:
             await self._store.sessions.erase(actor.tenant_id, session_id, audit)
             return session
-        gone = await self._store.sessions.delete(actor.tenant_id, session_id, self._now_ms(), audit)
-        if gone is None:
-            raise missing("session")
-        deleted, written = gone
-        self._publisher.put(written.entries)
-        return deleted
+        return self.changed(await self._store.sessions.delete(actor.tenant_id, session_id, audit))
 
-    def _audit(self, actor: Actor, action: str, session_id: str, detail: Json) -> AuditEntry:
+    def changed(self, change: Changed | None) -> Session:
+        """Hand on what a change left behind; SESSION_NOT_FOUND when there was nothing to change."""
+        if change is None:
+            raise missing("session")
+        self._publisher.put(change.entries, change.woken, change.cut)
+        return change.session
+
+    def audit(self, actor: Actor, action: str, session_id: str, detail: Json) -> AuditEntry:
         return AuditEntry(
             self._ids.make("audit"), actor, action, session_id, self._now_ms(), detail
         )
-
-
-def _sampling(body: SendMessage) -> Json:
-    return body.model_dump(
-        include={"max_tokens", "temperature", "top_p", "stop"}, exclude_none=True
-    )

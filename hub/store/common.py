@@ -9,7 +9,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.elements import ColumnElement
 
 from hub.core.errors import Conflict
-from hub.core.posts import LogEntry, RequestKey
+from hub.core.posts import LogEntry, LogRow, RequestKey
 from hub.core.values import Json
 from hub.ports import AuditEntry
 from hub.store.schema import audit_log, events, idempotency, rooms
@@ -46,6 +46,11 @@ def write_entries(connection: Connection, entries: Sequence[LogEntry]) -> None:
     ]  # fmt: skip
     if rows:
         connection.execute(insert(events), rows)
+
+
+def bare(entries: Sequence[LogEntry]) -> tuple[LogRow, ...]:
+    """Entries that are about no message, as rows of the log."""
+    return tuple((entry, None) for entry in entries)
 
 
 def claim_key(connection: Connection, key: RequestKey | None, ref: str, at_ms: int) -> str | None:

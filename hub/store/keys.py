@@ -35,6 +35,9 @@ class SqlKeys:
     ) -> ApiKey | None:
         return await self._database.write(lambda c: _revoke(c, tenant_id, key_id, at_ms, audit))
 
+    async def admins(self, tenant_id: str, now_ms: int) -> list[str]:
+        return await self._database.read(lambda c: _admins(c, tenant_id, now_ms))
+
     async def revoked_since(self, at_ms: int) -> list[tuple[str, int]]:
         return await self._database.read(lambda c: _revoked_since(c, at_ms))
 
@@ -89,6 +92,17 @@ def _revoke(
         return None
     write_audit(connection, audit)
     return rows.key_of(row)
+
+
+def _admins(connection: Connection, tenant_id: str, now_ms: int) -> list[str]:
+    statement = select(api_keys.c.participant_id).where(
+        api_keys.c.tenant_id == tenant_id,
+        api_keys.c.role == "tenant_admin",
+        api_keys.c.revoked_ms.is_(None),
+        api_keys.c.expires_ms.is_(None) | (api_keys.c.expires_ms > now_ms),
+    )
+    order = api_keys.c.participant_id
+    return list(connection.execute(statement.distinct().order_by(order)).scalars())
 
 
 def _revoked_since(connection: Connection, at_ms: int) -> list[tuple[str, int]]:

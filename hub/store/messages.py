@@ -20,9 +20,15 @@ class SqlMessages:
         return await self._database.read(lambda c: _get(c, tenant_id, room_id, message_id))
 
     async def page(
-        self, room_id: str, *, limit: int, before: int | None = None, after: int | None = None
+        self,
+        room_id: str,
+        *,
+        limit: int,
+        before: int | None = None,
+        after: int | None = None,
+        deleted: bool = True,
     ) -> list[Message]:
-        return await self._database.read(lambda c: _page(c, room_id, limit, before, after))
+        return await self._database.read(lambda c: _page(c, room_id, limit, before, after, deleted))
 
     async def thread(self, room_id: str, root_id: str, after: int, limit: int) -> list[Message]:
         return await self._database.read(lambda c: _thread(c, room_id, root_id, after, limit))
@@ -43,14 +49,21 @@ def _get(connection: Connection, tenant_id: str, room_id: str, message_id: str) 
 
 
 def _page(
-    connection: Connection, room_id: str, limit: int, before: int | None, after: int | None
+    connection: Connection,
+    room_id: str,
+    limit: int,
+    before: int | None,
+    after: int | None,
+    deleted: bool,
 ) -> list[Message]:
     statement = rows.select_messages().where(messages.c.room_id == room_id).limit(limit)
+    if not deleted:
+        statement = statement.where(messages.c.deleted_ms.is_(None))
+    if before is not None:
+        statement = statement.where(messages.c.seq < before)
     if after is not None:
         statement = statement.where(messages.c.seq > after).order_by(messages.c.seq)
         return [rows.message_of(row) for row in connection.execute(statement)]
-    if before is not None:
-        statement = statement.where(messages.c.seq < before)
     found = connection.execute(statement.order_by(messages.c.seq.desc()))
     return [rows.message_of(row) for row in found][::-1]
 

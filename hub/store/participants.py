@@ -23,7 +23,7 @@ class SqlParticipants:
         self._database = database
 
     async def create(self, participant: Participant, key: RequestKey | None) -> Written:
-        return await self._database.write(lambda c: _create(c, participant, key))
+        return await self._database.write(lambda c: create(c, participant, key))
 
     async def get(self, tenant_id: str, participant_id: str) -> Participant | None:
         return (await self.find(tenant_id, [participant_id])).get(participant_id)
@@ -54,7 +54,8 @@ def add_tenant(connection: Connection, tenant_id: str, name: str, at_ms: int) ->
     return True
 
 
-def _create(connection: Connection, new: Participant, key: RequestKey | None) -> Written:
+def create(connection: Connection, new: Participant, key: RequestKey | None) -> Written:
+    """Store a participant; ALREADY_EXISTS for an id or handle that is taken."""
     if earlier := claim_key(connection, key, new.id, new.created_ms):
         return Written(earlier=earlier)
     mine = participants.c.tenant_id == new.tenant_id

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from hub.core.errors import Conflict, HubError, missing
-from hub.core.posts import NewPost, Posted, RootState, cause_of, triggers
+from hub.core.posts import NewPost, Posted, RootState, cause_of, session_closed, triggers
 from hub.core.triggers import Call, Cause, lane_of
 from hub.core.values import Run
 from hub.store import rows
@@ -47,9 +47,7 @@ def closed(archived_ms: int | None, session: tuple[str, int | None] | None) -> H
         if deleted_ms is not None:
             return missing("session")
         if status == "closed":
-            return Conflict(
-                "the session is closed; set its status to active", code="SESSION_CLOSED"
-            )
+            return session_closed()
     if archived_ms is not None:
         return Conflict("the room is archived; restore it to post", code="ROOM_ARCHIVED")
     return None

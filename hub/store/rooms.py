@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 
@@ -11,7 +12,7 @@ from hub.core.posts import LogEntry, RequestKey
 from hub.core.values import Actor, Json, Member, Room, RoomView
 from hub.ports import Page, Written
 from hub.store import rows
-from hub.store.common import append, claim_key
+from hub.store.common import append, bare, claim_key
 from hub.store.database import Database
 from hub.store.schema import members, rooms, sessions
 
@@ -61,21 +62,20 @@ def create(
     earlier = claim_key(connection, key, room.id, room.created_ms)
     if earlier is not None:
         return Written(earlier=earlier)
-    connection.execute(insert(rooms).values(**_room_row(room)))
-    return Written(entries=_rows(_join(connection, room.tenant_id, room.id, first)))
+    insert_room(connection, room, room.head)
+    return Written(entries=bare(join(connection, room.tenant_id, room.id, first)))
 
 
-def _room_row(room: Room) -> Json:
-    return {column.name: getattr(room, column.name) for column in rooms.c}
+def insert_room(connection: Connection, room: Room, head: int) -> None:
+    """Store a room's row alone, its log standing at `head`."""
+    row = {column.name: getattr(room, column.name) for column in rooms.c}
+    connection.execute(insert(rooms).values(**row | {"head": head}))
 
 
-def _rows(entries: Sequence[LogEntry]) -> tuple[tuple[LogEntry, None], ...]:
-    return tuple((entry, None) for entry in entries)
-
-
-def _join(
+def join(
     connection: Connection, tenant_id: str, room_id: str, new: Sequence[Member]
 ) -> list[LogEntry]:
+    """Store members of a room, with a `member.joined` for each."""
     connection.execute(
         insert(members),
         [
@@ -95,19 +95,21 @@ def _view(connection: Connection, tenant_id: str, room_id: str, known_acl: int) 
     if row is None:
         return None
     room = rows.room_of(row)
-    if room.kind == "session" and _deleted(connection, room_id):
-        return None
+    if room.kind == "session":
+        about = _session(connection, room_id)
+        if about is None:
+            return None
+        room = replace(room, settings={"busy": about.busy})
     if room.acl_version == known_acl:
         return RoomView(room, {})
     found = connection.execute(rows.select_members().where(members.c.room_id == room_id))
     return RoomView(room, {m.author.id: m for m in map(rows.member_of, found)})
 
 
-def _deleted(connection: Connection, session_id: str) -> bool:
-    mine = select(sessions.c.id).where(
-        sessions.c.id == session_id, sessions.c.deleted_ms.is_not(None)
-    )
-    return connection.execute(mine).first() is not None
+def _session(connection: Connection, session_id: str) -> rows.AnyRow | None:
+    """What makes a session's room its own; None for one that was deleted."""
+    mine = (sessions.c.id == session_id) & sessions.c.deleted_ms.is_(None)
+    return connection.execute(select(sessions.c.busy).where(mine)).first()
 
 
 def _page(connection: Connection, tenant_id: str, member_id: str | None, page: Page) -> list[Room]:
@@ -143,7 +145,7 @@ def _add(connection: Connection, tenant_id: str, room_id: str, wanted: Sequence[
         ).scalars()
     )
     new = [member for member in wanted if member.author.id not in present]
-    return Written(_rows(_join(connection, tenant_id, room_id, new)) if new else ())
+    return Written(bare(join(connection, tenant_id, room_id, new)) if new else ())
 
 
 def _keep_an_owner(connection: Connection, room_id: str, leaving: str) -> None:
@@ -172,7 +174,7 @@ def _set_member(connection: Connection, tenant_id: str, room_id: str, member: Me
     if not changed.rowcount:
         return Written()
     entry = ("member.updated", member.author.id, member.as_dict())
-    return Written(_rows(append(connection, room_id, [entry], member.joined_ms, access=True)))
+    return Written(bare(append(connection, room_id, [entry], member.joined_ms, access=True)))
 
 
 def _remove(
@@ -184,7 +186,7 @@ def _remove(
         return Written()
     kind = participant_id.split("_", 1)[0]
     entry = ("member.left", participant_id, {"type": kind, "id": participant_id})
-    return Written(_rows(append(connection, room_id, [entry], at_ms, access=True)))
+    return Written(bare(append(connection, room_id, [entry], at_ms, access=True)))
 
 
 def _update(
@@ -197,4 +199,4 @@ def _update(
     kind = "room.archived" if changes.get("archived_ms") else "room.updated"
     data = room.as_dict() | {"by": actor.author.ref()}
     data.pop("head")
-    return Written(_rows(append(connection, room_id, [(kind, room_id, data)], at_ms, access=True)))
+    return Written(bare(append(connection, room_id, [(kind, room_id, data)], at_ms, access=True)))

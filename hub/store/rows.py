@@ -87,6 +87,7 @@ def message_of(row: AnyRow) -> Message:
         edited_ms=row.edited_ms, deleted_ms=row.deleted_ms, reply_count=row.reply_count,
         last_reply_ms=row.last_reply_ms, finish_reason=row.finish_reason, usage=row.usage,
         tenant_id=row.tenant_id,
+        root_message_id=row.root_message_id,
     )  # fmt: skip
 
 

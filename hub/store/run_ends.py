@@ -25,7 +25,7 @@ from hub.core.triggers import (
 )
 from hub.core.values import Json, Message, Run
 from hub.ports import Ended, Pause, Reply
-from hub.store import rows
+from hub.store import rows, session_rows
 from hub.store.common import append, now_ms
 from hub.store.schema import messages, rooms, runs, sessions
 from hub.store.triggers import drive, read_ground, write_effects, write_use
@@ -54,6 +54,7 @@ def finish(
         return None
     run = _count_use(connection, read(connection, run_id), budget, limits)
     entries, called, cut = _write_end(connection, run, reply, limits)
+    entries += _escalate(connection, run, reply)
     return Ended(run, tuple(entries), (*called, *_next_in_lane(connection, run)), tuple(cut))
 
 
@@ -105,6 +106,16 @@ def _write_end(
     drive(connection, write_effects(effects, reply.at_ms))
     woken = [*(r.id for r in called if r.state == "queued"), *effects.idle]
     return [(entry, about.get(entry.ref)) for entry in entries], woken, effects.interrupted
+
+
+def _escalate(connection: Connection, run: Run, reply: Reply) -> tuple[LogRow, ...]:
+    """The participant asked for a person: its session waits for one."""
+    if reply.escalation is None:
+        return ()
+    session = session_rows.find(connection, run.tenant_id, run.room_id)
+    if session is None:
+        return ()
+    return session_rows.escalate(connection, session, reply.escalation, reply.at_ms)[1]
 
 
 def _call(run: Run, reply: Reply) -> Call:
@@ -311,14 +322,14 @@ def again(
     )
     if old.state not in ENDED or connection.execute(later).first():
         return None
-    _count_again(connection, new, budget, limits)
+    count_again(connection, new, budget, limits)
     insert_runs(connection, [new])
     queued: list[NewEntry] = [("run.queued", new.id, run_event(new))]
     entries = append(connection, new.room_id, queued, new.created_ms, access=False)
     return Ended(new, tuple((entry, None) for entry in entries), (new.id,))
 
 
-def _count_again(connection: Connection, new: Run, budget: Budget | None, limits: Limits) -> None:
+def count_again(connection: Connection, new: Run, budget: Budget | None, limits: Limits) -> None:
     """A run that is tried again counts like any other; Limited when there is no room for it. It
     is as if its reply called: the trigger itself may be the person's message that began it all."""
     summons = Summons(new.participant_id, new.id, new.reply_message_id)

@@ -96,6 +96,13 @@ rooms = Table(
     Index(None, "tenant_id", "kind", "id"),
 )
 
+
+def _listed(name: str, *columns: str) -> Index:
+    """A list of sessions in one order of theirs; those that were deleted are in none."""
+    kept = text("deleted_ms IS NULL")
+    return Index(f"ix_sessions_{name}", *columns, sqlite_where=kept, postgresql_where=kept)
+
+
 sessions = Table(
     "sessions",
     metadata,
@@ -113,9 +120,20 @@ sessions = Table(
     Column("created_ms", BigInteger, nullable=False),
     Column("updated_ms", BigInteger, nullable=False),
     Column("deleted_ms", BigInteger),
-    Index(None, "tenant_id", "owner", "id"),
-    Index(None, "tenant_id", "id"),
-)
+    Column("busy", String, nullable=False, server_default="queue"),
+    Column("handler", String),
+    Column("waiting_ms", BigInteger),
+    Column("waiting_for", Text),
+    Column("handover", JSON(none_as_null=True)),
+    Column("promoted", JSON(none_as_null=True)),
+    _listed("tenant", "tenant_id", "id"),
+    _listed("status", "tenant_id", "status", "id"),
+    _listed("owner", "tenant_id", "owner", "id"),
+    _listed("owner_status", "tenant_id", "owner", "status", "id"),
+    Index("ix_sessions_waiting", "tenant_id", "waiting_ms", "id",
+          sqlite_where=text("waiting_ms IS NOT NULL"),
+          postgresql_where=text("waiting_ms IS NOT NULL")),
+)  # fmt: skip
 
 members = Table(
     "members",

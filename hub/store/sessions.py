@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, tuple_, update
 
-from hub.core.posts import RequestKey
+from hub.core.governor import Limits
+from hub.core.posts import RequestKey, session_closed
 from hub.core.values import Json, Member, Room, Session
-from hub.ports import AuditEntry, Page, Written
-from hub.store import rows
-from hub.store.common import append, write_audit
+from hub.ports import AuditEntry, Changed, Drafts, Edit, Edited, Page, Promotion, Written
+from hub.store import editing, handling, promoting, rows, session_rows
+from hub.store.common import append, bare, write_audit
 from hub.store.database import Database
 from hub.store.rooms import create as create_room
 from hub.store.schema import events, idempotency, messages, rooms, runs, sessions
@@ -19,8 +20,9 @@ from hub.store.schema import events, idempotency, messages, rooms, runs, session
 class SqlSessions:
     """`SessionStore` on any SQL database."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, limits: Limits) -> None:
         self._database = database
+        self._limits = limits
 
     async def create(
         self, session: Session, room: Room, members: Sequence[Member], key: RequestKey | None
@@ -30,27 +32,72 @@ class SqlSessions:
     async def get(
         self, tenant_id: str, session_id: str, *, deleted: bool = False
     ) -> Session | None:
-        return await self._database.read(lambda c: _get(c, tenant_id, session_id, deleted))
+        return await self._database.read(
+            lambda c: session_rows.find(c, tenant_id, session_id, deleted=deleted)
+        )
 
     async def page(
         self, tenant_id: str, owner: str | None, status: str | None, page: Page
     ) -> list[Session]:
         return await self._database.read(lambda c: _page(c, tenant_id, owner, status, page))
 
+    async def waiting(self, tenant_id: str, owner: str | None, page: Page) -> list[Session]:
+        return await self._database.read(lambda c: _waiting(c, tenant_id, owner, page))
+
     async def update(
-        self, tenant_id: str, session_id: str, changes: Json, audit: AuditEntry | None
-    ) -> Session | None:
+        self, tenant_id: str, session_id: str, changes: Json, audit: AuditEntry
+    ) -> Changed | None:
         return await self._database.write(
             lambda c: _update(c, tenant_id, session_id, changes, audit)
         )
 
-    async def delete(
-        self, tenant_id: str, session_id: str, at_ms: int, audit: AuditEntry
-    ) -> tuple[Session, Written] | None:
-        return await self._database.write(lambda c: _delete(c, tenant_id, session_id, at_ms, audit))
+    async def entitle(
+        self, tenant_id: str, session_id: str, title: str, at_ms: int
+    ) -> Changed | None:
+        return await self._database.write(
+            lambda c: _entitle(c, tenant_id, session_id, title, at_ms)
+        )
+
+    async def delete(self, tenant_id: str, session_id: str, audit: AuditEntry) -> Changed | None:
+        return await self._database.write(lambda c: _delete(c, tenant_id, session_id, audit))
 
     async def erase(self, tenant_id: str, session_id: str, audit: AuditEntry) -> bool:
         return await self._database.write(lambda c: _erase(c, tenant_id, session_id, audit))
+
+    async def escalate(
+        self, tenant_id: str, session_id: str, message: str | None, audit: AuditEntry
+    ) -> Changed | None:
+        return await self._database.write(
+            lambda c: handling.escalate(c, tenant_id, session_id, message, audit)
+        )
+
+    async def take_over(
+        self, tenant_id: str, session_id: str, agent: Member, drafts: Drafts, audit: AuditEntry
+    ) -> Changed | None:
+        return await self._database.write(
+            lambda c: handling.take_over(
+                c, tenant_id, session_id, agent, drafts, audit, self._limits
+            )
+        )
+
+    async def hand_back(
+        self, tenant_id: str, session_id: str, note: str | None, audit: AuditEntry
+    ) -> Changed | None:
+        return await self._database.write(
+            lambda c: handling.hand_back(c, tenant_id, session_id, note, audit)
+        )
+
+    async def promote(
+        self, tenant_id: str, session_id: str, promotion: Promotion, audit: AuditEntry
+    ) -> Changed | None:
+        return await self._database.write(
+            lambda c: promoting.promote(c, tenant_id, session_id, promotion, audit)
+        )
+
+    async def edit_last(self, tenant_id: str, session_id: str, edit: Edit) -> Edited | None:
+        return await self._database.write(
+            lambda c: editing.edit_last(c, tenant_id, session_id, edit, self._limits)
+        )
 
 
 def _create(
@@ -65,16 +112,6 @@ def _create(
         row = {c.name: getattr(session, c.name) for c in sessions.c}
         connection.execute(insert(sessions).values(row))
     return written
-
-
-def _get(connection: Connection, tenant_id: str, session_id: str, deleted: bool) -> Session | None:
-    statement = sessions.select().where(
-        sessions.c.tenant_id == tenant_id, sessions.c.id == session_id
-    )
-    if not deleted:
-        statement = statement.where(sessions.c.deleted_ms.is_(None))
-    row = connection.execute(statement).first()
-    return rows.session_of(row) if row else None
 
 
 def _page(
@@ -93,36 +130,66 @@ def _page(
     return [rows.session_of(row) for row in found]
 
 
-def _update(
-    connection: Connection,
-    tenant_id: str,
-    session_id: str,
-    changes: Json,
-    audit: AuditEntry | None,
-) -> Session | None:
-    mine = (
-        (sessions.c.tenant_id == tenant_id)
-        & (sessions.c.id == session_id)
-        & sessions.c.deleted_ms.is_(None)
+def _waiting(
+    connection: Connection, tenant_id: str, owner: str | None, page: Page
+) -> list[Session]:
+    """Who has waited longest comes first; `page.after` is `waiting_ms:id`."""
+    statement = sessions.select().where(
+        sessions.c.tenant_id == tenant_id, sessions.c.waiting_ms.is_not(None)
     )
-    changed = update(sessions).where(mine).values(**changes).returning(*sessions.c)
-    row = connection.execute(changed).first()
-    if row is None:
+    if owner is not None:
+        statement = statement.where(sessions.c.owner == owner)
+    if page.after:
+        since, _, after = page.after.partition(":")
+        place = tuple_(sessions.c.waiting_ms, sessions.c.id)
+        statement = statement.where(place > tuple_(int(since), after))
+    order = statement.order_by(sessions.c.waiting_ms, sessions.c.id).limit(page.limit)
+    return [rows.session_of(row) for row in connection.execute(order)]
+
+
+def _update(
+    connection: Connection, tenant_id: str, session_id: str, changes: Json, audit: AuditEntry
+) -> Changed | None:
+    session = session_rows.lock(connection, tenant_id, session_id)
+    if session is None:
         return None
+    if session.promoted and changes.get("status") == "active":
+        raise session_closed(session.room_id)
+    if changes.get("status") == "closed":
+        changes = changes | session_rows.NOT_WAITING
+    after, entries = session_rows.change(connection, session, changes, audit.at_ms, audit.actor)
     write_audit(connection, audit)
-    return rows.session_of(row)
+    return Changed(after, entries)
+
+
+def _entitle(
+    connection: Connection, tenant_id: str, session_id: str, title: str, at_ms: int
+) -> Changed | None:
+    """Only who has no title is given one."""
+    session = session_rows.lock(connection, tenant_id, session_id)
+    if session is None or session.title is not None:
+        return None
+    return Changed(*session_rows.change(connection, session, {"title": title}, at_ms))
 
 
 def _delete(
-    connection: Connection, tenant_id: str, session_id: str, at_ms: int, audit: AuditEntry
-) -> tuple[Session, Written] | None:
-    changes: Json = {"deleted_ms": at_ms, "updated_ms": at_ms, "status": "closed"}
-    gone = _update(connection, tenant_id, session_id, changes, audit)
-    if gone is None:
+    connection: Connection, tenant_id: str, session_id: str, audit: AuditEntry
+) -> Changed | None:
+    """Whoever is subscribed is told, and hears no more."""
+    session = session_rows.lock(connection, tenant_id, session_id)
+    if session is None:
         return None
+    gone: Json = {"deleted_ms": audit.at_ms, "updated_ms": audit.at_ms, "status": "closed"}
+    connection.execute(
+        update(sessions)
+        .where(sessions.c.id == session_id)
+        .values(**gone | session_rows.NOT_WAITING)
+    )
     entry = ("room.archived", session_id, {"id": session_id})
-    entries = append(connection, session_id, [entry], at_ms, access=True)
-    return gone, Written(tuple((each, None) for each in entries))
+    entries = append(connection, session_id, [entry], audit.at_ms, access=True)
+    write_audit(connection, audit)
+    deleted = session_rows.find(connection, tenant_id, session_id, deleted=True)
+    return Changed(deleted or session, bare(entries))
 
 
 def _erase(connection: Connection, tenant_id: str, session_id: str, audit: AuditEntry) -> bool:

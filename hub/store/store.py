@@ -32,7 +32,7 @@ class SqlStore:
         self.messages = SqlMessages(database)
         self.participants = SqlParticipants(database)
         self.keys = SqlKeys(database)
-        self.sessions = SqlSessions(database)
+        self.sessions = SqlSessions(database, limits)
         self.runs = SqlRuns(database, limits)
         self.models = SqlModels(database)
         self.completions = SqlCompletions(database)

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, field_validator, mo
 from hub.core import text
 from hub.core.ids import HANDLE, participant_type
 from hub.core.times import LAST_MS, parse_rfc3339
-from hub.core.values import Busy, Engagement, Json, MemberRole, TenantRole
+from hub.core.values import Busy, Engagement, Json, MemberRole, SessionBusy, TenantRole
 from hub.wire.bodies import Body
 
 
@@ -155,6 +155,7 @@ class CreateSession(Body):
     title: Name | None = None
     system_prompt: Prompt | None = None
     metadata: Metadata = Field(default_factory=dict)
+    busy: SessionBusy = "queue"
 
 
 class ChangeSession(Body):
@@ -162,15 +163,44 @@ class ChangeSession(Body):
     system_prompt: Prompt | None = None
     metadata: Metadata | None = None
     status: Literal["active", "closed"] | None = None
+    busy: SessionBusy | None = None
 
 
-class SendMessage(Body):
-    content: Content
+class Regenerate(Body):
+    """How a reply is wanted: whole or streamed, and sampled how."""
+
     stream: bool = False
     max_tokens: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     top_p: Annotated[float, Field(gt=0, le=1)] | None = None
     stop: Stops | None = None
+
+    def sampling(self) -> Json:
+        """What goes with the run."""
+        return self.model_dump(
+            include={"max_tokens", "temperature", "top_p", "stop"}, exclude_none=True
+        )
+
+
+class SendMessage(Regenerate):
+    content: Content
+
+
+class Escalate(Body):
+    message: Description | None = None
+
+
+class TakeOver(Body):
+    """Nothing needs to be said."""
+
+
+class HandBack(Body):
+    note: Description | None = None
+
+
+class PromoteSession(Body):
+    name: Name | None = None
+    initial_members: Annotated[list[NewMember], Field(max_length=500)] = Field(default_factory=list)
 
 
 class AnyDriver(Body):

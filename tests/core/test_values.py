@@ -6,16 +6,11 @@ from dataclasses import FrozenInstanceError, replace
 
 import pytest
 
-from hub.core.values import ApiKey, Participant, Session, session_message
+from hub.core.values import ApiKey, Participant
 
-from .nouns import ALICE, AT_MS, BOB, ELIZA, member, message, room, run
+from .nouns import ALICE, AT_MS, ELIZA, member, message, room, run
 
 AT = "2026-05-28T20:26:40.000Z"
-SESSION = Session(
-    id="sess_1", tenant_id="acme", owner="user_alice", participant_id="persona_eliza", model="m",
-    title=None, system_prompt=None, metadata={}, status="active", handling="ai", message_count=2,
-    created_ms=AT_MS, updated_ms=AT_MS,
-)  # fmt: skip
 
 
 def test_a_room_has_the_fields_of_the_contract() -> None:
@@ -46,7 +41,6 @@ def test_a_message_has_the_fields_of_the_contract() -> None:
 def test_a_deleted_message_shows_no_content_anywhere() -> None:
     deleted = replace(message("msg_1", ALICE, "secret"), deleted_ms=AT_MS)
     assert (deleted.as_dict()["content"], deleted.as_dict()["deleted_at"]) == ("", AT)
-    assert session_message(deleted, SESSION)["content"] == ""
 
 
 def test_a_run_has_the_fields_of_the_contract() -> None:
@@ -56,31 +50,6 @@ def test_a_run_has_the_fields_of_the_contract() -> None:
         "created_at", "started_at", "first_delta_at", "finished_at", "error",
     }  # fmt: skip
     assert run("run_1").as_dict()["participant"] == {"type": "persona", "id": "persona_eliza"}
-
-
-def test_a_session_has_the_fields_of_the_contract() -> None:
-    assert set(SESSION.as_dict()) == {
-        "id", "model", "title", "system_prompt", "metadata", "status", "handling", "owner",
-        "created_at", "updated_at", "message_count",
-    }  # fmt: skip
-    assert replace(SESSION, deleted_ms=AT_MS).as_dict()["deleted_at"] == AT
-
-
-@pytest.mark.parametrize(
-    ("author", "role"), [(ALICE, "user"), (ELIZA, "assistant"), (BOB, "human_agent")]
-)
-def test_a_session_message_says_the_role_of_its_author(author: object, role: str) -> None:
-    assert author in (ALICE, BOB, ELIZA)
-    shown = session_message(replace(message("msg_1", ALICE, "hi"), author=author), SESSION)
-    assert shown == {
-        "id": "msg_1", "role": role, "content": "hi", "created_at": AT, "status": "final"
-    }  # fmt: skip
-
-
-def test_a_reply_in_a_session_says_how_it_ended_and_what_it_used() -> None:
-    reply = replace(message("m", ELIZA, "hi"), finish_reason="stop", usage={"prompt_tokens": 3})
-    shown = session_message(reply, SESSION)
-    assert (shown["finish_reason"], shown["usage"]) == ("stop", {"prompt_tokens": 3})
 
 
 def test_a_key_never_shows_its_secret() -> None:

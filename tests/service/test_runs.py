@@ -137,8 +137,8 @@ async def test_nothing_is_tried_again_where_nothing_may_be_said(parts: Parts) ->
     with pytest.raises(Conflict) as caught:
         await parts.runs.retry(ALICE, run.id)
     assert "ROOM_ARCHIVED" == caught.value.code
-    await add_session(parts.store)
-    _, posted = await parts.sessions.send(ALICE, "sess_1", SendMessage(content="hi"), None)
+    session = await add_session(parts.store)
+    posted = await parts.sessions.post(ALICE, session, SendMessage(content="hi"), None)
     in_session = await end(parts, posted.runs[0])
     closing = validate(ChangeSession, {"status": "closed"})
     await parts.sessions.change(ALICE, "sess_1", closing)

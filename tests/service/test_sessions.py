@@ -9,7 +9,8 @@ from sqlalchemy import text
 
 from hub.core.errors import Conflict, Denied, Invalid, Missing
 from hub.core.ids import participant_type
-from hub.core.values import Session
+from hub.core.posts import Posted
+from hub.core.values import Actor, Session
 from hub.parts import Parts
 from hub.ports import Page
 from hub.service.requests import request_key
@@ -27,6 +28,11 @@ async def new(parts: Parts, **fields: Any) -> Session:
 
 def said(content: str, **fields: Any) -> SendMessage:
     return validate(SendMessage, {"content": content} | fields)
+
+
+async def send(parts: Parts, who: Actor, session_id: str, body: SendMessage) -> Posted:
+    session = await parts.sessions.writable(who, session_id)
+    return await parts.sessions.post(who, session, body, None)
 
 
 @pytest.mark.parametrize(
@@ -67,17 +73,17 @@ async def test_the_same_request_makes_one_session(parts: Parts) -> None:
 
 async def test_only_its_user_writes_and_admins_read(parts: Parts) -> None:
     session = await new(parts)
-    _, posted = await parts.sessions.send(ALICE, session.id, said("hello"), None)
+    posted = await send(parts, ALICE, session.id, said("hello"))
     assert len(posted.runs) == 1
     with pytest.raises(Denied):
-        await parts.sessions.send(ADMIN, session.id, said("x"), None)
+        await send(parts, ADMIN, session.id, said("x"))
     _, history = await parts.sessions.history(ADMIN, session.id)
     assert [m.content for m in history] == ["hello"]
     for who in (BOB, actor("user_alice", RIVAL), actor("user_admin", RIVAL, "tenant_admin")):
         for asked in (
             parts.sessions.read(who, session.id),
             parts.sessions.history(who, session.id),
-            parts.sessions.send(who, session.id, said("x"), None),
+            send(parts, who, session.id, said("x")),
             parts.sessions.change(who, session.id, validate(ChangeSession, {"title": "x"})),
             parts.sessions.delete(who, session.id, hard=False),
         ):
@@ -89,19 +95,19 @@ async def test_only_its_user_writes_and_admins_read(parts: Parts) -> None:
 async def test_sampling_goes_with_the_run(parts: Parts) -> None:
     session = await new(parts)
     body = said("x", max_tokens=5, temperature=0, stop="END", stream=True)
-    _, posted = await parts.sessions.send(ALICE, session.id, body, None)
+    posted = await send(parts, ALICE, session.id, body)
     assert posted.runs[0].params == {"max_tokens": 5, "temperature": 0, "stop": ["END"]}
 
 
 async def test_history_is_whole_unless_paged(parts: Parts) -> None:
     session = await new(parts)
     for n in range(7):
-        await parts.sessions.send(ALICE, session.id, said(str(n)), None)
+        await send(parts, ALICE, session.id, said(str(n)))
     _, everything = await parts.sessions.history(ALICE, session.id)
     assert [m.content for m in everything] == list("0123456")
-    _, newest = await parts.sessions.history(ALICE, session.id, limit=2)
+    _, newest = await parts.sessions.messages(ALICE, session.id, limit=2)
     assert [m.content for m in newest] == ["5", "6"]
-    _, older = await parts.sessions.history(ALICE, session.id, limit=2, before=newest[0].seq)
+    _, older = await parts.sessions.messages(ALICE, session.id, limit=2, before=newest[0].seq)
     assert [m.content for m in older] == ["3", "4"]
 
 
@@ -109,10 +115,10 @@ async def test_a_closed_session_takes_no_message_until_it_is_opened(parts: Parts
     session = await new(parts)
     await parts.sessions.change(ALICE, session.id, validate(ChangeSession, {"status": "closed"}))
     with pytest.raises(Conflict) as caught:
-        await parts.sessions.send(ALICE, session.id, said("x"), None)
+        await send(parts, ALICE, session.id, said("x"))
     assert caught.value.code == "SESSION_CLOSED"
     await parts.sessions.change(ALICE, session.id, validate(ChangeSession, {"status": "active"}))
-    await parts.sessions.send(ALICE, session.id, said("x"), None)
+    await send(parts, ALICE, session.id, said("x"))
 
 
 @pytest.mark.parametrize("field", ["metadata", "status"])
@@ -148,7 +154,7 @@ async def test_a_deleted_session_is_gone_as_a_room_too(parts: Parts) -> None:
 
 async def test_erasing_is_for_admins_and_leaves_its_trail(parts: Parts) -> None:
     session = await new(parts)
-    await parts.sessions.send(ALICE, session.id, said("secret words"), None)
+    await send(parts, ALICE, session.id, said("secret words"))
     with pytest.raises(Denied):
         await parts.sessions.delete(ALICE, session.id, hard=True)
     await parts.sessions.delete(ALICE, session.id, hard=False)

@@ -22,6 +22,7 @@ from tests.support.parts import (
     Posts,
     add_room,
     add_session,
+    audit,
     member,
 )
 
@@ -197,7 +198,7 @@ async def test_a_closed_or_deleted_session_takes_no_posts(
 ) -> None:
     await add_session(store)
     post = await Posts(store).new("sess_1")
-    await store.sessions.update(ACME, "sess_1", changes, None)
+    await store.sessions.update(ACME, "sess_1", changes, audit("sess_1"))
     (outcome,) = await store.posts.commit([post])
     assert isinstance(outcome, kind)
     assert outcome.code == code

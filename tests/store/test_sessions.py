@@ -38,12 +38,12 @@ async def test_the_same_request_makes_one_session(store: SqlStore) -> None:
 
 async def test_a_deleted_session_is_found_only_when_asked_for(store: SqlStore) -> None:
     await add_session(store)
-    deleted = await store.sessions.update(ACME, "sess_1", {"deleted_ms": AT_MS}, AUDIT)
+    deleted = await store.sessions.delete(ACME, "sess_1", AUDIT)
     assert deleted is not None
     assert await store.sessions.get(ACME, "sess_1") is None
-    assert await store.sessions.get(ACME, "sess_1", deleted=True) == deleted
+    assert await store.sessions.get(ACME, "sess_1", deleted=True) == deleted.session
     assert await store.sessions.page(ACME, None, None, Page(10)) == []
-    assert await store.sessions.update(ACME, "sess_1", {"title": "x"}, None) is None
+    assert await store.sessions.update(ACME, "sess_1", {"title": "x"}, AUDIT) is None
 
 
 async def test_erasing_removes_everything_but_the_audit_trail(store: SqlStore) -> None:
@@ -82,7 +82,7 @@ async def test_a_run_of_an_erased_session_cannot_end(store: SqlStore) -> None:
 async def test_sessions_are_listed_by_owner_and_status_newest_first(store: SqlStore) -> None:
     for n, owner in enumerate(["user_alice", "user_bob", "user_alice"]):
         await add_session(store, f"sess_{n}", owner)
-    await store.sessions.update(ACME, "sess_0", {"status": "closed"}, None)
+    await store.sessions.update(ACME, "sess_0", {"status": "closed"}, AUDIT)
 
     async def listed(owner: str | None, status: str | None, page: Page) -> list[str]:
         return [s.id for s in await store.sessions.page(ACME, owner, status, page)]

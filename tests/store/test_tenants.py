@@ -19,6 +19,7 @@ from tests.support.parts import (
     Posts,
     add_room,
     add_session,
+    audit,
     member,
     participant,
 )
@@ -33,6 +34,7 @@ READS: dict[str, Ask] = {
     "session": lambda s, t: s.sessions.get(t, "sess_1"),
     "deleted session": lambda s, t: s.sessions.get(t, "sess_1", deleted=True),
     "sessions": lambda s, t: s.sessions.page(t, None, None, Page(10)),
+    "sessions that wait": lambda s, t: s.sessions.waiting(t, None, Page(10)),
     "sessions of an owner": lambda s, t: s.sessions.page(t, "user_alice", None, Page(10)),
     "keys": lambda s, t: s.keys.page(t, None, Page(10)),
     "participant": lambda s, t: s.participants.get(t, "user_only_acme"),
@@ -43,7 +45,18 @@ WRITES: dict[str, Ask] = {
     "change a member": lambda s, t: s.rooms.set_member(t, "room_1", member("user_bob", "admin")),
     "remove a member": lambda s, t: s.rooms.remove_member(t, "room_1", "user_bob", AT_MS),
     "revoke a key": lambda s, t: s.keys.revoke(t, "key_1", AT_MS, None),
-    "change a session": lambda s, t: s.sessions.update(t, "sess_1", {"title": "x"}, None),
+    "change a session": lambda s, t: s.sessions.update(
+        t, "sess_1", {"title": "x"}, audit("sess_1")
+    ),
+    "title a session": lambda s, t: s.sessions.entitle(t, "sess_1", "x", AT_MS),
+    "delete a session": lambda s, t: s.sessions.delete(t, "sess_1", audit("sess_1")),
+    "ask for a person": lambda s, t: s.sessions.escalate(t, "sess_1", None, audit("sess_1")),
+    "take a session over": lambda s, t: s.sessions.take_over(
+        t, "sess_1", member("user_bob"), {}, audit("sess_1")
+    ),
+    "hand a session back": lambda s, t: s.sessions.hand_back(
+        t, "sess_taken", None, audit("sess_taken")
+    ),
     "change a participant": lambda s, t: s.participants.update(t, "user_only_acme", {"name": "x"}),
 }
 
@@ -53,7 +66,10 @@ async def filled(store: SqlStore) -> SqlStore:
     """One of everything, in one tenant; both have people of the same ids."""
     await store.participants.create(participant("user_only_acme"), None)
     await add_room(store)
-    await add_session(store)
+    for session_id in ("sess_1", "sess_waits", "sess_taken"):
+        await add_session(store, session_id)
+    await store.sessions.escalate(ACME, "sess_waits", None, audit("sess_waits"))
+    await store.sessions.take_over(ACME, "sess_taken", member("user_bob"), {}, audit("sess_taken"))
     await Posts(store).send(calls=(ELIZA,))
     key = ApiKey("key_1", ACME, "user_alice", "k", "tenant_user", AT_MS, None, None)
     await store.keys.create(key, "digest", None, None)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -30,6 +31,7 @@ from hub.core.values import (
     TenantRole,
 )
 from hub.parts import Parts, open_parts
+from hub.ports import AuditEntry
 from hub.settings import Settings
 from hub.store.opening import open_store
 from hub.store.participants import add_tenant
@@ -179,6 +181,11 @@ async def add_session(
     members = [member(owner, "owner"), member(ELIZA, engagement="always")]
     await store.sessions.create(session, room(session_id, tenant, kind="session"), members, None)
     return session
+
+
+def audit(object_id: str, action: str = "session.changed", by: Actor = ADMIN) -> AuditEntry:
+    """What a privileged act leaves behind."""
+    return AuditEntry(f"audit_{uuid.uuid4().hex}", by, action, object_id, AT_MS, {})
 
 
 @dataclass

@@ -31,9 +31,16 @@ def in_room(thread: list[Message], budget: int = PLENTY, **params: Any) -> Conte
     return room_context(replace(run("run_1"), params=params), DRIVER, ELIZA, VIEW, thread, budget)
 
 
-def in_session(history: list[Message], trigger: str, budget: int = PLENTY) -> Context:
+def re(number: int, asked: int, content: str, **changes: Any) -> Message:
+    """A reply to message `asked`."""
+    return said(number, ELIZA, content, root_message_id=f"msg_{asked}", **changes)
+
+
+def in_session(
+    history: list[Message], trigger: str, budget: int = PLENTY, session: Session = SESSION
+) -> Context:
     called: Run = replace(run("run_1"), trigger_message_id=trigger)
-    return session_context(called, SESSION, ELIZA, history, budget)
+    return session_context(called, session, {}, ELIZA, history, budget)
 
 
 def turns(context: Context) -> list[tuple[str, str]]:
@@ -152,15 +159,15 @@ def test_a_session_is_bare_turns_under_its_own_prompt() -> None:
 def test_a_session_without_a_prompt_has_no_system_turn() -> None:
     bare = replace(SESSION, system_prompt=None)
     called = replace(run("run_1"), trigger_message_id="msg_1")
-    context = session_context(called, bare, ELIZA, [said(1, ALICE, "hello")], PLENTY)
+    context = session_context(called, bare, {}, ELIZA, [said(1, ALICE, "hello")], PLENTY)
     assert [m.role for m in context.request.messages] == ["user"]
 
 
 def test_in_a_session_each_reply_comes_right_after_what_it_answers() -> None:
     """Two questions sent before the first answer: the runs went one after the other."""
     history = [
-        said(1, ALICE, "one"), said(2, ALICE, "two"), said(3, ELIZA, "re one"),
-        said(4, ELIZA, "re two"), said(5, ALICE, "three"),
+        said(1, ALICE, "one"), said(2, ALICE, "two"), re(3, 1, "re one"),
+        re(4, 2, "re two"), said(5, ALICE, "three"),
     ]  # fmt: skip
     assert turns(in_session(history, "msg_5")) == [
         ("user", "one"), ("assistant", "re one"), ("user", "two"), ("assistant", "re two"),
@@ -169,7 +176,7 @@ def test_in_a_session_each_reply_comes_right_after_what_it_answers() -> None:
 
 
 def test_a_session_run_sees_nothing_after_its_trigger() -> None:
-    history = [said(1, ALICE, "one"), said(2, ALICE, "two"), said(3, ELIZA, "re one")]
+    history = [said(1, ALICE, "one"), said(2, ALICE, "two"), re(3, 1, "re one")]
     assert turns(in_session(history, "msg_1"))[0] == ("user", "one")
     assert ("user", "two") not in turns(in_session(history, "msg_1"))
     assert turns(in_session(history, "msg_2")) == [
@@ -179,9 +186,47 @@ def test_a_session_run_sees_nothing_after_its_trigger() -> None:
 
 def test_a_failed_reply_in_a_session_is_left_out_and_shifts_no_other() -> None:
     history = [
-        said(1, ALICE, "one"), said(2, ELIZA, "Sorry", status="failed"), said(3, ALICE, "two"),
-        said(4, ELIZA, "re two"), said(5, ALICE, "three"),
+        said(1, ALICE, "one"), re(2, 1, "Sorry", status="failed"), said(3, ALICE, "two"),
+        re(4, 3, "re two"), said(5, ALICE, "three"),
     ]  # fmt: skip
     assert turns(in_session(history, "msg_5")) == [
         ("user", "one"), ("user", "two"), ("assistant", "re two"), ("user", "three")
     ]  # fmt: skip
+
+
+def test_a_reply_that_took_the_place_of_another_stands_for_it() -> None:
+    history = [
+        said(1, ALICE, "one"), re(2, 1, "first try", deleted_ms=AT_MS), re(3, 1, "second try"),
+        said(4, ALICE, "two"),
+    ]  # fmt: skip
+    assert turns(in_session(history, "msg_4")) == [
+        ("user", "one"), ("assistant", "second try"), ("user", "two")
+    ]  # fmt: skip
+    again = in_session(history[:3], "msg_1")
+    assert turns(again) == [("user", "one")]
+
+
+def test_what_there_is_of_a_stopped_reply_is_known_in_its_session() -> None:
+    history = [said(1, ALICE, "one"), re(2, 1, "half", status="cancelled"), said(3, ALICE, "on")]
+    assert ("assistant", "half") in turns(in_session(history, "msg_3"))
+
+
+def test_who_answered_in_its_place_is_told_to_the_model_and_what_they_say_about_it() -> None:
+    over = {"by": {"id": BOB.id, "name": "Bob"}, "since_seq": 2, "until_seq": None, "note": None}
+    history = [said(1, ALICE, "refund?"), said(3, BOB, "granted"), said(5, ALICE, "thanks")]
+    taken = in_session(history, "msg_5", session=replace(SESSION, handover=over))
+    assert "You are brief." == taken.request.messages[0].content
+    back = replace(SESSION, handover=over | {"until_seq": 4, "note": "Order 7 only."})
+    context = in_session(history, "msg_5", session=back)
+    system = context.request.messages[0].content
+    assert all(part in system for part in ("You are brief.", "Bob", "Order 7 only."))
+    assert turns(context) == [
+        ("user", "refund?"), ("assistant", "(Bob, a person:) granted"), ("user", "thanks")
+    ]  # fmt: skip
+
+
+def test_a_persona_keeps_its_character_in_a_session_without_a_prompt() -> None:
+    bare = replace(SESSION, system_prompt=None)
+    called = replace(run("run_1"), trigger_message_id="msg_1")
+    context = session_context(called, bare, DRIVER, ELIZA, [said(1, ALICE, "x")], PLENTY)
+    assert "Be kind." == context.request.messages[0].content

@@ -62,6 +62,10 @@ class Call:
     async def body(self, model: type[Model]) -> Model:
         return validate(model, parse_object(await read_body(self.request)))
 
+    async def body_if_any(self, model: type[Model]) -> Model:
+        """The body of a call that needs none."""
+        return validate(model, parse_object(await read_body(self.request) or b"{}"))
+
     def key(self, what: str, body: Body) -> RequestKey | None:
         """The Idempotency-Key header as a request key."""
         given = self.request.headers.getlist("idempotency-key")

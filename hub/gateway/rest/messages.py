@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from hub.core.errors import invalid
-from hub.core.values import Message
+from hub.core.values import Json, Message
 from hub.gateway.rest.call import Answer, Call, Operation
 from hub.service.messages import posted_answer
 from hub.wire.requests import PostMessage
@@ -49,21 +49,35 @@ async def read(call: Call) -> Answer:
 
 async def page(call: Call) -> Answer:
     """The newest messages, or those before or after a seq; always in rising order."""
-    before, after = call.number("before"), call.number("after")
-    if before is not None and after is not None:
-        raise invalid("after", "give either before or after")
     room_id, limit = call.path("room_id"), call.limit()
     name = f"messages/{room_id}"
-    if (cursor := call.cursor(name)) is not None:
-        way, seq = cursor[0], int(cursor[1:])
-        before, after = (seq, None) if way == "<" else (None, seq)
+    before, after = between(call, name)
     found = await call.parts.messages.page(
         call.actor, room_id, limit=limit + 1, before=before, after=after
     )
     return paged(call, name, found, limit, forward=after is not None)
 
 
-def paged(call: Call, name: str, found: Sequence[Message], limit: int, *, forward: bool) -> Answer:
+def between(call: Call, name: str) -> tuple[int | None, int | None]:
+    """The seqs before, or after, which a page of messages is asked for."""
+    before, after = call.number("before"), call.number("after")
+    if before is not None and after is not None:
+        raise invalid("after", "give either before or after")
+    if (cursor := call.cursor(name)) is not None:
+        way, seq = cursor[0], int(cursor[1:])
+        before, after = (seq, None) if way == "<" else (None, seq)
+    return before, after
+
+
+def paged(
+    call: Call,
+    name: str,
+    found: Sequence[Message],
+    limit: int,
+    *,
+    forward: bool,
+    show: Callable[[Message], Json] = Message.as_dict,
+) -> Answer:
     """A page of messages that was read with one more than `limit`."""
     more = len(found) > limit
     shown = (found[:limit] if forward else found[-limit:]) if more else found
@@ -71,7 +85,7 @@ def paged(call: Call, name: str, found: Sequence[Message], limit: int, *, forwar
     if more:
         edge = f">{shown[-1].seq}" if forward else f"<{shown[0].seq}"
         cursor = call.next(name, edge)
-    return Answer([m.as_dict() for m in shown], next_cursor=cursor, is_list=True)
+    return Answer([show(m) for m in shown], next_cursor=cursor, is_list=True)
 
 
 async def thread(call: Call) -> Answer:

@@ -14,10 +14,12 @@ from hub.gateway.gateway import Gateway
 from hub.gateway.rest import (
     access,
     completions,
+    handling,
     log,
     messages,
     models,
     participants,
+    replies,
     rooms,
     runs,
     sessions,
@@ -26,6 +28,8 @@ from hub.gateway.rest.call import Call, Operation, envelope
 
 OPERATIONS: list[Operation] = [
     *sessions.OPERATIONS,
+    *replies.OPERATIONS,
+    *handling.OPERATIONS,
     *rooms.OPERATIONS,
     *messages.OPERATIONS,
     *log.OPERATIONS,

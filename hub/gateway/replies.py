@@ -1,0 +1,147 @@
+"""A session's reply as server-sent events: chunks in the shape of chat completions, each with the
+place in the reply as its id, so that a client that was cut off goes on from there."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+from collections.abc import AsyncGenerator, AsyncIterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from starlette.responses import Response, StreamingResponse
+
+from hub.core.errors import HubError, invalid
+from hub.core.sessions import finish_reason
+from hub.core.values import Json, Message, Run, Session
+from hub.gateway.following import Follower, NoReply, Piece, Reading, texts
+from hub.gateway.gateway import Gateway
+from hub.wire.sse import DONE, HEARTBEAT, sse
+
+HEARTBEAT_S: Final = 15.0
+NO_USAGE: Final = {"prompt_tokens": 0, "completion_tokens": 0}
+HUMAN: Final = "human_agent"
+CANCELLED: Final = "cancelled"
+_PLACE: Final = re.compile(r"(run_[0-9a-z]{1,64}):(?:(\d{1,9}):(\d{1,9})|(done))", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a client was in a run's reply: its attempt and the characters it has; or `done`."""
+
+    run_id: str
+    attempt: int = 0
+    sent: int = 0
+    done: bool = False
+
+
+def read_place(text: str) -> Place:
+    """The value of a Last-Event-ID header."""
+    match = _PLACE.fullmatch(text)
+    if match is None:
+        raise invalid("Last-Event-ID", "must be the id of an event of this session's stream")
+    run_id, attempt, sent, done = match.groups()
+    return Place(run_id, int(attempt or 0), int(sent or 0), bool(done))
+
+
+def usage_of(reply: Message | None) -> Json:
+    """Tokens as the API shows them."""
+    usage = (reply.usage if reply else None) or NO_USAGE
+    return {name: usage.get(name, 0) for name in NO_USAGE}
+
+
+class Chunks:
+    """Chunks of one reply; every one has `choices[0].delta`."""
+
+    def __init__(self, reply_id: str, model: str, created_s: int) -> None:
+        self._head = {
+            "id": reply_id,
+            "object": "chat.completion.chunk",
+            "created": created_s,
+            "model": model,
+        }
+
+    def chunk(self, delta: Json, finish: str | None = None) -> Json:
+        choice = {"index": 0, "delta": delta, "finish_reason": finish}
+        return self._head | {"choices": [choice]}
+
+    def begin(self, event_id: str | None = None) -> bytes:
+        return sse(self.chunk({"role": "assistant", "content": ""}), event_id=event_id)
+
+    def end(self, finish: str, usage: Json, event_id: str | None = None) -> bytes:
+        return sse(self.chunk({}, finish) | {"usage": usage}, event_id=event_id)
+
+    def fail(self, error: HubError) -> bytes:
+        failure = {"code": error.code, "message": error.message}
+        return sse(self.chunk({}) | failure, event="error")
+
+
+async def lines(
+    gateway: Gateway, follower: Follower, run: Run, chunks: Chunks, place: Place, *, behind: bool
+) -> AsyncGenerator[bytes, None]:
+    """The events of a reply from a place on, up to `[DONE]`."""
+    if not place.sent:
+        yield chunks.begin(f"{run.id}:0:0")
+    reading = Reading(place.sent, place.attempt)
+    parts = texts(gateway, follower, run, reading, behind=behind)
+    try:
+        async with contextlib.aclosing(parts):
+            async for part in parts:
+                yield _line(run, chunks, part)
+    except HubError as error:
+        yield chunks.fail(error)
+    yield DONE
+
+
+def _line(run: Run, chunks: Chunks, part: Piece | Message | NoReply) -> bytes:
+    if isinstance(part, Piece):
+        place = f"{run.id}:{part.attempt}:{part.end}"
+        return sse(chunks.chunk({"content": part.text}), event_id=place)
+    if isinstance(part, NoReply):
+        return chunks.end(CANCELLED, NO_USAGE, f"{run.id}:done")
+    return chunks.end(finish_reason(part) or "stop", usage_of(part), f"{run.id}:done")
+
+
+async def unanswered(session: Session, asked: Message) -> AsyncGenerator[bytes, None]:
+    """What is streamed where a person answers, some time, instead of the model."""
+    chunks = Chunks(asked.id, session.model, asked.created_ms // 1000)
+    yield chunks.begin()
+    yield chunks.end(HUMAN, NO_USAGE)
+    yield DONE
+
+
+def stream(
+    source: AsyncGenerator[bytes, None],
+    stack: contextlib.AsyncExitStack,
+    heartbeat_s: float = HEARTBEAT_S,
+) -> Response:
+    """An answer that goes on until `source` ends or the client leaves; `stack` is closed then."""
+    return StreamingResponse(
+        with_heartbeats(source, stack, heartbeat_s),
+        media_type="text/event-stream",
+        headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"},
+    )
+
+
+async def with_heartbeats(
+    source: AsyncGenerator[bytes, None], stack: contextlib.AsyncExitStack, every_s: float
+) -> AsyncIterator[bytes]:
+    """A comment whenever nothing was said for a while, so that proxies keep the line open."""
+    async with stack:
+        waiting: asyncio.Future[Any] = asyncio.ensure_future(anext(source, None))
+        try:
+            while True:
+                done, _ = await asyncio.wait({waiting}, timeout=every_s)
+                if not done:
+                    yield HEARTBEAT
+                    continue
+                line = waiting.result()
+                if line is None:
+                    return
+                yield line
+                waiting = asyncio.ensure_future(anext(source, None))
+        finally:
+            waiting.cancel()
+            await asyncio.wait({waiting})
+            await source.aclose()
