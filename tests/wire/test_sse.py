@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from hub.wire.sse import DONE, HEARTBEAT, sse
 
 
@@ -23,3 +25,10 @@ def test_a_heartbeat_is_a_comment_and_done_is_what_sdks_wait_for() -> None:
     assert HEARTBEAT.startswith(b":")
     assert HEARTBEAT.endswith(b"\n\n")
     assert DONE == b"data: [DONE]\n\n"
+
+
+def test_what_some_clients_take_for_the_end_of_a_line_is_escaped() -> None:
+    text = "a\u2028b\u2029c\x85d\x0b\x0c\x1c\r\n"
+    line = sse({"text": text}).decode()
+    assert ["data: ", ""] == [line.splitlines()[0][:6], line.splitlines()[1]]
+    assert text == json.loads(line.splitlines()[0][6:])["text"]

@@ -1,0 +1,45 @@
+"""`hub.gateway.following`: how much of a reply was passed on, never of two attempts."""
+
+from __future__ import annotations
+
+import pytest
+
+from hub.gateway.following import Piece, Reading, Replaced
+
+
+def test_a_reader_takes_only_what_goes_on_from_what_it_has() -> None:
+    reading = Reading()
+    assert Piece("Hel", 1, 3) == reading.take(1, 0, "Hel")
+    assert reading.take(1, 0, "Hel") is None
+    assert Piece("lo", 1, 5) == reading.take(1, 2, "llo")
+    assert reading.take(1, 9, "late") is None
+    assert Piece(" you", 1, 9) == reading.take(1, 0, "Hello you")
+
+
+def test_a_reader_that_was_cut_off_goes_on_where_it_was() -> None:
+    assert Piece("lo", 2, 5) == Reading(sent=3, attempt=2).take(2, 0, "Hello")
+
+
+def test_offsets_count_characters() -> None:
+    reading = Reading()
+    assert Piece("日本👩‍👩‍👧", 1, 7) == reading.take(1, 0, "日本👩‍👩‍👧")
+    assert Piece("x", 1, 8) == reading.take(1, 7, "x")
+
+
+def test_a_later_attempt_ends_what_was_begun() -> None:
+    reading = Reading()
+    reading.take(1, 0, "Hel")
+    with pytest.raises(Replaced):
+        reading.take(2, 0, "Goodbye")
+    assert (3, 1) == (reading.sent, reading.attempt)
+
+
+def test_a_later_attempt_is_no_harm_before_the_first_piece() -> None:
+    reading = Reading(attempt=1)
+    assert Piece("Hi", 3, 2) == reading.take(3, 0, "Hi")
+
+
+def test_an_earlier_attempt_is_not_heard() -> None:
+    reading = Reading(attempt=2)
+    assert reading.take(1, 0, "void") is None
+    assert 0 == reading.sent
