@@ -7,7 +7,7 @@ reply right after what it answers.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from hub.core.chat import ChatMessage, ChatRequest, Sampling, estimate_tokens
@@ -81,7 +81,7 @@ def _answers(history: Sequence[Message], author: Author) -> dict[str, Message]:
         for message in history
         if message.author.id == author.id
         and message.root_message_id
-        and (_counts(message) or message.status == "cancelled")
+        and _counts(message, ("final", "cancelled"))
     }
 
 
@@ -106,9 +106,9 @@ def _handover(session: Session) -> str | None:
     return f"{told} {name} says: {over['note']}" if over.get("note") else told
 
 
-def _counts(message: Message) -> bool:
-    """Deleted, failed and unfinished messages are left out."""
-    return message.deleted_ms is None and message.status == "final" and bool(message.content)
+def _counts(message: Message, statuses: Collection[str] = ("final",)) -> bool:
+    """Deleted and failed messages are left out; what was stopped too, but in its own session."""
+    return message.deleted_ms is None and message.status in statuses and bool(message.content)
 
 
 def _turn(message: Message, author: Author) -> ChatMessage:

@@ -123,7 +123,8 @@ def test_a_root_that_leaves_no_room_for_the_last_message_is_dropped() -> None:
 
 
 def test_a_session_drops_its_oldest_turns_and_never_begins_with_an_answer() -> None:
-    history = [said(n, ALICE if n % 2 else ELIZA, "word " * 80) for n in range(1, 22)]
+    words = "word " * 80
+    history = [said(n, ALICE, words) if n % 2 else re(n, n - 1, words) for n in range(1, 22)]
     whole = in_session(history, "msg_21")
     assert (21, 0) == (len(whole.message_ids), whole.dropped)
     for budget in range(300, whole.tokens, 37):
