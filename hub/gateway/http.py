@@ -20,7 +20,7 @@ from hub.gateway.bounds import SharedState
 HEAD_BYTES: Final = 32_768
 HEADERS: Final = 100
 _WORDS: Final = {
-    400: ("VALIDATION_ERROR", "this is no valid HTTP/1.1 request"),
+    400: ("VALIDATION_ERROR", "this is no valid HTTP request"),
     408: ("VALIDATION_ERROR", "the request did not arrive in time; send it again, faster"),
     431: ("PAYLOAD_TOO_LARGE", f"a head is at most {HEADERS} lines and {HEAD_BYTES} bytes"),
 }
@@ -156,7 +156,7 @@ class HubHttp(H11Protocol):
     def on_response_complete(self) -> None:
         super().on_response_complete()
         self._forget_deadline()  # uvicorn's keep-alive timer runs until the next byte
-        if self.conn.their_state is h11.SEND_BODY:
+        if self.conn.their_state is h11.SEND_BODY or self.conn.trailing_data[0]:
             self._await_rest()
 
     # What never reaches the application.

@@ -56,16 +56,7 @@ class RawSocket:
 
     def frame(self, payload: bytes, opcode: int = TEXT, *, fin: bool = True) -> bytes:
         """The bytes of one masked frame."""
-        mask = os.urandom(4)
-        size = len(payload)
-        if size < 126:
-            length = bytes([0x80 | size])
-        elif size < 65_536:
-            length = bytes([0x80 | 126]) + size.to_bytes(2, "big")
-        else:
-            length = bytes([0x80 | 127]) + size.to_bytes(8, "big")
-        masked = bytes(b ^ mask[i % 4] for i, b in enumerate(payload))
-        return bytes([fin << 7 | opcode]) + length + mask + masked
+        return masked_frame(payload, opcode, fin=fin)
 
     def receive(self) -> tuple[int, bytes] | None:
         """The next frame as opcode and payload; None when the connection has ended."""
@@ -100,6 +91,26 @@ class RawSocket:
             self._buffer += part
         taken, self._buffer = self._buffer[:count], self._buffer[count:]
         return taken
+
+
+def masked_frame(
+    payload: bytes, opcode: int = TEXT, *, fin: bool = True, rsv: int = 0, masked: bool = True
+) -> bytes:
+    """One frame as a client sends it; `rsv` are the three reserved bits."""
+    size, bit = len(payload), masked << 7
+    if size < 126:
+        length = bytes([bit | size])
+    elif size < 65_536:
+        length = bytes([bit | 126]) + size.to_bytes(2, "big")
+    else:
+        length = bytes([bit | 127]) + size.to_bytes(8, "big")
+    head = bytes([fin << 7 | rsv << 4 | opcode]) + length
+    if not masked:
+        return head + payload
+    mask = os.urandom(4)
+    spread = (mask * (size // 4 + 1))[:size]
+    hidden = int.from_bytes(payload, "big") ^ int.from_bytes(spread, "big")
+    return head + mask + hidden.to_bytes(size, "big")
 
 
 @contextlib.contextmanager
