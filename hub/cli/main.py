@@ -14,6 +14,7 @@ from rich.console import Console
 from hub.cli import admin, bench
 from hub.cli.demo import demo as run_demo
 from hub.cli.gateway import gateway as run_gateway
+from hub.cli.models import models
 from hub.cli.reach import DataDir, Key, Stop, Url, reach, settings_or_stop
 from hub.cli.up import up as run_up
 from hub.process import CannotStart
@@ -26,6 +27,7 @@ app = typer.Typer(
 console = Console(stderr=True)
 app.add_typer(admin.keys, name="keys")
 app.add_typer(admin.participants, name="participants")
+app.add_typer(models, name="models")
 app.add_typer(bench.app, name="bench")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Final
+from urllib.parse import quote
 
 import httpx
 
@@ -147,6 +148,25 @@ class RoomhubClient:
         """End a key; connections that use it are closed within a second."""
         return await self._call("DELETE", f"/v1/api-keys/{key_id}")
 
+    # Models.
+
+    async def models(self) -> list[Json]:
+        """Every model the caller can use, personas included; an admin also sees whose it is."""
+        found: list[Json] = (await self._request("GET", "/v1/models"))["data"]
+        return found
+
+    async def put_model(self, slug: str, body: Json) -> Json:
+        """Map a model: `base_url` or `alias_of`, `api_key`, `context_window`, …"""
+        return await self._call("PUT", f"/v1/models/{quote(slug)}", body)
+
+    async def delete_model(self, slug: str) -> Json:
+        return await self._call("DELETE", f"/v1/models/{quote(slug)}")
+
+    async def complete(self, body: Json) -> Json:
+        """A stateless chat completion in OpenAI's shape, not streamed; it is not stored."""
+        asked = {**body, "stream": False}
+        return await self._request("POST", "/v1/chat/completions", body=asked, holds="choices")
+
     # How.
 
     async def _call(self, method: str, path: str, body: Json | None = None) -> Json:
@@ -176,6 +196,7 @@ class RoomhubClient:
         *,
         body: Json | None = None,
         query: Mapping[str, Any] | None = None,
+        holds: str = "data",
     ) -> Json:
         params = {name: value for name, value in (query or {}).items() if value is not None}
         try:
@@ -183,7 +204,7 @@ class RoomhubClient:
         except (httpx.TransportError, httpx.InvalidURL) as error:
             why = str(error) or type(error).__name__
             raise Unreachable(f"no answer from {self._http.base_url}: {why}") from error
-        return _content(answer)
+        return _content(answer, holds)
 
 
 def _post(content: str, mention: Sequence[Json], client_id: str | None) -> Json:
@@ -191,13 +212,13 @@ def _post(content: str, mention: Sequence[Json], client_id: str | None) -> Json:
     return body | ({"client_id": client_id} if client_id else {})
 
 
-def _content(answer: httpx.Response) -> Json:
-    """The envelope of an answer; the HubError of one that refuses."""
+def _content(answer: httpx.Response, holds: str) -> Json:
+    """The object of an answer, which has the field `holds`; the HubError of one that refuses."""
     try:
         content = answer.json()
     except ValueError:
         content = None
-    if answer.is_success and isinstance(content, dict) and "data" in content:
+    if answer.is_success and isinstance(content, dict) and holds in content:
         return content
     error = content.get("error") if isinstance(content, dict) else None
     if isinstance(error, dict):

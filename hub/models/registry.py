@@ -12,8 +12,9 @@ from typing import Final, Literal
 
 import httpx
 
-from hub.core.errors import FieldError, Invalid, ModelUnavailable, missing
-from hub.core.models import ModelConfig, Price, TokensField
+from hub.core.errors import FieldError, Invalid, Missing, ModelUnavailable
+from hub.core.models import ModelConfig, Price, StoredModel, TokensField
+from hub.core.values import Json
 from hub.models.base import ModelBackend
 from hub.models.echo import EchoBackend
 from hub.models.eliza import ElizaBackend
@@ -66,6 +67,25 @@ class ModelEntry:
     alias_of: str | None = None
     source: Source = "builtin"
     price: Price | None = None
+
+    def as_dict(self) -> Json:
+        """The model in the shape of OpenAI's API, and its windows."""
+        return {
+            "id": self.slug,
+            "object": "model",
+            "created": self.created,
+            "owned_by": self.owned_by,
+            "context_window": self.context_window,
+            "max_output_tokens": self.max_output_tokens,
+        }
+
+    def for_admins(self, own: StoredModel | None) -> Json:
+        """With where it comes from. The operator's servers are the operator's business; a tenant's
+        `own` that the operator has taken over since is not the one that answers."""
+        shown = self.as_dict() | {"source": self.source, "alias_of": self.alias_of}
+        if self.price is not None:
+            shown["price"] = {"prompt": self.price.prompt, "completion": self.price.completion}
+        return shown | (own.as_dict() if own and self.source == "tenant" else {})
 
 
 class ModelRegistry:
@@ -133,7 +153,9 @@ class ModelRegistry:
         """Who answers for this slug. Raises Missing, or ModelUnavailable when a key is not set and
         nobody else would answer."""
         if slug not in self._entries:
-            raise missing("model")
+            raise Missing(
+                f"there is no model {slug[:200]}; see GET /v1/models", code="MODEL_NOT_FOUND"
+            )
         target = self._target(slug)
         config = self._config(target)
         if target in self._builtin:

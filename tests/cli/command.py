@@ -52,3 +52,10 @@ def roomhub_process(*arguments: str, data_dir: Path) -> Ended:
         env=env, capture_output=True, text=True, timeout=COMMAND_S, check=False,
     )  # fmt: skip
     return Ended(done.returncode, done.stdout, done.stderr)
+
+
+def refused(done: Ended) -> str:
+    """The one line of a command that ended with status 1."""
+    assert (1, "") == (done.status, done.out)
+    (line,) = done.err.splitlines()
+    return line

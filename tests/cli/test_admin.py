@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,33 +10,8 @@ import httpx
 import pytest
 
 from hub.cli.lock import hold_lock
-from tests.cli.command import Ended, roomhub, roomhub_process
+from tests.cli.command import refused, roomhub, roomhub_process
 from tests.support.hub import HubProcess, run_hub
-
-
-@pytest.fixture(scope="module")
-def stopped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The data directory of a hub that was started once and stopped."""
-    with run_hub(tmp_path_factory.mktemp("stopped")) as hub:
-        hub.stop()
-        yield hub.data_dir
-
-
-@pytest.fixture(params=["running", "stopped"])
-def data_dir(request: pytest.FixtureRequest) -> Path:
-    """Both ways must give the same answers."""
-    if request.param == "stopped":
-        found: Path = request.getfixturevalue("stopped")
-        return found
-    hub: HubProcess = request.getfixturevalue("hub")
-    return hub.data_dir
-
-
-def refused(done: Ended) -> str:
-    """The one line of a command that ended with status 1."""
-    assert (1, "") == (done.status, done.out)
-    (line,) = done.err.splitlines()
-    return line
 
 
 def of(items: list[dict[str, Any]], item_id: str) -> dict[str, Any] | None:

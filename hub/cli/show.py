@@ -1,0 +1,44 @@
+"""How commands show what they found: tables for people, JSON for programs."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+import orjson
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from hub.core.values import Json
+
+PIPE_WIDTH: Final = 400
+AsJson = Annotated[bool, typer.Option("--json", help="JSON for programs instead of a table.")]
+
+
+def print_json(value: Any) -> None:
+    print(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())
+
+
+def print_table(items: list[Json], columns: tuple[str, ...]) -> None:
+    """In a pipe nothing is cut off to fit a width."""
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=PIPE_WIDTH)
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in columns:
+        title = column.removesuffix("_id").removesuffix("_at")
+        table.add_column(title, overflow="fold", no_wrap=column == "id")
+    for item in items:
+        table.add_row(*(Text(_cell(column, item[column])) for column in columns))
+    console.print(table)
+
+
+def _cell(column: str, value: Any) -> str:
+    """Times to the minute, in UTC."""
+    text = "" if value is None else str(value)
+    return text[:16].replace("T", " ") if column.endswith("_at") else text
+
+
+def tell(line: str) -> None:
+    Console(stderr=True).print(line, highlight=False, markup=False, soft_wrap=True)
