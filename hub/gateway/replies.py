@@ -51,6 +51,14 @@ def usage_of(reply: Message | None) -> Json:
     return {name: usage.get(name, 0) for name in NO_USAGE}
 
 
+async def context_of(gateway: Gateway, run: Run | None) -> Json:
+    """How much of the conversation the model was given, and how many messages were dropped because
+    its window is too small: `{context: {tokens, dropped}}`."""
+    ended = await gateway.parts.store.runs.get(run.tenant_id, run.id) if run else None
+    given = (ended.context if ended else None) or {}
+    return {"context": {name: given.get(name, 0) for name in ("tokens", "dropped")}}
+
+
 class Chunks:
     """Chunks of one reply; every one has `choices[0].delta`."""
 
@@ -69,8 +77,11 @@ class Chunks:
     def begin(self, event_id: str | None = None) -> bytes:
         return sse(self.chunk({"role": "assistant", "content": ""}), event_id=event_id)
 
-    def end(self, finish: str, usage: Json, event_id: str | None = None) -> bytes:
-        return sse(self.chunk({}, finish) | {"usage": usage}, event_id=event_id)
+    def end(
+        self, finish: str, usage: Json, event_id: str | None = None, context: Json | None = None
+    ) -> bytes:
+        about = {"usage": usage} | (context or {})
+        return sse(self.chunk({}, finish) | about, event_id=event_id)
 
     def fail(self, error: HubError) -> bytes:
         failure = {"code": error.code, "message": error.message}
@@ -88,19 +99,21 @@ async def lines(
     try:
         async with contextlib.aclosing(parts):
             async for part in parts:
-                yield _line(run, chunks, part)
+                context = await context_of(gateway, run) if isinstance(part, Message) else None
+                yield _line(run, chunks, part, context)
     except HubError as error:
         yield chunks.fail(error)
     yield DONE
 
 
-def _line(run: Run, chunks: Chunks, part: Piece | Message | NoReply) -> bytes:
+def _line(run: Run, chunks: Chunks, part: Piece | Message | NoReply, context: Json | None) -> bytes:
     if isinstance(part, Piece):
         place = f"{run.id}:{part.attempt}:{part.end}"
         return sse(chunks.chunk({"content": part.text}), event_id=place)
     if isinstance(part, NoReply):
         return chunks.end(CANCELLED, NO_USAGE, f"{run.id}:done")
-    return chunks.end(finish_reason(part) or "stop", usage_of(part), f"{run.id}:done")
+    finish = finish_reason(part) or "stop"
+    return chunks.end(finish, usage_of(part), f"{run.id}:done", context)
 
 
 async def unanswered(session: Session, asked: Message) -> AsyncGenerator[bytes, None]:

@@ -78,6 +78,13 @@ def _config(endpoint_url: str, canned_url: str) -> str:
         _entry("canned", canned_url, api_key_env="CANNED_KEY", context_window=32_000),
         _entry("keyless", canned_url, api_key_env="A_VARIABLE_THAT_IS_NOT_SET"),
         _entry("priced", endpoint_url, upstream_model="plain", price=price),
+        _entry(
+            "narrow",
+            endpoint_url,
+            upstream_model="plain",
+            context_window=600,
+            max_output_tokens=100,
+        ),
         _entry("rescued", endpoint_url, upstream_model="status-500", fallbacks=["canned"]),
         _entry("late-rescue", endpoint_url, upstream_model="error-frame", fallbacks=["canned"]),
     ]

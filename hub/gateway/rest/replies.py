@@ -21,6 +21,7 @@ from hub.gateway.replies import (
     HUMAN,
     Chunks,
     Place,
+    context_of,
     lines,
     read_place,
     stream,
@@ -103,7 +104,8 @@ async def _answer(
         )
         asked = await ask()
         if whole:
-            return Answer(_both(asked, await _reply(call, follower, asked)), status)
+            answer = _both(asked, await _reply(call, follower, asked))
+            return Answer(answer | await context_of(call.gateway, asked.run), status)
         if asked.run is None:
             return stream(unanswered(asked.session, asked.message), stack.pop_all())
         return _streamed(call, follower, asked.session, asked.run, asked.behind, stack.pop_all())
