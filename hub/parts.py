@@ -209,7 +209,7 @@ def _assemble(settings: Settings, store: SqlStore, bus: RedisBus, models: ModelC
         answers=Answers(store, bus, publisher, ids, now_ms, secret),
         mapping=Models(store, models, ids, now_ms, settings.outbound_allow),
         usage=Usage(store, limits_of(settings).budget, now_ms),
-        sessions=sessions, handling=Handling(store, bus, sessions, now_ms),
+        sessions=sessions, handling=Handling(store, bus, publisher, sessions, now_ms),
         rewriting=Rewriting(store, sessions, runs, publisher, ids, now_ms),
         promotions=Promotions(store, sessions, rooms, now_ms),
     )  # fmt: skip

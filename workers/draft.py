@@ -85,7 +85,7 @@ class Scribe:
                 if self._take(part.text):
                     return Finish("length")
             elif isinstance(part, Status):
-                await self.status(part.text)
+                self.status(part.text)
             elif isinstance(part, Remember):
                 await self._remember(part.memory)
             else:
@@ -112,16 +112,14 @@ class Scribe:
         progress.fresh.set()
         return len(data) > room
 
-    async def status(self, text: str) -> None:
-        """Let people see what it is doing; nothing is lost when they do not."""
+    def status(self, text: str) -> None:
+        """Let people see what it is doing; nobody waits for it, and nothing is lost when they do
+        not."""
         about: Json = {"run_id": self.run.id, "text": text}
         if self._progress.invitation is not None:
             about |= {"participant": self._progress.invitation.invocation.participant.as_dict()}
         frame = ephemeral_frame("run.status", self.run.room_id, now_ms(), about)
-        try:
-            await self._parts.bus.publish([(self.run.room_id, Packet(0, 1, frame))])
-        except Unavailable as error:
-            log.info("a status was not shown", reason=error.message)
+        self._parts.publisher.tell([(self.run.room_id, Packet(0, 1, frame))])
 
     async def flush_often(self) -> None:
         """The first piece at once, then what has gathered every `delta_flush_s`."""

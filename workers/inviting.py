@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -44,7 +45,10 @@ async def invite(parts: Parts, run: Run) -> Invitation:
     participant = await _participant(parts, run)
     assert participant.driver is not None
     driver = participant.driver
-    room, thread, context = await _conversation(parts, run, participant)
+    if run.room_id.startswith("sess_"):
+        room, thread, context = await _session(parts, run, participant)
+    else:
+        room, thread, context = await _conversation(parts, run, participant)
     settings = parts.settings
     kind = str(driver["kind"])
     deadline_s = settings.run_deadline_s if kind in QUICK else settings.agent_deadline_s
@@ -93,19 +97,25 @@ async def _trigger(parts: Parts, run: Run, thread: Sequence[Message]) -> Message
     return await _message(parts, run, run.trigger_message_id)
 
 
+async def _session(
+    parts: Parts, run: Run, participant: Participant
+) -> tuple[Json, Sequence[Message], Context]:
+    store, driver = parts.store, participant.driver or {}
+    session, history, budget = await asyncio.gather(
+        store.sessions.get(run.tenant_id, run.room_id),
+        store.messages.page(run.room_id, limit=HISTORY),
+        _budget(parts, run, driver),
+    )
+    if session is None:
+        raise Backend("the session was deleted")
+    context = session_context(run, session, driver, participant.author(), history, budget)
+    return session.as_dict(), history, context
+
+
 async def _conversation(
     parts: Parts, run: Run, participant: Participant
 ) -> tuple[Json, Sequence[Message], Context]:
     store, author = parts.store, participant.author()
-    if run.room_id.startswith("sess_"):
-        session = await store.sessions.get(run.tenant_id, run.room_id)
-        if session is None:
-            raise Backend("the session was deleted")
-        history = await store.messages.page(run.room_id, limit=HISTORY)
-        driver = participant.driver or {}
-        budget = await _budget(parts, run, driver)
-        context = session_context(run, session, driver, author, history, budget)
-        return session.as_dict(), history, context
     view = await store.rooms.view(run.tenant_id, run.room_id)
     if view is None:
         raise Backend("the room is gone")

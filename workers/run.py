@@ -146,7 +146,7 @@ class Attempt:
         ends_at = bound.when() or 0.0
         if asyncio.get_running_loop().time() + delay_s >= ends_at:
             raise error
-        await self._scribe.status(f"trying again: {error.message}"[:200])
+        self._scribe.status(f"trying again: {error.message}"[:200])
         await asyncio.sleep(delay_s)
         if self._progress.seen:
             await self._scribe.begin_again()
@@ -160,7 +160,7 @@ class Attempt:
         if self._progress.tries == 1:
             loop = asyncio.get_running_loop()
             bound.reschedule(loop.time() + invitation.invocation.deadline_s)
-        await self._scribe.status("thinking")
+        self._scribe.status("thinking")
         endpoint = endpoint_of(invitation.invocation.driver)
         self._tools.breaker.enter(endpoint)
         try:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import Final
 
 from hub.core.errors import Denied, Unavailable
 from hub.core.values import Actor, Member, Session
 from hub.ports import Bus, Clock, Drafts, Store
+from hub.service.publisher import Publisher
 from hub.service.sessions import Sessions
 from hub.wire.events import ephemeral_frame
 from hub.wire.packets import Packet, own_channel
@@ -19,9 +19,12 @@ QUEUE: Final = "queue"
 class Handling:
     """Use cases of people who answer in a model's place."""
 
-    def __init__(self, store: Store, bus: Bus, sessions: Sessions, now_ms: Clock) -> None:
+    def __init__(
+        self, store: Store, bus: Bus, publisher: Publisher, sessions: Sessions, now_ms: Clock
+    ) -> None:
         self._store = store
         self._bus = bus
+        self._publisher = publisher
         self._sessions = sessions
         self._now_ms = now_ms
 
@@ -72,9 +75,7 @@ class Handling:
         now = self._now_ms()
         packet = Packet(0, 1, ephemeral_frame(QUEUE, session.id, now, data))
         admins = await self._store.keys.admins(session.tenant_id, now)
-        channels = [own_channel(session.tenant_id, admin) for admin in admins]
-        with contextlib.suppress(Unavailable):
-            await self._bus.publish([(channel, packet) for channel in channels])
+        self._publisher.tell([(own_channel(session.tenant_id, each), packet) for each in admins])
 
     async def _for_agents(self, actor: Actor, session_id: str) -> None:
         await self._sessions.read(actor, session_id)

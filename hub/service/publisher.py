@@ -51,7 +51,7 @@ class Publisher:
         self._wake.set()
 
     def tell(self, notes: Sequence[Note]) -> None:
-        """Queue events for participants' own channels."""
+        """Queue events without a seq, for rooms or participants' own channels."""
         self._packets.extend(notes)
         self.put(())
 

@@ -59,7 +59,8 @@ def change(
     if by is not None:
         data["by"] = by.author.ref()
     entry = ("room.updated", session.id, data)
-    return after, bare(append(connection, session.id, [entry], at_ms, access=True))
+    asked_otherwise = after.busy != session.busy  # posts that were authorised before are stale
+    return after, bare(append(connection, session.id, [entry], at_ms, access=asked_otherwise))
 
 
 def escalate(
