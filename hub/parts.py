@@ -32,6 +32,7 @@ from hub.models.registry import ModelRegistry
 from hub.outbound import guarded_client
 from hub.service.access import Access
 from hub.service.answers import Answers
+from hub.service.editing import Editing
 from hub.service.handling import Handling
 from hub.service.messages import Messages
 from hub.service.models import Models
@@ -39,6 +40,7 @@ from hub.service.notices import Notices
 from hub.service.participants import Participants
 from hub.service.promotions import Promotions
 from hub.service.publisher import Publisher
+from hub.service.reading import Reading
 from hub.service.rewriting import Rewriting
 from hub.service.rooms import Rooms
 from hub.service.runs import Runs
@@ -94,6 +96,8 @@ class Parts:
     notices: Notices
     rooms: Rooms
     messages: Messages
+    editing: Editing
+    reading: Reading
     participants: Participants
     sessions: Sessions
     handling: Handling
@@ -201,6 +205,7 @@ def _assemble(settings: Settings, store: SqlStore, bus: RedisBus, models: ModelC
         settings=settings, secret=secret, store=store, bus=bus, models=models,
         ids=ids, publisher=publisher, writer=writer, lost=lost, views=views,
         access=Access(store, bus, ids, now_ms), notices=notices, rooms=rooms, messages=messages,
+        editing=Editing(store, views, publisher, now_ms), reading=Reading(store, views, notices),
         participants=Participants(
             store, models.knows, now_ms, callables=settings.callables,
             outbound_allow=settings.outbound_allow,

@@ -15,6 +15,7 @@ from typing import Protocol
 from hub.core.governor import Budget
 from hub.core.models import StoredModel
 from hub.core.posts import LogRow, NewPost, RequestKey, Verdict
+from hub.core.touches import Touch, Unread
 from hub.core.triggers import Summons
 from hub.core.usage import Consumed, Consumer
 from hub.core.values import (
@@ -233,7 +234,20 @@ class RoomStore(Protocol):
 
 
 class MessageStore(Protocol):
-    async def get(self, tenant_id: str, room_id: str, message_id: str) -> Message | None: ...
+    async def get(self, tenant_id: str, room_id: str | None, message_id: str) -> Message | None:
+        """A message of the tenant; of this room, unless `room_id` is None."""
+
+    async def edit(self, touch: Touch, content: str) -> Written:
+        """Replace the text; its `message.updated`. MESSAGE_NOT_FOUND once it is deleted.
+
+        Like the others it raises StaleAccess when the room's members are no longer those of the
+        touch, and what closes the room. What is so already is left, without an entry."""
+
+    async def delete(self, touch: Touch) -> Written:
+        """Erase the text, the mentions and the reactions; the message stays as a tombstone."""
+
+    async def react(self, touch: Touch, emoji: str, *, present: bool) -> Written:
+        """Set whether the toucher's reaction is there. At most `EMOJI_MOST` different ones."""
 
     async def page(
         self,
@@ -252,6 +266,21 @@ class MessageStore(Protocol):
 
     async def thread_end(self, room_id: str, root_id: str, limit: int) -> list[Message]:
         """The root and its newest replies, rising; `limit` in all."""
+
+
+class ReadStore(Protocol):
+    """How far members have read. A cursor only rises."""
+
+    async def mark(
+        self, tenant_id: str, participant_id: str, room_id: str, thread_id: str | None, seq: int
+    ) -> bool:
+        """Everything up to `seq` is read, of the room or of one thread; True when that is new."""
+
+    async def unread(
+        self, tenant_id: str, participant_id: str, room_ids: Sequence[str]
+    ) -> dict[str, Unread]:
+        """Others' messages beyond the cursors, among the newest 1,000 entries of each room's log;
+        of a room that was never marked, those since one joined. Rooms one is in alone."""
 
 
 class ParticipantStore(Protocol):
@@ -506,6 +535,8 @@ class Store(Protocol):
     def rooms(self) -> RoomStore: ...
     @property
     def messages(self) -> MessageStore: ...
+    @property
+    def reading(self) -> ReadStore: ...
     @property
     def participants(self) -> ParticipantStore: ...
     @property

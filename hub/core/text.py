@@ -10,7 +10,9 @@ DESCRIPTION_CHARS: Final = 2_000
 PROMPT_BYTES: Final = 32_768
 METADATA_BYTES: Final = 16_384
 JSON_DEPTH: Final = 32
+EMOJI_CHARS: Final = 64
 JSON_INTEGER: Final = 2**53
+_JOINERS: Final = frozenset("\u200d\ufe0f\U000e0020") | {chr(c) for c in range(0xE0061, 0xE0080)}
 
 
 def text_fault(text: str) -> str | None:
@@ -34,6 +36,17 @@ def content_fault(content: str) -> str | None:
     size = len(content.encode())
     if size > CONTENT_BYTES:
         return f"must be at most {CONTENT_BYTES} bytes of UTF-8, was {size}"
+    return None
+
+
+def emoji_fault(emoji: str) -> str | None:
+    """Why a reaction is refused, or None: an emoji, or a short word such as `:ship:`."""
+    if fault := text_fault(emoji):
+        return fault
+    if not 1 <= len(emoji) <= EMOJI_CHARS:
+        return f"must be 1 to {EMOJI_CHARS} characters"
+    if not all(char in _JOINERS or (char.isprintable() and char not in " /\\") for char in emoji):
+        return "must not contain spaces, slashes or control characters"
     return None
 
 

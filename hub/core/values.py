@@ -209,6 +209,7 @@ class Message:
     usage: Json | None = None
     tenant_id: str = ""
     root_message_id: str | None = field(default=None, compare=False)
+    reactions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def as_dict(self) -> Json:
         return {
@@ -224,7 +225,7 @@ class Message:
             "deleted_at": optional_rfc3339(self.deleted_ms),
             "reply_count": self.reply_count,
             "last_reply_at": optional_rfc3339(self.last_reply_ms),
-            "reactions": {},
+            "reactions": {emoji: list(people) for emoji, people in self.reactions.items()},
             "client_id": self.client_id,
             "run_id": self.run_id,
             "status": self.status,

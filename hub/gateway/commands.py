@@ -8,9 +8,10 @@ from pydantic import AfterValidator, Field, model_validator
 
 from hub.core.text import CONTENT_BYTES
 from hub.wire.bodies import Body
-from hub.wire.requests import Content, PostMessage
+from hub.wire.requests import Content, EditMessage, Emoji, MarkRead, PostMessage
 
 RunId = Annotated[str, Field(min_length=1, max_length=80)]
+MessageId = Annotated[str, Field(min_length=1, max_length=80)]
 RoomId = Annotated[str, Field(min_length=1, max_length=80)]
 Seq = Annotated[int, Field(ge=0, le=2**53)]
 
@@ -64,6 +65,35 @@ class Post(PostMessage):
     type: Literal["post"]
     room_id: RoomId
     thread_id: Annotated[str, Field(max_length=80)] | None = None
+
+
+class Edit(EditMessage):
+    id: CommandId = None
+    type: Literal["edit"]
+    message_id: MessageId
+
+
+class Delete(Command):
+    type: Literal["delete"]
+    message_id: MessageId
+
+
+class React(Command):
+    type: Literal["react"]
+    message_id: MessageId
+    emoji: Emoji
+
+
+class Unreact(Command):
+    type: Literal["unreact"]
+    message_id: MessageId
+    emoji: Emoji
+
+
+class Read(MarkRead):
+    id: CommandId = None
+    type: Literal["read"]
+    room_id: RoomId
 
 
 class Typing(Command):
@@ -120,7 +150,12 @@ COMMANDS: dict[str, type[Body]] = {
     "subscribe": Subscribe,
     "unsubscribe": Unsubscribe,
     "post": Post,
+    "edit": Edit,
+    "delete": Delete,
+    "react": React,
+    "unreact": Unreact,
     "typing": Typing,
+    "read": Read,
     "ping": Ping,
     "auth": Auth,
     "cancel": Cancel,

@@ -45,11 +45,16 @@ from hub.gateway.commands import (
     COMMANDS,
     Auth,
     Cancel,
+    Delete,
+    Edit,
     Post,
+    React,
+    Read,
     RoomCursor,
     RunCommand,
     Subscribe,
     Typing,
+    Unreact,
     Unsubscribe,
     command_id,
 )
@@ -391,6 +396,13 @@ class Connection:
         elif isinstance(command, Unsubscribe):
             self._leave(command.room_id)
             self._reply(about, {})
+        elif isinstance(command, Edit | Delete | React | Unreact):
+            self._reply(about, {"seq": await self._touch(command)})
+        elif isinstance(command, Read):
+            await self._parts.reading.mark(
+                self.actor, command.room_id, command.seq, command.thread_id
+            )
+            self._reply(about, {})
         elif isinstance(command, Typing):
             await self._typing(command)
             self._reply(about, {})
@@ -464,6 +476,16 @@ class Connection:
             self._in_flight += 1
             self._took(size)
         return queued
+
+    async def _touch(self, command: Edit | Delete | React | Unreact) -> int | None:
+        """The seq of the change; None when nothing changed."""
+        editing, message_id = self._parts.editing, command.message_id
+        if isinstance(command, Edit):
+            return await editing.edit(self.actor, None, message_id, command.content)
+        if isinstance(command, Delete):
+            return await editing.delete(self.actor, None, message_id)
+        present = isinstance(command, React)
+        return await editing.react(self.actor, None, message_id, command.emoji, present=present)
 
     async def _typing(self, command: Typing) -> None:
         """Told once a second at most, however often it is said."""

@@ -11,6 +11,7 @@ from hub.core.values import Message
 from hub.ports import Head, Standing
 from hub.store import rows
 from hub.store.database import Database
+from hub.store.reactions import with_reactions
 from hub.store.schema import events, messages, rooms, runs
 
 
@@ -54,7 +55,8 @@ def _read(connection: Connection, room_id: str, after: int, limit: int) -> list[
 def messages_by_id(connection: Connection, ids: set[str]) -> dict[str, Message]:
     """The messages with these ids, with their authors."""
     statement = rows.select_messages().where(messages.c.id.in_(ids))
-    return {row.id: rows.message_of(row) for row in connection.execute(statement)}
+    found = [rows.message_of(row) for row in connection.execute(statement)]
+    return {message.id: message for message in with_reactions(connection, found)}
 
 
 def _heads(connection: Connection, room_ids: Sequence[str]) -> dict[str, Head]:

@@ -1,12 +1,15 @@
-"""Reading messages: one, a page of a room, a thread."""
+"""Messages: one, a page of a room, a thread; and their changes."""
 
 from __future__ import annotations
 
 from sqlalchemy import Connection
 
+from hub.core.touches import Touch
 from hub.core.values import Message
-from hub.store import rows
+from hub.ports import Written
+from hub.store import changes, rows
 from hub.store.database import Database
+from hub.store.reactions import with_reactions
 from hub.store.schema import messages
 
 
@@ -16,8 +19,17 @@ class SqlMessages:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def get(self, tenant_id: str, room_id: str, message_id: str) -> Message | None:
+    async def get(self, tenant_id: str, room_id: str | None, message_id: str) -> Message | None:
         return await self._database.read(lambda c: _get(c, tenant_id, room_id, message_id))
+
+    async def edit(self, touch: Touch, content: str) -> Written:
+        return await self._database.write(lambda c: changes.edit(c, touch, content))
+
+    async def delete(self, touch: Touch) -> Written:
+        return await self._database.write(lambda c: changes.erase(c, touch))
+
+    async def react(self, touch: Touch, emoji: str, *, present: bool) -> Written:
+        return await self._database.write(lambda c: changes.react(c, touch, emoji, present=present))
 
     async def page(
         self,
@@ -28,24 +40,29 @@ class SqlMessages:
         after: int | None = None,
         deleted: bool = True,
     ) -> list[Message]:
-        return await self._database.read(lambda c: _page(c, room_id, limit, before, after, deleted))
+        return await self._database.read(
+            lambda c: with_reactions(c, _page(c, room_id, limit, before, after, deleted))
+        )
 
     async def thread(self, room_id: str, root_id: str, after: int, limit: int) -> list[Message]:
-        return await self._database.read(lambda c: _thread(c, room_id, root_id, after, limit))
+        return await self._database.read(
+            lambda c: with_reactions(c, _thread(c, room_id, root_id, after, limit))
+        )
 
     async def thread_end(self, room_id: str, root_id: str, limit: int) -> list[Message]:
         return await self._database.read(lambda c: _thread_end(c, room_id, root_id, limit))
 
 
-def _get(connection: Connection, tenant_id: str, room_id: str, message_id: str) -> Message | None:
-    row = connection.execute(
-        rows.select_messages().where(
-            messages.c.id == message_id,
-            messages.c.room_id == room_id,
-            messages.c.tenant_id == tenant_id,
-        )
-    ).first()
-    return rows.message_of(row) if row else None
+def _get(
+    connection: Connection, tenant_id: str, room_id: str | None, message_id: str
+) -> Message | None:
+    mine = rows.select_messages().where(
+        messages.c.id == message_id, messages.c.tenant_id == tenant_id
+    )
+    if room_id is not None:
+        mine = mine.where(messages.c.room_id == room_id)
+    row = connection.execute(mine).first()
+    return with_reactions(connection, [rows.message_of(row)])[0] if row else None
 
 
 def _page(

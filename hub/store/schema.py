@@ -191,6 +191,29 @@ events = Table(
     sqlite_with_rowid=False,
 )
 
+reactions = Table(
+    "reactions",
+    metadata,
+    Column("message_id", String, ForeignKey("messages.id", ondelete="CASCADE"), nullable=False),
+    Column("emoji", String, nullable=False),
+    Column("participant_id", String, nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    PrimaryKeyConstraint("message_id", "emoji", "participant_id"),
+    sqlite_with_rowid=False,
+)
+
+read_cursors = Table(
+    "read_cursors",
+    metadata,
+    Column("tenant_id", String, nullable=False),
+    Column("participant_id", String, nullable=False),
+    Column("room_id", String, ForeignKey("rooms.id", ondelete="CASCADE"), nullable=False),
+    Column("thread_id", String, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    PrimaryKeyConstraint("tenant_id", "participant_id", "room_id", "thread_id"),
+    sqlite_with_rowid=False,
+)
+
 runs = Table(
     "runs",
     metadata,

@@ -13,6 +13,7 @@ from hub.store.log import SqlLog
 from hub.store.messages import SqlMessages
 from hub.store.models import SqlModels
 from hub.store.participants import SqlParticipants
+from hub.store.reading import SqlReading
 from hub.store.rooms import SqlRooms
 from hub.store.runs import SqlRuns
 from hub.store.schema import chains, idempotency
@@ -30,6 +31,7 @@ class SqlStore:
         self.log = SqlLog(database)
         self.rooms = SqlRooms(database)
         self.messages = SqlMessages(database)
+        self.reading = SqlReading(database)
         self.participants = SqlParticipants(database)
         self.keys = SqlKeys(database)
         self.sessions = SqlSessions(database, limits)

@@ -44,6 +44,7 @@ def _is_new(entry: LogEntry, message: Message) -> bool:
         and message.reply_count == 0
         and message.edited_ms is message.deleted_ms is message.last_reply_ms is None
         and message.run_id is None
+        and not message.reactions
     )
 
 

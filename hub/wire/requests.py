@@ -82,6 +82,12 @@ def _header_value(value: str) -> str:
     return value
 
 
+def _emoji(value: str) -> str:
+    if fault := text.emoji_fault(value):
+        raise ValueError(fault)
+    return value
+
+
 def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
@@ -97,6 +103,7 @@ Time = Annotated[str, AfterValidator(_time)]
 StopText = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_plain)]
 Stops = Annotated[list[StopText], Field(max_length=4), BeforeValidator(_as_list)]
 ClientId = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_plain)]
+Emoji = Annotated[str, AfterValidator(_emoji)]
 Url = Annotated[str, Field(max_length=2_048), AfterValidator(_plain)]
 ParticipantKind = Literal["user", "bot", "agent", "persona"]
 
@@ -148,6 +155,15 @@ class PostMessage(Body):
     content: Content
     mention: Annotated[list[ParticipantRef], Field(max_length=50)] = Field(default_factory=list)
     client_id: ClientId | None = None
+
+
+class EditMessage(Body):
+    content: Content
+
+
+class MarkRead(Body):
+    seq: Annotated[int, Field(ge=0, le=2**53)]
+    thread_id: Annotated[str, Field(max_length=80)] | None = None
 
 
 class CreateSession(Body):

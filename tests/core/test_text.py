@@ -6,7 +6,14 @@ from typing import Any
 
 import pytest
 
-from hub.core.text import CONTENT_BYTES, JSON_DEPTH, content_fault, json_fault, text_fault
+from hub.core.text import (
+    CONTENT_BYTES,
+    JSON_DEPTH,
+    content_fault,
+    emoji_fault,
+    json_fault,
+    text_fault,
+)
 
 
 @pytest.mark.parametrize(
@@ -62,3 +69,13 @@ def test_numbers_that_are_exact_pass(number: float | None) -> None:
 @pytest.mark.parametrize("value", [{"a\0": 1}, {"a": "\ud800"}, {"a": [{"b": "\0"}]}])
 def test_text_inside_json_is_held_to_the_same_rule(value: Any) -> None:
     assert json_fault(value) is not None
+
+
+@pytest.mark.parametrize("emoji", ["👍", "👍🏽", "👩‍👩‍👧", "🏴󠁧󠁢󠁳󠁣󠁴󠁿", "❤️", ":ship:", "+1"])
+def test_an_emoji_or_a_short_word_is_a_reaction(emoji: str) -> None:
+    assert emoji_fault(emoji) is None
+
+
+@pytest.mark.parametrize("emoji", ["", "a b", "a\n", "\0", "\u200b", "a/b", "a" * 65, "\ud800"])
+def test_anything_else_is_none(emoji: str) -> None:
+    assert emoji_fault(emoji)

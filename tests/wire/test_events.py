@@ -40,6 +40,7 @@ CHANGES: dict[str, Any] = {
     "client_id": 'a"b', "thread_id": "msg_0", "created_ms": AT_MS + 1, "run_id": "run_1",
     "status": "interrupted", "edited_ms": AT_MS, "deleted_ms": AT_MS, "reply_count": 2,
     "last_reply_ms": AT_MS, "finish_reason": "stop", "usage": {"tokens": 1}, "tenant_id": "acme",
+    "reactions": {"👍": ("user_bob",)}, "root_message_id": "msg_0",
 }  # fmt: skip
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from hub.core.errors import invalid
+from hub.core.text import emoji_fault
 from hub.core.values import Json, Message
 from hub.gateway.rest.call import Answer, Call, Operation
 from hub.service.messages import posted_answer
-from hub.wire.requests import PostMessage
+from hub.wire.requests import EditMessage, MarkRead, PostMessage
 
 
 async def post(call: Call) -> Answer:
@@ -47,15 +48,71 @@ async def read(call: Call) -> Answer:
     return Answer(message.as_dict())
 
 
+async def edit(call: Call) -> Answer:
+    body = await call.body(EditMessage)
+    room_id, message_id = call.path("room_id"), call.path("message_id")
+    await call.parts.editing.edit(call.actor, room_id, message_id, body.content)
+    return await read(call)
+
+
+async def delete(call: Call) -> Answer:
+    room_id, message_id = call.path("room_id"), call.path("message_id")
+    await call.parts.editing.delete(call.actor, room_id, message_id)
+    return await read(call)
+
+
+async def react(call: Call) -> Answer:
+    return await _react(call, present=True)
+
+
+async def unreact(call: Call) -> Answer:
+    return await _react(call, present=False)
+
+
+async def _react(call: Call, *, present: bool) -> Answer:
+    room_id, message_id = call.path("room_id"), call.path("message_id")
+    emoji = str(call.request.path_params["emoji"])
+    if fault := emoji_fault(emoji):
+        raise invalid("emoji", fault)
+    await call.parts.editing.react(call.actor, room_id, message_id, emoji, present=present)
+    return await read(call)
+
+
+async def mark_read(call: Call) -> Answer:
+    """How far the caller has read, and what is left."""
+    body = await call.body(MarkRead)
+    room_id = call.path("room_id")
+    return Answer(await call.parts.reading.mark(call.actor, room_id, body.seq, body.thread_id))
+
+
 async def page(call: Call) -> Answer:
-    """The newest messages, or those before or after a seq; always in rising order."""
+    """The newest messages, or those before, after or around a seq; always in rising order."""
+    around = call.number("around")
+    if around is not None and (call.query("before") or call.query("after")):
+        raise invalid("around", "give one of before, after and around")
     room_id, limit = call.path("room_id"), call.limit()
+    if around is not None and call.query("cursor") is None:
+        return await _around(call, room_id, around, limit)
     name = f"messages/{room_id}"
     before, after = between(call, name)
     found = await call.parts.messages.page(
         call.actor, room_id, limit=limit + 1, before=before, after=after
     )
     return paged(call, name, found, limit, forward=after is not None)
+
+
+async def _around(call: Call, room_id: str, seq: int, limit: int) -> Answer:
+    """Half of the page up to the seq and half after it; the next page goes on behind it."""
+    messages = call.parts.messages
+    older = await messages.page(
+        call.actor, room_id, limit=(limit + 1) // 2, before=seq + 1, after=None
+    )
+    rest = limit - len(older)
+    newer = await messages.page(call.actor, room_id, limit=rest + 1, before=None, after=seq)
+    shown = [*older, *newer[:rest]]
+    last = shown[-1].seq if shown else seq
+    more = call.next(f"messages/{room_id}", f">{last}") if len(newer) > rest else None
+    return Answer([m.as_dict() for m in shown], next_cursor=more, is_list=True)
 
 
 def between(call: Call, name: str) -> tuple[int | None, int | None]:
@@ -111,9 +168,14 @@ OPERATIONS = [
         f"{_ROOM}/messages",
         page,
         "List messages by seq",
-        query=("limit", "cursor", "before", "after"),
+        query=("limit", "cursor", "before", "after", "around"),
     ),
     Operation("GET", _MESSAGE, read, "Read a message"),
+    Operation("PATCH", _MESSAGE, edit, "Edit a message", EditMessage),
+    Operation("DELETE", _MESSAGE, delete, "Delete a message"),
+    Operation("PUT", f"{_MESSAGE}/reactions/{{emoji}}", react, "React to a message"),
+    Operation("DELETE", f"{_MESSAGE}/reactions/{{emoji}}", unreact, "Take a reaction back"),
+    Operation("POST", f"{_ROOM}/read", mark_read, "Say how far one has read", MarkRead),
     Operation(
         "POST", f"{_MESSAGE}/reply", reply, "Reply in a message's thread", PostMessage,
         query=("dry_run",),

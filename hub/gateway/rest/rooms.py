@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from hub.core.values import Member, Room, RoomView
+from hub.core.values import Json, Member, Room, RoomView
 from hub.gateway.rest.call import Answer, Call, Operation
+from hub.service.reading import shown
 from hub.wire.requests import ChangeRoom, CreateRoom, MemberChange, NewMember
 
 RECENT = 50
@@ -27,13 +28,19 @@ async def page(call: Call) -> Answer:
     rooms = await call.parts.rooms.page(
         call.actor, whole_tenant=whole_tenant, page=call.page("rooms")
     )
-    return call.listed("rooms", rooms, lambda room: str(room.id), Room.as_dict)
+    unread = await call.parts.reading.unread(call.actor, [room.id for room in rooms])
+
+    def show(room: Room) -> Json:
+        return room.as_dict() | shown(unread.get(room.id))
+
+    return call.listed("rooms", rooms, lambda room: str(room.id), show)
 
 
 async def read(call: Call) -> Answer:
     view = await call.parts.rooms.read(call.actor, call.path("room_id"))
     recent = await call.parts.store.messages.page(view.room.id, limit=RECENT)
-    return Answer(whole(view) | {"recent_messages": [m.as_dict() for m in recent]})
+    unread = shown((await call.parts.reading.unread(call.actor, [view.room.id])).get(view.room.id))
+    return Answer(whole(view) | unread | {"recent_messages": [m.as_dict() for m in recent]})
 
 
 async def change(call: Call) -> Answer:
