@@ -55,6 +55,7 @@ class ModelSettings(BaseModel):
     idle_timeout_s: float = Field(60.0, gt=0)
     timeout_s: float = Field(120.0, gt=0)
     max_tokens_field: Literal["max_tokens", "max_completion_tokens"] | None = None
+    alternating: bool = False
     price: PriceSettings | None = None
 
     @field_validator("api_key_env", mode="before")

@@ -60,6 +60,46 @@ def test_a_list_in_the_environment_is_separated_by_commas(
     assert load().allowed_origins == ("https://a.example", "https://b.example")
 
 
+def test_a_model_has_keys_fallbacks_and_a_price(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = """
+    [models.a]
+    base_url = "http://a"
+    api_key_env = ["ONE", "TWO"]
+    fallbacks = ["b"]
+    price = {prompt = 2.5, completion = 10}
+    [models.b]
+    base_url = "http://b"
+    api_key_env = "ONE"
+    """
+    monkeypatch.setenv("HUB_CONFIG", write(tmp_path, text))
+    a, b = load().models["a"], load().models["b"]
+    assert (("ONE", "TWO"), ("ONE",), ("b",)) == (a.api_key_env, b.api_key_env, a.fallbacks)
+    assert a.price is not None
+    assert (2.5, 10, None) == (a.price.prompt, a.price.completion, b.price)
+
+
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        ("price = {prompt = -1, completion = 1}", "models.a.price.prompt"),
+        ("price = {prompt = 1}", "models.a.price.completion"),
+        ("retries = 99", "models.a.retries"),
+        ("timeout_s = 0", "models.a.timeout_s"),
+        ('max_tokens_field = "tokens"', "models.a.max_tokens_field"),
+        ('api_key = "sk"', "models.a.api_key"),
+    ],
+)
+def test_a_model_that_is_set_wrong_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str, name: str
+) -> None:
+    text = f'[models.a]\nbase_url = "http://a"\n{line}'
+    monkeypatch.setenv("HUB_CONFIG", write(tmp_path, text))
+    with pytest.raises(SettingsError, match=name):
+        load()
+
+
 def test_models_come_from_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = """
     allowed_origins = ["https://a.example"]

@@ -36,8 +36,8 @@ class ModelConfig:
     they take turns. `upstream_model` is the name the server knows, the slug itself unless given.
     `fallbacks` are slugs that answer when this one cannot, in order. A server that fails is asked
     `retries` times more; it may be silent for `idle_timeout_s` and has `timeout_s` for a whole
-    reply. `max_tokens_field` is how it calls the bound of a reply. An alias takes everything from
-    its target.
+    reply. `max_tokens_field` is how it calls the bound of a reply; `alternating` says that its
+    template wants user and assistant in turns. An alias takes everything from its target.
     """
 
     base_url: str | None = None
@@ -53,6 +53,7 @@ class ModelConfig:
     idle_timeout_s: float = 60.0
     timeout_s: float = 120.0
     max_tokens_field: TokensField | None = None
+    alternating: bool = False
     price: Price | None = None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -13,7 +13,7 @@ from typing import Any, cast
 
 import httpx
 
-from hub.core.chat import ChatPart, ChatRequest
+from hub.core.chat import ChatMessage, ChatPart, ChatRequest
 from hub.core.errors import Backend, BackendTimeout
 from hub.core.models import TokensField
 from hub.models.completion import CompletionReader, EventStream, WholeBody
@@ -37,6 +37,7 @@ class Upstream:
     model: str
     api_key: str | None = field(default=None, repr=False)
     max_tokens_field: TokensField = "max_tokens"
+    alternating: bool = False
     connect_timeout_s: float = 10.0
     idle_timeout_s: float = 60.0
     deadline_s: float = 120.0
@@ -246,8 +247,20 @@ def _payload(request: ChatRequest, upstream: Upstream) -> dict[str, Any]:
     return {
         **request.options,
         "model": upstream.model,
-        "messages": [m.whole or {"role": m.role, "content": m.content} for m in request.messages],
+        "messages": _messages(request.messages, joined=upstream.alternating),
         "stream": True,
         "stream_options": {"include_usage": True},
         **{name: value for name, value in optional.items() if value is not None},
     }
+
+
+def _messages(turns: Iterable[ChatMessage], *, joined: bool) -> list[Mapping[str, Any]]:
+    """The turns in OpenAI's form; `joined` makes one of what follows in the same role."""
+    taken: list[ChatMessage] = []
+    for turn in turns:
+        last = taken[-1] if taken and joined else None
+        if last and last.role == turn.role and not (last.whole or turn.whole):
+            taken[-1] = ChatMessage(turn.role, f"{last.content}\n\n{turn.content}")
+        else:
+            taken.append(turn)
+    return [turn.whole or {"role": turn.role, "content": turn.content} for turn in taken]

@@ -212,6 +212,7 @@ class ModelRegistry:
             model=config.upstream_model or target,
             api_key=mapped.keys[0] if mapped.keys else None,
             max_tokens_field=config.max_tokens_field or _tokens_field(base_url),
+            alternating=config.alternating,
             connect_timeout_s=config.connect_timeout_s,
             idle_timeout_s=config.idle_timeout_s,
             deadline_s=config.timeout_s,

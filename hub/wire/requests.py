@@ -313,6 +313,7 @@ class PutModel(Body):
     idle_timeout_s: Seconds = 60.0
     timeout_s: Seconds = 120.0
     max_tokens_field: Literal["max_tokens", "max_completion_tokens"] | None = None
+    alternating: bool = False
     price: ModelPrice | None = None
 
 

@@ -26,7 +26,7 @@ Connect = Callable[..., OpenAiBackend]
 def connect(server: ModelServer, client: httpx.AsyncClient) -> Connect:
     """`connect(behaviour, **bounds)`: a backend for one behaviour of the server."""
 
-    def backend(model: str, **bounds: float) -> OpenAiBackend:
+    def backend(model: str, **bounds: object) -> OpenAiBackend:
         upstream = Upstream(server.base_url, model, KEY, idle_timeout_s=5, deadline_s=20)
         return OpenAiBackend(replace(upstream, **bounds), client)  # type: ignore[arg-type]
 
@@ -72,6 +72,23 @@ async def test_the_request_is_what_servers_expect(server: ModelServer, connect: 
         "stop": ["END"],
     }
     assert {"max_tokens", "temperature", "top_p", "stop"}.isdisjoint(second["body"])
+
+
+async def test_a_template_that_wants_turns_gets_what_people_say_in_a_row_as_one(
+    server: ModelServer, connect: Connect
+) -> None:
+    whole = {"role": "user", "content": [{"type": "image_url"}]}
+    turns = (
+        ChatMessage("system", "be kind"), ChatMessage("user", "a"), ChatMessage("user", "b"),
+        ChatMessage("assistant", "c"), ChatMessage("user", "", whole), ChatMessage("user", "d"),
+    )  # fmt: skip
+    request = ChatRequest("m", turns)
+    await reply_of(connect("plain", alternating=True), request)
+    await reply_of(connect("plain"), request)
+    joined, plain = ([m["content"] for m in r["body"]["messages"]]
+                     for r in (await server.sent())["requests"])  # fmt: skip
+    assert ["be kind", "a\n\nb", "c", whole["content"], "d"] == joined
+    assert ["be kind", "a", "b", "c", whole["content"], "d"] == plain
 
 
 async def test_text_arrives_while_the_server_is_still_writing(
