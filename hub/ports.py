@@ -332,8 +332,24 @@ class KeyStore(Protocol):
     async def admins(self, tenant_id: str, now_ms: int) -> list[str]:
         """The participants who have a tenant_admin's key that is valid now."""
 
-    async def revoked_since(self, at_ms: int) -> list[tuple[str, int]]:
-        """Ids and times of keys revoked at or after `at_ms`, oldest first."""
+
+@dataclass(frozen=True, slots=True)
+class AccessChange:
+    """Something was taken away: a `key` was revoked, or somebody may no longer read a `room`."""
+
+    number: int
+    kind: str
+    subject_id: str
+
+
+class AccessChangeStore(Protocol):
+    """Changes are numbered in the order in which they are committed: who has read up to a number
+    has missed none before it, whatever the clocks say."""
+
+    async def latest(self) -> int: ...
+
+    async def after(self, number: int, limit: int) -> list[AccessChange]:
+        """Changes with a higher number, rising."""
 
 
 class SessionStore(Protocol):
@@ -541,6 +557,8 @@ class Store(Protocol):
     def participants(self) -> ParticipantStore: ...
     @property
     def keys(self) -> KeyStore: ...
+    @property
+    def access_changes(self) -> AccessChangeStore: ...
     @property
     def sessions(self) -> SessionStore: ...
     @property

@@ -37,6 +37,7 @@ from hub.gateway.closes import (
     NOT_AUTHENTICATED,
     RESTARTING,
     RESUME,
+    REVOKED,
     SLOW,
     TOO_MUCH,
     retry,
@@ -199,6 +200,9 @@ class Connection:
             self._gateway.seats.known(self, actor.key_id)
         except Full:
             self.close(TOO_MUCH, LATER)
+            return
+        if self._parts.access.revoked(actor.key_id):  # since it was authenticated
+            self.close(REVOKED, "the key was revoked")
             return
         self._gateway.connections.add(self)
         self._say_hello()

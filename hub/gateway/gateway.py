@@ -17,6 +17,7 @@ from hub.gateway.personal import Personal
 from hub.gateway.presence import Presence
 from hub.gateway.seats import Seats
 from hub.parts import Parts, now_ms
+from hub.service.taken import Taken
 
 if TYPE_CHECKING:
     from hub.gateway.connection import Connection
@@ -56,6 +57,7 @@ class Gateway:
             lease_s=parts.settings.presence_lease_s,
         )
         self.personal = Personal(self.fanout)
+        self.taken = Taken(parts.store.access_changes, self._take_away)
         parts.lost.listeners.append(self.fanout.suspect)
 
     async def may_read(self, actor: Actor, room_id: str) -> bool:
@@ -71,14 +73,15 @@ class Gateway:
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Fan out and watch revocations while the context lasts."""
+        """Fan out and watch what is taken away while the context lasts."""
+        await self.taken.begin()
         async with (
             self.fanout.running(),
             self.presence.running(),
             asyncio.TaskGroup() as group,
         ):
             watching = (
-                group.create_task(self.parts.access.watch_revocations(self._revoked)),
+                group.create_task(self.taken.watch()),
                 group.create_task(self._watch_expiry()),
                 group.create_task(self._keep_runs()),
                 group.create_task(self.personal.run()),
@@ -89,7 +92,15 @@ class Gateway:
                 for task in watching:
                     await end(task)
 
+    def _take_away(self, kind: str, subject_id: str) -> None:
+        if kind == "key":
+            self._revoked(subject_id)
+        else:
+            self.parts.views.forget(subject_id)
+            self.fanout.suspect_access(subject_id)
+
     def _revoked(self, key_id: str) -> None:
+        self.parts.access.forget(key_id)
         for connection in [c for c in self.connections if c.actor.key_id == key_id]:
             connection.close(REVOKED, "the key was revoked")
         for reader in [r for r in self.readers if r.actor.key_id == key_id]:

@@ -1,24 +1,21 @@
 """Who is calling: keys, tickets and log-ins.
 
 A key is `rhk_` + public id + `_` + secret; the store has the SHA-256 of the secret (128 random
-bits and more need no slow hash). What a key stands for is cached; revocations are read from the
-database by time, so that every gateway learns of one within a second.
+bits and more need no slow hash). What a key stands for is cached until it is told to be revoked.
 """
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import hmac
 import secrets
 from collections import OrderedDict
-from collections.abc import Callable
 from typing import Final
 
 import orjson
 import structlog
 
-from hub.core.errors import Denied, Unauthenticated, Unavailable, invalid, missing
+from hub.core.errors import Denied, Unauthenticated, invalid, missing
 from hub.core.ids import IdMaker
 from hub.core.posts import RequestKey
 from hub.core.times import parse_rfc3339, rfc3339
@@ -29,8 +26,7 @@ from hub.wire.requests import CreateKey
 WS_TICKET_S: Final = 30
 LOGIN_TICKET_S: Final = 600
 LOGIN_KEY_MS: Final = 12 * 3600 * 1000
-REVOCATION_POLL_S: Final = 0.5
-_OVERLAP_MS: Final = 5_000
+_REVOKED_KEPT: Final = 10_000
 _CACHED_KEYS: Final = 50_000
 _CACHED_MS: Final = 60_000
 log = structlog.get_logger("hub.access")
@@ -50,8 +46,7 @@ class Access:
         self._ids = ids
         self._now_ms = now_ms
         self._known: OrderedDict[str, tuple[str, Actor, int]] = OrderedDict()
-        self._revoked: dict[str, int] = {}
-        self._revoked_to = now_ms()
+        self._revoked: dict[str, None] = {}
 
     def cached(self, token: str) -> Actor | None:
         """The actor of a token that was authenticated before and is still good."""
@@ -152,7 +147,7 @@ class Access:
         revoked = await self._store.keys.revoke(actor.tenant_id, key_id, self._now_ms(), audit)
         if revoked is None:
             raise missing("key")
-        self._known.pop(key_id, None)
+        self.forget(key_id)
         return revoked
 
     async def create_ticket(self, actor: Actor, purpose: str) -> Json:
@@ -190,24 +185,16 @@ class Access:
             return await self.redeem(token, "ws")
         return await self.authenticate(token)
 
-    async def watch_revocations(self, on_revoked: Callable[[str], None]) -> None:
-        """Read revocations from the database until cancelled; a little overlap, because another
-        process's clock may be behind and its commit late."""
-        while True:
-            await asyncio.sleep(REVOCATION_POLL_S)
-            try:
-                found = await self._store.keys.revoked_since(self._revoked_to - _OVERLAP_MS)
-            except Unavailable as error:
-                log.warning("revocations cannot be read now", reason=error.message)
-                continue
-            for key_id, at_ms in found:
-                if key_id not in self._revoked:
-                    self._revoked[key_id] = at_ms
-                    self._known.pop(key_id, None)
-                    on_revoked(key_id)
-                self._revoked_to = max(self._revoked_to, at_ms)
-            oldest = self._revoked_to - 2 * _OVERLAP_MS
-            self._revoked = {k: at for k, at in self._revoked.items() if at >= oldest}
+    def revoked(self, key_id: str) -> bool:
+        """Whether it is known that a key was revoked lately."""
+        return key_id in self._revoked
+
+    def forget(self, key_id: str) -> None:
+        """A key was revoked, wherever it was."""
+        self._known.pop(key_id, None)
+        self._revoked[key_id] = None
+        while len(self._revoked) > _REVOKED_KEPT:
+            del self._revoked[next(iter(self._revoked))]
 
 
 def _actor(found: StoredKey) -> Actor:

@@ -13,6 +13,7 @@ from hub.core.posts import LogRow, session_taken
 from hub.core.values import Engagement, Json, Member, Run, Session
 from hub.ports import AuditEntry, Changed, Drafts, Reply
 from hub.store import rows, run_ends, session_rows
+from hub.store.access_changes import note_change
 from hub.store.common import append, bare, write_audit
 from hub.store.rooms import join
 from hub.store.schema import members, runs
@@ -121,7 +122,9 @@ def _leave(
     connection.execute(delete(members).where(mine))
     kind = participant_id.split("_", 1)[0]
     entry = ("member.left", participant_id, {"type": kind, "id": participant_id})
-    return bare(append(connection, session.id, [entry], at_ms, access=True))
+    entries = append(connection, session.id, [entry], at_ms, access=True)
+    note_change(connection, "room", session.id, at_ms)
+    return bare(entries)
 
 
 def _silence(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, insert, select, update
 
 from hub.core.posts import RequestKey
 from hub.core.values import ApiKey
 from hub.ports import AuditEntry, Page, StoredKey, Written
 from hub.store import rows
+from hub.store.access_changes import note_change
 from hub.store.common import claim_key, write_audit
 from hub.store.database import Database
 from hub.store.schema import api_keys, participants
@@ -37,9 +38,6 @@ class SqlKeys:
 
     async def admins(self, tenant_id: str, now_ms: int) -> list[str]:
         return await self._database.read(lambda c: _admins(c, tenant_id, now_ms))
-
-    async def revoked_since(self, at_ms: int) -> list[tuple[str, int]]:
-        return await self._database.read(lambda c: _revoked_since(c, at_ms))
 
 
 def _create(
@@ -85,12 +83,14 @@ def _revoke(
     connection: Connection, tenant_id: str, key_id: str, at_ms: int, audit: AuditEntry | None
 ) -> ApiKey | None:
     mine = (api_keys.c.tenant_id == tenant_id) & (api_keys.c.id == key_id)
-    revoked = func.coalesce(api_keys.c.revoked_ms, at_ms)
-    connection.execute(update(api_keys).where(mine).values(revoked_ms=revoked))
+    good = mine & api_keys.c.revoked_ms.is_(None)
+    revoked = connection.execute(update(api_keys).where(good).values(revoked_ms=at_ms)).rowcount
     row = connection.execute(select(api_keys).where(mine)).first()
     if row is None:
         return None
     write_audit(connection, audit)
+    if revoked:
+        note_change(connection, "key", key_id, at_ms)
     return rows.key_of(row)
 
 
@@ -103,9 +103,3 @@ def _admins(connection: Connection, tenant_id: str, now_ms: int) -> list[str]:
     )
     order = api_keys.c.participant_id
     return list(connection.execute(statement.distinct().order_by(order)).scalars())
-
-
-def _revoked_since(connection: Connection, at_ms: int) -> list[tuple[str, int]]:
-    statement = select(api_keys.c.id, api_keys.c.revoked_ms).where(api_keys.c.revoked_ms >= at_ms)
-    found = connection.execute(statement.order_by(api_keys.c.revoked_ms))
-    return [(row.id, row.revoked_ms) for row in found]

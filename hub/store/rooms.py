@@ -12,6 +12,7 @@ from hub.core.posts import LogEntry, RequestKey
 from hub.core.values import Actor, Json, Member, Room, RoomView
 from hub.ports import Page, Written
 from hub.store import rows
+from hub.store.access_changes import note_change
 from hub.store.common import append, bare, claim_key
 from hub.store.database import Database
 from hub.store.schema import members, rooms, sessions
@@ -186,7 +187,9 @@ def _remove(
         return Written()
     kind = participant_id.split("_", 1)[0]
     entry = ("member.left", participant_id, {"type": kind, "id": participant_id})
-    return Written(bare(append(connection, room_id, [entry], at_ms, access=True)))
+    entries = append(connection, room_id, [entry], at_ms, access=True)
+    note_change(connection, "room", room_id, at_ms)
+    return Written(bare(entries))
 
 
 def _update(

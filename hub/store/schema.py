@@ -72,9 +72,23 @@ api_keys = Table(
     ForeignKeyConstraint(["tenant_id", "participant_id"], ["participants.tenant_id",
                                                            "participants.id"]),
     Index(None, "tenant_id", "id"),
-    Index("ix_api_keys_revoked", "revoked_ms", sqlite_where=text("revoked_ms IS NOT NULL"),
-          postgresql_where=text("revoked_ms IS NOT NULL")),
 )  # fmt: skip
+
+counters = Table(
+    "counters",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("value", BigInteger, nullable=False),
+)
+
+access_changes = Table(
+    "access_changes",
+    metadata,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("kind", String, nullable=False),
+    Column("subject_id", String, nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+)
 
 rooms = Table(
     "rooms",

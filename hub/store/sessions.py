@@ -11,6 +11,7 @@ from hub.core.posts import RequestKey, session_closed
 from hub.core.values import Json, Member, Room, Session
 from hub.ports import AuditEntry, Changed, Drafts, Edit, Edited, Page, Promotion, Written
 from hub.store import editing, handling, promoting, rows, session_rows
+from hub.store.access_changes import note_change
 from hub.store.common import append, bare, write_audit
 from hub.store.database import Database
 from hub.store.rooms import create as create_room
@@ -188,6 +189,7 @@ def _delete(
     entry = ("room.archived", session_id, {"id": session_id})
     entries = append(connection, session_id, [entry], audit.at_ms, access=True)
     write_audit(connection, audit)
+    note_change(connection, "room", session_id, audit.at_ms)
     deleted = session_rows.find(connection, tenant_id, session_id, deleted=True)
     return Changed(deleted or session, bare(entries))
 
@@ -203,4 +205,5 @@ def _erase(connection: Connection, tenant_id: str, session_id: str, audit: Audit
     gone = connection.execute(delete(rooms).where(mine))
     if gone.rowcount:
         write_audit(connection, audit)
+        note_change(connection, "room", session_id, audit.at_ms)
     return bool(gone.rowcount)

@@ -6,6 +6,7 @@ from sqlalchemy import delete, text
 
 from hub.core.governor import Limits
 from hub.ports import PostStore
+from hub.store.access_changes import SqlAccessChanges
 from hub.store.completions import SqlCompletions
 from hub.store.database import Database
 from hub.store.keys import SqlKeys
@@ -34,17 +35,19 @@ class SqlStore:
         self.reading = SqlReading(database)
         self.participants = SqlParticipants(database)
         self.keys = SqlKeys(database)
+        self.access_changes = SqlAccessChanges(database)
         self.sessions = SqlSessions(database, limits)
         self.runs = SqlRuns(database, limits)
         self.models = SqlModels(database)
         self.completions = SqlCompletions(database)
 
     async def forget_keys(self, before_ms: int) -> int:
-        """Forget requests' keys from before a time, and how many answers older human messages
-        have had; returns how many keys."""
+        """Forget requests' keys from before a time, how many answers older human messages have
+        had, and what was taken away; returns how many keys."""
         old = delete(idempotency).where(idempotency.c.created_ms < before_ms)
         ended = delete(chains).where(chains.c.at_ms < before_ms)
         await self.database.write(lambda connection: connection.execute(ended).rowcount)
+        await self.access_changes.forget(before_ms)
         return await self.database.write(lambda connection: connection.execute(old).rowcount)
 
     async def ping(self) -> None:

@@ -42,16 +42,6 @@ async def test_a_key_without_its_audit_record_is_not_made(store: SqlStore) -> No
     assert await store.keys.find("key_2") is None
 
 
-async def test_revocations_are_told_by_time_oldest_first(store: SqlStore) -> None:
-    for n in range(4):
-        await store.keys.create(key(f"key_{n}"), "digest", None, None)
-    for n, at_ms in [(2, 20), (0, 10), (1, 30)]:
-        await store.keys.revoke(ACME, f"key_{n}", at_ms, audit(f"revoked {n}"))
-    assert await store.keys.revoked_since(0) == [("key_0", 10), ("key_2", 20), ("key_1", 30)]
-    assert await store.keys.revoked_since(20) == [("key_2", 20), ("key_1", 30)]
-    assert await store.keys.revoked_since(31) == []
-
-
 async def test_revoking_again_keeps_the_first_time(store: SqlStore) -> None:
     await store.keys.create(key("key_1"), "digest", None, None)
     await store.keys.revoke(ACME, "key_1", 10, None)
