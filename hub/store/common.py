@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
-from sqlalchemy import BigInteger, Connection, cast, func, insert, literal_column, select, update
+from sqlalchemy import BigInteger, Connection, cast, func, insert, literal_column, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.elements import ColumnElement
 
@@ -12,22 +13,21 @@ from hub.core.errors import Conflict
 from hub.core.posts import LogEntry, LogRow, RequestKey
 from hub.core.values import Json
 from hub.ports import AuditEntry
-from hub.store.schema import audit_log, events, idempotency, rooms
+from hub.store.queries import fetch, json_text
+from hub.store.schema import audit_log, idempotency
 
 NewEntry = tuple[str, str, Json | None]
+_HEAD: Final = """UPDATE rooms SET head = head + $2, acl_version = acl_version + $3 WHERE id = $1
+    RETURNING head"""
+_EVENT: Final = """INSERT INTO events (room_id, seq, type, at_ms, ref, data)
+    VALUES ($1, $2, $3, $4, $5, $6)"""
 
 
 def append(
     connection: Connection, room_id: str, new: Sequence[NewEntry], at_ms: int, *, access: bool
 ) -> list[LogEntry]:
     """Add entries (type, ref, data) to a room's log; `access` raises its `acl_version`."""
-    changes = {
-        "head": rooms.c.head + len(new),
-        "acl_version": rooms.c.acl_version + (1 if access else 0),
-    }
-    head = connection.execute(
-        update(rooms).where(rooms.c.id == room_id).values(**changes).returning(rooms.c.head)
-    ).scalar_one()
+    ((head,),) = fetch(connection, _HEAD, room_id, len(new), 1 if access else 0)
     first = head - len(new) + 1
     entries = [
         LogEntry(room_id, first + i, kind, at_ms, ref, data)
@@ -39,13 +39,8 @@ def append(
 
 def write_entries(connection: Connection, entries: Sequence[LogEntry]) -> None:
     """Insert log rows whose seqs are already taken from the counter."""
-    rows = [
-        {"room_id": e.room_id, "seq": e.seq, "type": e.type, "at_ms": e.at_ms, "ref": e.ref,
-         "data": e.data}
-        for e in entries
-    ]  # fmt: skip
-    if rows:
-        connection.execute(insert(events), rows)
+    for e in entries:
+        fetch(connection, _EVENT, e.room_id, e.seq, e.type, e.at_ms, e.ref, json_text(e.data))
 
 
 def bare(entries: Sequence[LogEntry]) -> tuple[LogRow, ...]:

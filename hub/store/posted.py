@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,6 +12,7 @@ from hub.core.posts import NewPost, Posted, RootState, cause_of, session_closed,
 from hub.core.triggers import Call, Cause, lane_of
 from hub.core.values import Run
 from hub.store import rows
+from hub.store.queries import json_text
 from hub.store.schema import messages, runs
 
 RUN_COLUMNS = (
@@ -20,6 +20,8 @@ RUN_COLUMNS = (
     "thread_id", "lane", "state", "reason", "attempt", "depth", "root_message_id",
     "reply_message_id", "params", "created_ms", "finished_ms", "caller_id",
 )  # fmt: skip
+INSERT_RUN = f"""INSERT INTO runs ({", ".join(RUN_COLUMNS)})
+    VALUES ({", ".join(f"${i}" for i in range(1, len(RUN_COLUMNS) + 1))})"""
 
 
 def calls_of(
@@ -66,17 +68,12 @@ def stored(connection: Connection, message_id: str) -> Posted | None:
     return Posted(message.id, message.room_id, message.seq, message, runs_of)
 
 
-def dump(value: Any) -> str | None:
-    """A JSON column's text, NULL for None."""
-    return None if value is None else json.dumps(value, ensure_ascii=False)
-
-
 def run_row(run: Run) -> tuple[Any, ...]:
     """The values of `RUN_COLUMNS`."""
     lane = lane_of(run.room_id, run.thread_id, run.participant_id)
     return (
         run.id, run.tenant_id, run.room_id, run.participant_id, run.trigger_message_id,
         run.generation, run.thread_id, lane, run.state, run.reason, run.attempt, run.depth,
-        run.root_message_id, run.reply_message_id, dump(run.params), run.created_ms,
+        run.root_message_id, run.reply_message_id, json_text(run.params), run.created_ms,
         run.finished_ms, run.caller_id,
     )  # fmt: skip

@@ -24,8 +24,9 @@ from hub.core.posts import (
 )
 from hub.core.triggers import Cause
 from hub.store.database import Database, sqlite_driver
-from hub.store.posted import RUN_COLUMNS, calls_of, closed, dump, run_row, stored
-from hub.store.triggers import Queries, read_ground, write_effects
+from hub.store.posted import RUN_COLUMNS, calls_of, closed, run_row, stored
+from hub.store.queries import Queries, json_text
+from hub.store.triggers import read_ground, write_effects
 
 _IN = "IN (SELECT value FROM json_each(?))"
 _ROOMS = f"""SELECT json_group_array(json_array(id, head, acl_version, archived_ms))
@@ -168,14 +169,14 @@ def _write(raw: Any, posts: Sequence[NewPost], done: Plan) -> None:
         raw, _MESSAGES_IN,
         [
             (m.id, m.room_id, m.seq, tenants[m.id], m.thread_id, m.author.id, m.content,
-             dump(m.mention or None), m.created_ms, m.client_id, cause.depth,
+             json_text(m.mention or None), m.created_ms, m.client_id, cause.depth,
              cause.root_message_id)
             for m, cause in done.messages
         ],
     )  # fmt: skip
     _insert_all(
         raw, _EVENTS_IN,
-        [(e.room_id, e.seq, e.type, e.at_ms, e.ref, dump(e.data)) for e in done.entries],
+        [(e.room_id, e.seq, e.type, e.at_ms, e.ref, json_text(e.data)) for e in done.entries],
     )  # fmt: skip
     raw.execute(_HEADS, [_text(done.heads)])
     _insert_all(raw, _RUNS_IN, [run_row(run) for run in done.runs])

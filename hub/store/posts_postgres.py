@@ -28,9 +28,10 @@ from hub.core.posts import (
     rooms_of,
 )
 from hub.core.triggers import Cause
-from hub.store.posted import RUN_COLUMNS, calls_of, closed, dump, run_row, stored
+from hub.store.posted import RUN_COLUMNS, calls_of, closed, run_row, stored
 from hub.store.postgres import PostgresDatabase
-from hub.store.triggers import Queries, read_ground, write_effects
+from hub.store.queries import Queries, json_text
+from hub.store.triggers import read_ground, write_effects
 
 _CLAIM_KEYS = """INSERT INTO idempotency (scope, key, digest, ref, created_ms)
     SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[])
@@ -199,12 +200,12 @@ async def _write(db: Any, posts: Sequence[NewPost], done: Plan) -> None:
     tenants = {post.message_id: post.tenant_id for post in posts}
     rows = [
         (m.id, m.room_id, m.seq, tenants[m.id], m.thread_id, m.author.id, m.content,
-         dump(list(m.mention)) if m.mention else None, m.created_ms, m.client_id, cause.depth,
+         json_text(list(m.mention)) if m.mention else None, m.created_ms, m.client_id, cause.depth,
          cause.root_message_id)
         for m, cause in done.messages
     ]  # fmt: skip
     await db.execute(_MESSAGES, *_columns(rows))
-    entries = [(e.room_id, e.seq, e.type, e.at_ms, e.ref, dump(e.data)) for e in done.entries]
+    entries = [(e.room_id, e.seq, e.type, e.at_ms, e.ref, json_text(e.data)) for e in done.entries]
     await db.execute(_EVENTS, *_columns(entries))
     await db.execute(_HEADS, *_columns(sorted(done.heads.items())))
     if done.runs:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import fields, replace
+from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Row, Select, select
 
 from hub.core.posts import LogEntry
 from hub.core.values import ApiKey, Author, Member, Message, Participant, Room, Run, Session
+from hub.store.queries import json_value
 from hub.store.schema import events, members, messages, participants, rooms, runs, sessions
 
 AnyRow = Row[Any]
@@ -17,6 +20,12 @@ _AUTHOR = (
     participants.c.handle.label("p_handle"),
     participants.c.name.label("p_name"),
 )
+_RUN_FIELDS: Final = tuple(each.name for each in fields(Run))
+_RUN_JSON: Final = tuple(
+    _RUN_FIELDS.index(name) for name in ("usage", "context", "error", "params", "memory")
+)
+RUN_TEXT: Final = ", ".join(_RUN_FIELDS)
+"""The columns of `run_of_text`, for statements as text."""
 _RUN_COLUMNS = tuple(c for c in runs.c if c.name not in ("lane", "worker", "lease_until_ms"))
 
 
@@ -102,6 +111,15 @@ def select_runs() -> Select[Any]:
 def run_of(row: AnyRow) -> Run:
     fields = {c.name: row._mapping[c.name] for c in _RUN_COLUMNS}
     return Run(**fields | {"memory": fields["memory"] or {}})
+
+
+def run_of_text(row: Sequence[Any]) -> Run:
+    """A run from its `RUN_TEXT` columns."""
+    values = list(row)
+    for at in _RUN_JSON:
+        values[at] = json_value(values[at])
+    run = Run(*values)
+    return run if run.memory else replace(run, memory={})
 
 
 def select_events() -> Select[Any]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, and_, case, insert, literal, select, update
+from sqlalchemy import Connection, and_, case, literal, select, update
 
 from hub.core.errors import Limited
 from hub.core.governor import Budget, Limits, Spent, budget_of
@@ -23,54 +23,69 @@ from hub.core.triggers import (
     reopen,
     unsummoned,
 )
-from hub.core.values import Json, Message, Run
+from hub.core.values import Author, Json, Message, Run
 from hub.ports import Ended, Pause, Reply
 from hub.store import rows, session_rows
-from hub.store.common import append, now_ms
-from hub.store.schema import messages, rooms, runs, sessions
-from hub.store.triggers import drive, read_ground, write_effects, write_use
+from hub.store.common import append
+from hub.store.posted import INSERT_RUN, run_row
+from hub.store.queries import drive, fetch, json_text, json_value
+from hub.store.rows import RUN_TEXT, run_of_text
+from hub.store.run_leases import HELD
+from hub.store.schema import messages, runs
+from hub.store.triggers import read_ground, write_effects, write_use
 
 NewEntry = tuple[str, str, Json | None]
 
-
-def held(run_id: str, attempt: int) -> ColumnElement[bool]:
-    """A run that this attempt is working."""
-    return and_(runs.c.id == run_id, runs.c.attempt == attempt, runs.c.state == "running")
+_LOCK_ROOM: Final = """SELECT settings FROM rooms WHERE id = (SELECT room_id FROM runs
+    WHERE id = $1) FOR NO KEY UPDATE"""
+_END: Final = """UPDATE runs SET state = $3, reason = $4, usage = $5, error = $6, context = $7,
+    first_delta_ms = $8, finished_ms = $9, lease_until_ms = NULL, awaits = NULL
+    WHERE id = $1 AND attempt = $2"""
+_ENDS: Final = {
+    state: f"{_END} AND state IN {sources_of(state)} RETURNING {RUN_TEXT}"
+    for state in ENDED - {"suppressed"}
+}
+_PAUSE: Final = f"""UPDATE runs SET state = 'waiting', awaits = $3, reason = $4, memory = $5,
+    lease_until_ms = now_ms() + $6 WHERE {HELD} RETURNING {RUN_TEXT}"""
+_READ: Final = f"SELECT {RUN_TEXT} FROM runs WHERE id = $1"
+_NEXT: Final = "SELECT id FROM runs WHERE lane = $1 AND state = 'queued' ORDER BY id LIMIT 1"
+_AUTHOR: Final = """SELECT id, type, handle, name FROM participants
+    WHERE tenant_id = $1 AND id = $2"""
+_MESSAGE: Final = """INSERT INTO messages (id, room_id, seq, tenant_id, thread_id, author_id,
+    content, mention, created_ms, run_id, depth, root_message_id, status, finish_reason, usage)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)"""
+_COUNT_SESSION: Final = """UPDATE sessions SET message_count = message_count + $2, updated_ms = $3
+    WHERE id = $1"""
+_COUNT_THREAD: Final = """UPDATE messages SET reply_count = reply_count + $2, last_reply_ms = $3
+    WHERE id = $1"""
 
 
 def read(connection: Connection, run_id: str) -> Run:
-    return rows.run_of(connection.execute(rows.select_runs().where(runs.c.id == run_id)).one())
+    return run_of_text(fetch(connection, _READ, run_id)[0])
 
 
 def finish(
     connection: Connection, run_id: str, attempt: int, reply: Reply, limits: Limits
 ) -> Ended | None:
     """See `RunStore.finish`."""
-    mine = and_(
-        runs.c.id == run_id, runs.c.attempt == attempt, runs.c.state.in_(sources_of(reply.state))
-    )
     budget = _lock_room_of(connection, run_id)
-    if not connection.execute(update(runs).where(mine).values(**_end_values(reply))).rowcount:
+    said = (
+        reply.state, reply.reason, json_text(reply.usage), json_text(reply.error),
+        json_text(reply.context), reply.first_delta_ms, reply.at_ms,
+    )  # fmt: skip
+    ended = fetch(connection, _ENDS[reply.state], run_id, attempt, *said)
+    if not ended:
         return None
-    run = _count_use(connection, read(connection, run_id), budget, limits)
+    run = _count_use(connection, run_of_text(ended[0]), budget, limits)
     entries, called, cut = _write_end(connection, run, reply, limits)
     entries += _escalate(connection, run, reply)
     return Ended(run, tuple(entries), (*called, *_next_in_lane(connection, run)), tuple(cut))
 
 
-def _end_values(reply: Reply) -> dict[str, Any]:
-    return {
-        "state": reply.state, "reason": reply.reason, "usage": reply.usage, "error": reply.error,
-        "context": reply.context, "first_delta_ms": reply.first_delta_ms,
-        "finished_ms": reply.at_ms, "lease_until_ms": None, "awaits": None,
-    }  # fmt: skip
-
-
 def _lock_room_of(connection: Connection, run_id: str) -> Budget | None:
     """Rooms are locked before runs, in every transaction. Returns the room's budget."""
-    room = select(runs.c.room_id).where(runs.c.id == run_id).scalar_subquery()
-    mine = select(rooms.c.settings).where(rooms.c.id == room).with_for_update(key_share=True)
-    return budget_of(connection.execute(mine).scalar() or {})
+    found = fetch(connection, _LOCK_ROOM, run_id)
+    return budget_of(json_value(found[0][0])) if found else None
 
 
 def _write_end(
@@ -146,54 +161,52 @@ def _supersede(connection: Connection, run: Run, reply: Reply) -> list[Message]:
 def _write_reply(
     connection: Connection, run: Run, reply: Reply, seq: int, mention: tuple[Json, ...]
 ) -> Message:
-    about: dict[str, Any] = {
-        "content": reply.text, "status": reply.status, "finish_reason": reply.finish_reason,
-        "usage": reply.usage, "mention": list(mention) or None,
-    }  # fmt: skip
-    return _message(connection, run, run.reply_message_id, seq, reply.at_ms, about)
+    message = _message(connection, run, run.reply_message_id, seq, reply.at_ms, reply.text or "")
+    return _store(
+        connection, run,
+        replace(
+            message, mention=mention, status=reply.status, finish_reason=reply.finish_reason,
+            usage=reply.usage,
+        ),
+    )  # fmt: skip
 
 
 def _message(
-    connection: Connection, run: Run, message_id: str, seq: int, at_ms: int, about: dict[str, Any]
+    connection: Connection, run: Run, message_id: str, seq: int, at_ms: int, content: str
 ) -> Message:
-    """Store a message of the run's participant in its thread; `about` is what it says."""
-    in_session = run.room_id.startswith("sess_")
-    row = {
-        "id": message_id, "room_id": run.room_id, "seq": seq, "tenant_id": run.tenant_id,
-        "thread_id": None if in_session else run.thread_id, "author_id": run.participant_id,
-        "created_ms": at_ms, "run_id": run.id, "depth": run.depth,
-        "root_message_id": run.root_message_id,
-    }  # fmt: skip
-    connection.execute(insert(messages).values(**row, **about))
-    _count(connection, run, 1, at_ms)
-    stored = rows.select_messages().where(messages.c.id == message_id)
-    return rows.message_of(connection.execute(stored).one())
+    """A message of the run's participant in its thread."""
+    (author,) = fetch(connection, _AUTHOR, run.tenant_id, run.participant_id)
+    thread_id = None if run.room_id.startswith("sess_") else run.thread_id
+    return Message(
+        message_id, run.room_id, seq, thread_id, Author(*author), content, (), at_ms, run_id=run.id,
+        tenant_id=run.tenant_id,
+    )  # fmt: skip
+
+
+def _store(connection: Connection, run: Run, message: Message) -> Message:
+    fetch(
+        connection, _MESSAGE, message.id, message.room_id, message.seq, run.tenant_id,
+        message.thread_id, message.author.id, message.content,
+        json_text(list(message.mention) or None),
+        message.created_ms, run.id, run.depth, run.root_message_id, message.status,
+        message.finish_reason, json_text(message.usage),
+    )  # fmt: skip
+    _count(connection, run, 1, message.created_ms)
+    return message
 
 
 def _count(connection: Connection, run: Run, change: int, at_ms: int) -> None:
     """Keep the count of a session's messages, or of a thread's replies."""
-    if not change:
-        return
-    if run.room_id.startswith("sess_"):
-        connection.execute(
-            update(sessions)
-            .where(sessions.c.id == run.room_id)
-            .values(message_count=sessions.c.message_count + change, updated_ms=at_ms)
-        )
-        return
-    connection.execute(
-        update(messages)
-        .where(messages.c.id == run.thread_id)
-        .values(reply_count=messages.c.reply_count + change, last_reply_ms=at_ms)
-    )
+    if change and run.room_id.startswith("sess_"):
+        fetch(connection, _COUNT_SESSION, run.room_id, change, at_ms)
+    elif change:
+        fetch(connection, _COUNT_THREAD, run.thread_id, change, at_ms)
 
 
 def insert_runs(connection: Connection, new: Sequence[Run]) -> None:
     """Store runs that were just decided."""
     for run in new:
-        row = {column.name: getattr(run, column.name, None) for column in runs.c}
-        row["lane"] = lane_of(run.room_id, run.thread_id, run.participant_id)
-        connection.execute(insert(runs).values(**row))
+        fetch(connection, INSERT_RUN, *run_row(run))
 
 
 def _count_use(connection: Connection, run: Run, budget: Budget | None, limits: Limits) -> Run:
@@ -211,39 +224,28 @@ def _count_use(connection: Connection, run: Run, budget: Budget | None, limits: 
 
 
 def _next_in_lane(connection: Connection, run: Run) -> tuple[str, ...]:
-    statement = (
-        select(runs.c.id)
-        .where(
-            runs.c.lane == lane_of(run.room_id, run.thread_id, run.participant_id),
-            runs.c.state == "queued",
-        )
-        .order_by(runs.c.id)
-        .limit(1)
-    )
-    return tuple(connection.execute(statement).scalars())
+    lane = lane_of(run.room_id, run.thread_id, run.participant_id)
+    return tuple(run_id for (run_id,) in fetch(connection, _NEXT, lane))
 
 
 def pause(connection: Connection, run_id: str, attempt: int, pause: Pause) -> Ended | None:
     """See `RunStore.pause`."""
     _lock_room_of(connection, run_id)
-    values = {
-        "state": "waiting", "awaits": pause.awaits, "reason": pause.reason,
-        "memory": pause.memory, "lease_until_ms": now_ms(connection) + pause.wait_ms,
-    }  # fmt: skip
-    mine = held(run_id, attempt)
-    if not connection.execute(update(runs).where(mine).values(**values)).rowcount:
+    said = (pause.awaits, pause.reason, json_text(pause.memory), pause.wait_ms)
+    paused = fetch(connection, _PAUSE, run_id, attempt, *said)
+    if not paused:
         return None
-    run = read(connection, run_id)
+    run = run_of_text(paused[0])
     new: list[NewEntry] = [("run.waiting", run.id, run_event(run))]
     if pause.question is not None:
         new.insert(0, ("message.created", pause.message_id, None))
     entries = append(connection, run.room_id, new, pause.at_ms, access=False)
     about: dict[str, Message] = {}
     if pause.question is not None:
-        said = {"content": pause.question}
-        about[pause.message_id] = _message(
-            connection, run, pause.message_id, entries[0].seq, pause.at_ms, said
+        asked = _message(
+            connection, run, pause.message_id, entries[0].seq, pause.at_ms, pause.question
         )
+        about[pause.message_id] = _store(connection, run, asked)
     return Ended(run, tuple((entry, about.get(entry.ref)) for entry in entries))
 
 

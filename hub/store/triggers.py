@@ -6,10 +6,8 @@ and are sent its rows: whoever holds the connection drives them, be it synchrono
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Sequence
-from typing import Any, Final
-
-from sqlalchemy import Connection
+from collections.abc import Iterable
+from typing import Final
 
 from hub.core.governor import Budget, Limits, Spent, budget_warning
 from hub.core.ids import is_ai, ulid
@@ -17,10 +15,7 @@ from hub.core.runs import NEWER
 from hub.core.times import day_of
 from hub.core.triggers import Call, Effects, Ground, Lane, budgets_of, lane_of, pair_of, whose
 from hub.core.values import Run
-
-Query = tuple[str, tuple[Any, ...]]
-Rows = Sequence[Sequence[Any]]
-Queries = Generator[Query, Rows, Any]
+from hub.store.queries import Queries, Rows
 
 _REPLIES: Final = "SELECT replies FROM chains WHERE root_message_id = $1"
 _EXCHANGES: Final = """SELECT caller_id, participant_id, count(*) FROM runs
@@ -141,16 +136,3 @@ def write_use(run: Run, used: Spent, budget: Budget | None, limits: Limits) -> Q
         after = Spent(runs, tokens, ms)
         warning = budget_warning(whose(scope), cap, before, after) or warning
     return warning
-
-
-def drive(connection: Connection, queries: Queries) -> Any:
-    """Run generated statements on a SQLAlchemy connection; returns what the generator does."""
-    numbered = connection.dialect.name == "sqlite"
-    try:
-        sql, values = next(queries)
-        while True:
-            result = connection.exec_driver_sql(sql.replace("$", "?") if numbered else sql, values)
-            rows = result.fetchall() if result.returns_rows else []
-            sql, values = queries.send([tuple(row) for row in rows])
-    except StopIteration as done:
-        return done.value
