@@ -116,7 +116,7 @@ async def _conversation(
     parts: Parts, run: Run, participant: Participant
 ) -> tuple[Json, Sequence[Message], Context]:
     store, author = parts.store, participant.author()
-    view = await store.rooms.view(run.tenant_id, run.room_id)
+    view = await parts.views.current(run.tenant_id, run.room_id)
     if view is None:
         raise Backend("the room is gone")
     if not permissions.may_post(view.members.get(participant.id)):

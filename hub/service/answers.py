@@ -10,6 +10,7 @@ from hub.core import permissions
 from hub.core.chat import estimate_tokens
 from hub.core.errors import Conflict, Denied, Unauthenticated, Unavailable, invalid, missing
 from hub.core.ids import IdMaker
+from hub.core.mentions import handles_in
 from hub.core.runs import OPEN, why_cancelled
 from hub.core.text import CONTENT_BYTES, content_fault, text_fault
 from hub.core.tokens import RunToken, make_token, read_token
@@ -40,6 +41,8 @@ class Answers:
 
     async def speech_of(self, run: Run, text: str) -> Speech:
         """Whom a run's reply speaks to, as the room is now."""
+        if not handles_in(text):  # an AI participant speaks to those it names
+            return Speech()
         view = await self._store.rooms.view(run.tenant_id, run.room_id)
         if view is None or view.room.kind == "session":
             return Speech()

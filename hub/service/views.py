@@ -42,7 +42,11 @@ class RoomViews:
 
     async def fresh(self, actor: Actor, room_id: str) -> RoomView:
         """As the database has it now; NOT_FOUND for who may not read the room."""
-        return _seen(actor, await self._reads.anew((actor.tenant_id, room_id)))
+        return _seen(actor, await self.current(actor.tenant_id, room_id))
+
+    async def current(self, tenant_id: str, room_id: str) -> RoomView | None:
+        """As the database has it now, whoever asks."""
+        return await self._reads.anew((tenant_id, room_id))
 
     async def _read(self, at: tuple[str, str]) -> RoomView | None:
         tenant_id, room_id = at

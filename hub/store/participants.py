@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from sqlalchemy import Connection, insert, not_, select, update
 
@@ -13,7 +14,10 @@ from hub.ports import Page, Written
 from hub.store import rows
 from hub.store.common import claim_key
 from hub.store.database import Database
+from hub.store.queries import fetch
 from hub.store.schema import members, participants, rooms, tenants
+
+_GET: Final = f"SELECT {rows.PARTICIPANT_TEXT} FROM participants WHERE tenant_id = $1 AND id = $2"
 
 
 class SqlParticipants:
@@ -26,7 +30,7 @@ class SqlParticipants:
         return await self._database.write(lambda c: create(c, participant, key))
 
     async def get(self, tenant_id: str, participant_id: str) -> Participant | None:
-        return (await self.find(tenant_id, [participant_id])).get(participant_id)
+        return await self._database.read(lambda c: _get(c, tenant_id, participant_id))
 
     async def find(self, tenant_id: str, ids: Sequence[str]) -> dict[str, Participant]:
         return await self._database.read(lambda c: _find(c, tenant_id, ids))
@@ -71,6 +75,11 @@ def create(connection: Connection, new: Participant, key: RequestKey | None) -> 
         )
     )
     return Written()
+
+
+def _get(connection: Connection, tenant_id: str, participant_id: str) -> Participant | None:
+    found = fetch(connection, _GET, tenant_id, participant_id)
+    return rows.participant_of_text(found[0]) if found else None
 
 
 def _find(connection: Connection, tenant_id: str, ids: Sequence[str]) -> dict[str, Participant]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import fields, replace
+from functools import cache
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Row, Select, select
@@ -26,6 +27,8 @@ _RUN_JSON: Final = tuple(
 )
 RUN_TEXT: Final = ", ".join(_RUN_FIELDS)
 """The columns of `run_of_text`, for statements as text."""
+PARTICIPANT_TEXT: Final = ", ".join(each.name for each in fields(Participant))
+"""The columns of `participant_of_text`."""
 _RUN_COLUMNS = tuple(c for c in runs.c if c.name not in ("lane", "worker", "lease_until_ms"))
 
 
@@ -33,6 +36,7 @@ def author_of(row: AnyRow) -> Author:
     return Author(row.p_id, row.p_type, row.p_handle, row.p_name)
 
 
+@cache
 def select_participants() -> Select[Any]:
     return select(participants)
 
@@ -42,12 +46,20 @@ def participant_of(row: AnyRow) -> Participant:
     return Participant(**fields | {"secrets": tuple(fields["secrets"] or ())})
 
 
+def participant_of_text(row: Sequence[Any]) -> Participant:
+    """A participant from its `PARTICIPANT_TEXT` columns."""
+    found = Participant(*row)
+    secrets = tuple(json_value(found.secrets) or ())
+    return replace(found, driver=json_value(found.driver), secrets=secrets)
+
+
 def key_of(row: AnyRow) -> ApiKey:
     fields = dict(row._mapping)
     fields.pop("digest")
     return ApiKey(**fields)
 
 
+@cache
 def select_rooms() -> Select[Any]:
     return select(rooms)
 
@@ -56,6 +68,7 @@ def room_of(row: AnyRow) -> Room:
     return Room(**row._mapping)
 
 
+@cache
 def select_members() -> Select[Any]:
     """Members with their participants, in the order they joined."""
     same = (participants.c.tenant_id == members.c.tenant_id) & (
@@ -80,6 +93,7 @@ def member_of(row: AnyRow) -> Member:
     )  # fmt: skip
 
 
+@cache
 def select_messages() -> Select[Any]:
     """Messages with their authors."""
     same: ColumnElement[bool] = (participants.c.tenant_id == messages.c.tenant_id) & (
@@ -104,6 +118,7 @@ def session_of(row: AnyRow) -> Session:
     return Session(**{c.name: row._mapping[c.name] for c in sessions.c})
 
 
+@cache
 def select_runs() -> Select[Any]:
     return select(*_RUN_COLUMNS)
 
@@ -122,6 +137,7 @@ def run_of_text(row: Sequence[Any]) -> Run:
     return run if run.memory else replace(run, memory={})
 
 
+@cache
 def select_events() -> Select[Any]:
     return select(events)
 
