@@ -246,7 +246,8 @@ def pause(connection: Connection, run_id: str, attempt: int, pause: Pause) -> En
             connection, run, pause.message_id, entries[0].seq, pause.at_ms, pause.question
         )
         about[pause.message_id] = _store(connection, run, asked)
-    return Ended(run, tuple((entry, about.get(entry.ref)) for entry in entries))
+    woken = (run.id,) if run.cancelled_by else ()  # its end was asked for meanwhile
+    return Ended(run, tuple((entry, about.get(entry.ref)) for entry in entries), woken)
 
 
 def cancel(connection: Connection, tenant_id: str, run_id: str, by: str, at_ms: int) -> list[Ended]:

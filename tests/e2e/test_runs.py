@@ -148,7 +148,7 @@ async def test_a_bot_answers_late_by_its_token_and_is_seen_writing(stage: Stage)
     ]
     assert "zxq81 is fine." in seen.contents
     stage.person.client.post(f"/v1/runs/{other}/cancel").raise_for_status()
-    assert "cancelled" == stage.run(other)["state"]
+    await stage.until(other, "cancelled")
     told = next(b for b in iter(lambda: stage.bots.asked.get(timeout=10), None)
                 if b["type"] == "run.cancelled")  # fmt: skip
     assert other in str(told)

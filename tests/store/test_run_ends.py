@@ -476,6 +476,8 @@ async def test_a_run_that_waits_after_its_end_was_asked_for_is_due(store: SqlSto
     run = await working(store, await room_of(store))
     await store.runs.cancel(ACME, run.id, "user_bob", AT_MS)
     assert [] == await store.runs.due(0, 10)
-    assert await store.runs.pause(run.id, 1, ASKED) is not None
+    paused = await store.runs.pause(run.id, 1, ASKED)
+    assert paused is not None
+    assert (run.id,) == paused.woken
     assert [run.id] == await store.runs.due(0, 10)
     assert await store.runs.end_cancelled(run.id, AT_MS) is not None
