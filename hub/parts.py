@@ -44,6 +44,7 @@ from hub.service.reading import Reading
 from hub.service.rewriting import Rewriting
 from hub.service.rooms import Rooms
 from hub.service.runs import Runs
+from hub.service.searching import Searching
 from hub.service.sessions import Sessions
 from hub.service.usage import Usage
 from hub.service.views import RoomViews
@@ -98,6 +99,7 @@ class Parts:
     messages: Messages
     editing: Editing
     reading: Reading
+    searching: Searching
     participants: Participants
     sessions: Sessions
     handling: Handling
@@ -206,6 +208,7 @@ def _assemble(settings: Settings, store: SqlStore, bus: RedisBus, models: ModelC
         ids=ids, publisher=publisher, writer=writer, lost=lost, views=views,
         access=Access(store, bus, ids, now_ms), notices=notices, rooms=rooms, messages=messages,
         editing=Editing(store, views, publisher, now_ms), reading=Reading(store, views, notices),
+        searching=Searching(store, views),
         participants=Participants(
             store, models.knows, now_ms, callables=settings.callables,
             outbound_allow=settings.outbound_allow,

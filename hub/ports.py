@@ -15,6 +15,7 @@ from typing import Protocol
 from hub.core.governor import Budget
 from hub.core.models import StoredModel
 from hub.core.posts import LogRow, NewPost, RequestKey, Verdict
+from hub.core.times import rfc3339
 from hub.core.touches import Touch, Unread
 from hub.core.triggers import Summons
 from hub.core.usage import Consumed, Consumer
@@ -61,6 +62,42 @@ class AuditEntry:
     object_id: str
     at_ms: int
     detail: Json
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRecord:
+    """An entry of the audit log as it is read."""
+
+    id: str
+    at_ms: int
+    actor_id: str
+    key_id: str
+    action: str
+    object_id: str
+    detail: Json
+
+    def as_dict(self) -> Json:
+        return {
+            "id": self.id, "at": rfc3339(self.at_ms), "actor_id": self.actor_id,
+            "key_id": self.key_id, "action": self.action, "object_id": self.object_id,
+            "detail": self.detail,
+        }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """Which messages to find: all of `words` in them, in one room or in those of a member. Those
+    with an id below `below_id` go on where a page ended."""
+
+    tenant_id: str
+    member_id: str
+    words: tuple[str, ...]
+    limit: int
+    room_id: str | None = None
+    author_id: str | None = None
+    before_ms: int | None = None
+    after_ms: int | None = None
+    below_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,6 +318,17 @@ class ReadStore(Protocol):
     ) -> dict[str, Unread]:
         """Others' messages beyond the cursors, among the newest 1,000 entries of each room's log;
         of a room that was never marked, those since one joined. Rooms one is in alone."""
+
+
+class SearchStore(Protocol):
+    async def find(self, search: Search) -> list[Message]:
+        """Messages with all the words, whatever their case, newest first; deleted ones and those
+        of deleted sessions left out."""
+
+
+class AuditStore(Protocol):
+    async def page(self, tenant_id: str, page: Page) -> list[AuditRecord]:
+        """Newest first."""
 
 
 class ParticipantStore(Protocol):
@@ -551,6 +599,10 @@ class Store(Protocol):
     def rooms(self) -> RoomStore: ...
     @property
     def messages(self) -> MessageStore: ...
+    @property
+    def search(self) -> SearchStore: ...
+    @property
+    def audit(self) -> AuditStore: ...
     @property
     def reading(self) -> ReadStore: ...
     @property

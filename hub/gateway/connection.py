@@ -29,6 +29,7 @@ from hub.core.errors import (
 from hub.core.limits import Bucket
 from hub.core.permissions import may_post
 from hub.core.posts import Outcome, Posted, StaleAccess
+from hub.core.times import optional_rfc3339, rfc3339
 from hub.core.values import Actor
 from hub.gateway.bounds import FRAME_BYTES
 from hub.gateway.closes import (
@@ -78,6 +79,7 @@ IN_FLIGHT: Final = 256
 ROOMS: Final = 1_000
 HELD_BYTES: Final = 131_072
 TYPING_S: Final = 1.0
+EXPIRING_MS: Final = 60_000
 log = structlog.get_logger("hub.connection")
 
 
@@ -132,6 +134,7 @@ class Connection:
         self._patience = Bucket(gateway.parts.settings.commands_per_s)
         self._desk = Desk(gateway.parts.answers, connection_id)
         self._offers_due = False
+        self._warned: int | None = None
         self._acks: list[bytes] = []
         self._typed: dict[tuple[str, str | None], float] = {}
 
@@ -179,9 +182,16 @@ class Connection:
             self.on_closed()
 
     def close_if_expired(self, now_ms: int) -> None:
+        """A minute before it is warned, so that there is time to send another `auth`."""
         expires = self.actor.expires_ms
-        if expires is not None and expires <= now_ms:
+        if expires is None:
+            return
+        if expires <= now_ms:
             self.close(EXPIRED, "the key has expired; authenticate again")
+        elif expires - now_ms <= EXPIRING_MS and self._warned != expires:
+            self._warned = expires
+            about = {"expires_at": rfc3339(expires)}
+            self._say(event_of("auth.expiring", about, now_ms))
 
     def on_closed(self) -> None:
         self._closed = True
@@ -256,6 +266,7 @@ class Connection:
             "type": "hello",
             "connection_id": self.id,
             "participant": self.actor.author.as_dict(),
+            "expires_at": optional_rfc3339(self.actor.expires_ms),
             "heartbeat_s": self._parts.settings.heartbeat_s,
             "limits": {
                 "frame_bytes": FRAME_BYTES,
@@ -514,7 +525,7 @@ class Connection:
         if (actor.tenant_id, actor.id) != (self.actor.tenant_id, self.actor.id):
             raise invalid("token", "must be of the same participant")
         self._actor = actor
-        self._reply(about, {})
+        self._reply(about, {"expires_at": optional_rfc3339(actor.expires_ms)})
 
     def _say(self, frames: bytes) -> None:
         self.deliver(self.coding.encode(frames))

@@ -54,6 +54,7 @@ class Database(Protocol):
 
 def _prepare(connection: Any, _record: Any) -> None:
     connection.isolation_level = None
+    connection.create_function("hub_lower", 1, str.lower, deterministic=True)
     cursor = connection.cursor()
     for line in _PRAGMAS:
         cursor.execute(line)

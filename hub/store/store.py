@@ -7,6 +7,7 @@ from sqlalchemy import delete, text
 from hub.core.governor import Limits
 from hub.ports import PostStore
 from hub.store.access_changes import SqlAccessChanges
+from hub.store.audit import SqlAudit
 from hub.store.completions import SqlCompletions
 from hub.store.database import Database
 from hub.store.keys import SqlKeys
@@ -18,6 +19,7 @@ from hub.store.reading import SqlReading
 from hub.store.rooms import SqlRooms
 from hub.store.runs import SqlRuns
 from hub.store.schema import chains, idempotency
+from hub.store.search import SqlSearch
 from hub.store.sessions import SqlSessions
 
 LIMITS = Limits()
@@ -33,6 +35,8 @@ class SqlStore:
         self.rooms = SqlRooms(database)
         self.messages = SqlMessages(database)
         self.reading = SqlReading(database)
+        self.search = SqlSearch(database)
+        self.audit = SqlAudit(database)
         self.participants = SqlParticipants(database)
         self.keys = SqlKeys(database)
         self.access_changes = SqlAccessChanges(database)

@@ -414,6 +414,27 @@ async def test_an_expired_key_closes_its_connection(gateway: Gateway, clock: Tic
         assert await talk.closed() == 4402
 
 
+async def test_a_key_that_is_about_to_expire_is_warned_of_once_and_can_be_refreshed(
+    gateway: Gateway, clock: Ticker
+) -> None:
+    ends = clock() + 60_000
+    async with talking(gateway, actor("user_alice", expires_ms=ends), clock) as talk:
+        assert talk.socket.said[0]["expires_at"]
+
+        def warnings() -> int:
+            return sum(said["type"] == "auth.expiring" for said in talk.socket.said)
+
+        talk.connection.close_if_expired(clock() - 1)
+        assert 0 == warnings()
+        talk.connection.close_if_expired(clock())
+        talk.connection.close_if_expired(clock() + 1)
+        assert 1 == warnings()
+        token, _ = await token_of(gateway.parts)
+        assert {"expires_at": None} == (await talk.ask("auth", token=token))["data"]
+        talk.connection.close_if_expired(ends + 1)
+        assert talk.socket.closed is None
+
+
 async def test_a_gateway_looks_for_expired_keys_by_itself(gateway: Gateway) -> None:
     async with talking(gateway, actor("user_alice", expires_ms=now_ms() - 1)) as talk:
         assert await talk.closed() == 4402

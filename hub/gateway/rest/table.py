@@ -22,6 +22,7 @@ from hub.gateway.rest import (
     replies,
     rooms,
     runs,
+    search,
     sessions,
 )
 from hub.gateway.rest.call import Call, Operation, envelope
@@ -38,6 +39,7 @@ OPERATIONS: list[Operation] = [
     *completions.OPERATIONS,
     *participants.OPERATIONS,
     *access.OPERATIONS,
+    *search.OPERATIONS,
 ]
 
 
