@@ -18,6 +18,7 @@ from hub.models.registry import ModelRegistry, WrongModel
 
 FRESH_S: Final = 1.0
 TENANTS: Final = 10_000
+MODELS: Final = 500
 Load = Callable[[str], Awaitable[Sequence[StoredModel]]]
 log = structlog.get_logger("hub.models")
 
@@ -78,8 +79,11 @@ class ModelCatalogue:
     def check(self, models: Iterable[StoredModel], slug: str) -> None:
         """Raises Invalid when a tenant could not have these models, of which `slug` was just
         changed; Conflict when another of them needs what is gone."""
+        found = list(models)
+        if len(found) > MODELS:
+            raise Conflict(f"a tenant has at most {MODELS} models", code="TOO_MANY_MODELS")
         try:
-            self.operators.with_tenant(_configs(models), self._client)
+            self.operators.with_tenant(_configs(found), self._client)
         except WrongModel as error:
             if error.slug == slug:
                 raise invalid(error.name or "slug", error.reason) from None

@@ -48,7 +48,8 @@ class Models:
                 check_url(body.base_url, self._outbound_allow)
             except ValueError as error:
                 raise invalid("base_url", str(error)) from None
-        audit = self._audit(actor, "model.put", slug, {"base_url": body.base_url})
+        server = _server(body.base_url)  # a query may hold a secret
+        audit = self._audit(actor, "model.put", slug, {"server": server[1] if server else None})
         stored = await self._store.models.put(
             actor.tenant_id, slug, partial(self._made, actor, slug, body), audit,
             partial(self._catalogue.check, slug=slug),

@@ -9,7 +9,7 @@ import pytest
 
 from hub.core.errors import Conflict, Invalid, Unavailable
 from hub.core.models import ModelConfig, Price, StoredModel
-from hub.models.catalogue import FRESH_S, ModelCatalogue, config_of
+from hub.models.catalogue import FRESH_S, MODELS, ModelCatalogue, config_of
 from hub.models.registry import DEMO_SLUG, ModelRegistry
 
 URL = "http://127.0.0.1:9/v1"
@@ -128,6 +128,14 @@ async def test_a_fault_of_another_model_says_which(client: httpx.AsyncClient) ->
     with pytest.raises(Conflict, match="the model b needs it") as conflict:
         catalogue.check([stored("b", alias_of="a")], "a")
     assert "MODEL_IN_USE" == conflict.value.code
+
+
+async def test_a_tenant_has_a_bounded_number_of_models(client: httpx.AsyncClient) -> None:
+    catalogue = Shelf(client).catalogue
+    many = [stored(f"m{number}") for number in range(MODELS + 1)]
+    catalogue.check(many[1:], "m1")
+    with pytest.raises(Conflict, match="at most"):
+        catalogue.check(many, "m0")
 
 
 def test_a_stored_model_names_no_variable_of_the_environment() -> None:

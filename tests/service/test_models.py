@@ -138,9 +138,9 @@ async def test_a_mapping_that_cannot_work_names_its_field(
 
 
 async def test_what_was_done_is_in_the_audit_trail_without_the_key(parts: Parts) -> None:
-    await put(parts, api_key="top-secret")
+    await put(parts, base_url=f"{URL}?code=top-secret", api_key="top-secret")
     rows = await parts.store.database.read(
         lambda c: [tuple(row) for row in c.exec_driver_sql("SELECT * FROM audit_log")]
     )
-    assert any("model.put" in row for row in rows)
+    assert any("model.put" in row and "models.example.org" in repr(row) for row in rows)
     assert "top-secret" not in repr(rows)
