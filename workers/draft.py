@@ -25,12 +25,14 @@ log = structlog.get_logger("workers.draft")
 
 @dataclass(slots=True)
 class Progress:
-    """What an attempt has so far. `flushed` counts the characters that people were sent."""
+    """What an attempt has so far. `flushed` counts the characters that people were sent, `share` is
+    how much of the model's window is used."""
 
     text: str = ""
     size: int = 0
     flushed: int = 0
     tries: int = 0
+    share: float = 1.0
     deadline_s: float = 0.0
     seen: bool = False
     first_delta_ms: int | None = None

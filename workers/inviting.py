@@ -39,16 +39,16 @@ class Invitation:
     price: Price | None = None
 
 
-async def invite(parts: Parts, run: Run) -> Invitation:
-    """Read everything anew: between two attempts the room may have changed. Raises Backend when
-    there is nobody to ask any more."""
+async def invite(parts: Parts, run: Run, share: float = 1.0) -> Invitation:
+    """Read everything anew: between two attempts the room may have changed. `share` of the model's
+    window is used. Raises Backend when there is nobody to ask any more."""
     participant = await _participant(parts, run)
     assert participant.driver is not None
     driver = participant.driver
     if run.room_id.startswith("sess_"):
-        room, thread, context = await _session(parts, run, participant)
+        room, thread, context = await _session(parts, run, participant, share)
     else:
-        room, thread, context = await _conversation(parts, run, participant)
+        room, thread, context = await _conversation(parts, run, participant, share)
     settings = parts.settings
     kind = str(driver["kind"])
     deadline_s = settings.run_deadline_s if kind in QUICK else settings.agent_deadline_s
@@ -98,13 +98,13 @@ async def _trigger(parts: Parts, run: Run, thread: Sequence[Message]) -> Message
 
 
 async def _session(
-    parts: Parts, run: Run, participant: Participant
+    parts: Parts, run: Run, participant: Participant, share: float
 ) -> tuple[Json, Sequence[Message], Context]:
     store, driver = parts.store, participant.driver or {}
     session, history, budget = await asyncio.gather(
         store.sessions.get(run.tenant_id, run.room_id),
         store.messages.page(run.room_id, limit=HISTORY),
-        _budget(parts, run, driver),
+        _budget(parts, run, driver, share),
     )
     if session is None:
         raise Backend("the session was deleted")
@@ -113,7 +113,7 @@ async def _session(
 
 
 async def _conversation(
-    parts: Parts, run: Run, participant: Participant
+    parts: Parts, run: Run, participant: Participant, share: float
 ) -> tuple[Json, Sequence[Message], Context]:
     store, author = parts.store, participant.author()
     view = await parts.views.current(run.tenant_id, run.room_id)
@@ -125,7 +125,7 @@ async def _conversation(
         raise Unwelcome("the room is archived")
     thread = await store.messages.thread_end(run.room_id, run.thread_id, HISTORY)
     driver = participant.driver or {}
-    budget = await _budget(parts, run, driver)
+    budget = await _budget(parts, run, driver, share)
     context = room_context(run, driver, author, view, thread, budget)
     return _room(view), thread, context
 
@@ -135,8 +135,8 @@ def _room(view: RoomView) -> Json:
     return view.room.as_dict() | {"members": members}
 
 
-async def _budget(parts: Parts, run: Run, driver: Json) -> int:
-    """Tokens of context: the model's window less what the reply may take."""
+async def _budget(parts: Parts, run: Run, driver: Json, share: float) -> int:
+    """Tokens of context: a share of the model's window less what the reply may take."""
     if driver.get("kind") != "model":
         return OTHER_BUDGET
     slug = driver["model"]
@@ -144,4 +144,5 @@ async def _budget(parts: Parts, run: Run, driver: Json) -> int:
     if entry is None:
         raise Backend(f"there is no model {slug} any more", code="MODEL_NOT_FOUND")
     most = run.params.get("max_tokens") or driver.get("max_tokens") or entry.max_output_tokens
-    return max(256, entry.context_window - min(most, entry.max_output_tokens))
+    free = entry.context_window - min(most, entry.max_output_tokens)
+    return int(max(256, free) * share)

@@ -15,7 +15,7 @@ from typing import Final
 import structlog
 
 from hub.bus.client import end
-from hub.core.errors import Backend, BackendTimeout, HubError, Unavailable
+from hub.core.errors import Backend, BackendTimeout, HubError, PromptTooLong, Unavailable
 from hub.core.values import Run
 from hub.parts import Parts
 from hub.ports import Ended, Pause, Reply
@@ -28,6 +28,8 @@ from workers.lease import Lost, keep_lease
 from workers.patience import patiently
 
 RETRIES: Final = 3
+LESS: Final = 0.6
+SHARE_LEAST: Final = 0.2
 BACKOFF_S: Final = 0.5
 BACKOFF_MOST_S: Final = 8.0
 log = structlog.get_logger("workers.run")
@@ -125,6 +127,10 @@ class Attempt:
                 while True:
                     try:
                         return await self._invoke(bound)
+                    except PromptTooLong:  # tokens are estimated: ask again with less
+                        if self._progress.share * LESS < SHARE_LEAST:
+                            raise
+                        self._progress.share *= LESS
                     except Backend as error:
                         if not error.transient or tries == RETRIES:
                             raise
@@ -152,7 +158,7 @@ class Attempt:
             await self._scribe.begin_again()
 
     async def _invoke(self, bound: asyncio.Timeout) -> Reply | Pause:
-        invitation = await invite(self._parts, self._scribe.run)
+        invitation = await invite(self._parts, self._scribe.run, self._progress.share)
         driver = self._tools.drivers.get(invitation.kind)
         if driver is None:
             raise Backend(f"this hub has no driver of the kind {invitation.kind}")

@@ -139,6 +139,10 @@ class ModelUnavailable(Backend):
     code = "MODEL_UNAVAILABLE"
 
 
+class PromptTooLong(Backend):
+    """A model's server says that the prompt does not fit its window."""
+
+
 class Unavailable(HubError):
     status = 503
     code = "STORE_UNAVAILABLE"

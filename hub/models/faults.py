@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from hub.core.errors import Backend, ModelUnavailable
+from hub.core.errors import Backend, ModelUnavailable, PromptTooLong
 
 MAX_EXCERPT_CHARS = 300
 MAX_RETRY_AFTER_S = 24 * 3600.0
 
+# In the words of OpenAI and vLLM, llama.cpp, Anthropic, Gemini.
+_OVERFLOW = re.compile(
+    r"context (length|size|window)|context_length|prompt is too long|exceeds the maximum number of"
+    r" tokens|too many tokens",
+    re.IGNORECASE,
+)
 _TRANSIENT_STATUS = frozenset({408, 409, 425, 429})
 _MEANING = {
     401: "refused the hub's key",
@@ -34,13 +41,18 @@ def refusal(status: int, headers: Mapping[str, str], text: str, now: datetime) -
     else:
         meaning = _MEANING.get(status, "answered with an error")
     detail = f": {text}" if text else ""
-    kind = ModelUnavailable if status == 429 else Backend
-    return kind(
+    return _kind_of(status, text)(
         f"the model server {meaning} (HTTP {status}){detail}",
         transient=is_transient(status),
         answered=status,
         retry_after=retry_after_s(headers, now),
     )
+
+
+def _kind_of(status: int, text: str) -> type[Backend]:
+    if status == 429:
+        return ModelUnavailable
+    return PromptTooLong if status in (400, 413) and _OVERFLOW.search(text) else Backend
 
 
 def retry_after_s(headers: Mapping[str, str], now: datetime) -> float | None:

@@ -53,3 +53,27 @@ def test_a_stream_says_it_in_its_last_chunk(served: Served, someone: Person) -> 
     *_, last, end = [line[6:] for line in answer.text.split("\n") if line.startswith("data: ")]
     assert "[DONE]" == end
     assert json.loads(last)["context"]["dropped"] >= 4
+
+
+def test_a_window_that_was_thought_larger_than_it_is_is_asked_for_less(
+    served: Served, someone: Person
+) -> None:
+    """The hub estimates tokens; the server, which counts them, has the last word."""
+    made = someone.client.post("/v1/sessions", json={"model": "optimistic", "title": "x"}).json()
+    session_id = made["data"]["id"]
+    for number in range(8):
+        answer = say(someone, session_id, f"{number} " + "word " * 50)
+        assert ("stop", served.last_text()) == (answer["finish_reason"], answer["content"])
+    assert answer["context"]["dropped"] > 0
+
+
+def test_one_message_that_no_window_holds_is_a_clear_failure(
+    served: Served, someone: Person
+) -> None:
+    made = someone.client.post("/v1/sessions", json={"model": "optimistic", "title": "x"}).json()
+    path = f"/v1/sessions/{made['data']['id']}/messages"
+    refused = someone.client.post(path, json={"content": "word " * 300})
+    assert (502, "BACKEND_ERROR") == (refused.status_code, refused.json()["error"]["code"])
+    assert "maximum context length" in refused.json()["error"]["message"]
+    stateless = served.complete("optimistic", "word " * 300)
+    assert 400 == stateless.status_code

@@ -85,6 +85,13 @@ def _config(endpoint_url: str, canned_url: str) -> str:
             context_window=600,
             max_output_tokens=100,
         ),
+        _entry(
+            "optimistic",
+            endpoint_url,
+            upstream_model="small",
+            context_window=1_000,
+            max_output_tokens=100,
+        ),
         _entry("rescued", endpoint_url, upstream_model="status-500", fallbacks=["canned"]),
         _entry("late-rescue", endpoint_url, upstream_model="error-frame", fallbacks=["canned"]),
     ]

@@ -288,11 +288,25 @@ async def refuse(answer: Answer, status: int) -> None:
     await write_cut(answer, as_json({"error": {"message": said, "type": "refused"}}))
 
 
+async def small(answer: Answer) -> None:
+    """A window of a thousand characters."""
+    body = answer.state.requests[-1]["body"]
+    assert isinstance(body, dict)
+    if sum(len(str(turn["content"])) for turn in body["messages"]) <= 1_000:
+        await plain(answer)
+        return
+    await answer.head("application/json", 400)
+    message = "This model's maximum context length is 250 tokens. Please reduce the length."
+    error = {"message": message, "type": "invalid_request_error", "code": "context_length_exceeded"}
+    await write_cut(answer, as_json({"error": error}))
+
+
 BEHAVIOURS: dict[str, Callable[[Answer], Awaitable[None]]] = {
     "random": random_reply,
     "plain": plain,
     "gated": gated,
     "silent": silent,
+    "small": small,
     "hang": hang,
     "drip": drip,
     "huge": huge,

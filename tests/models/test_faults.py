@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from hub.core.errors import Backend, ModelUnavailable, PromptTooLong
 from hub.models.faults import excerpt, is_transient, refusal, retry_after_s
 
 NOW = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
@@ -52,3 +53,22 @@ def test_an_excerpt_is_one_short_printable_line_without_the_key() -> None:
     text = excerpt("a\n\tb\x00 \x1b[31m key k-1 " + "long " * 1000, "k-1")
     assert text.startswith("a b [31m key [key] long")
     assert len(text) == 300
+
+
+@pytest.mark.parametrize(
+    ("status", "text", "kind"),
+    [
+        (400, "This model's maximum context length is 8192 tokens.", PromptTooLong),
+        (400, "the request exceeds the available context size, try increasing it", PromptTooLong),
+        (400, "prompt is too long: 210000 tokens > 200000 maximum", PromptTooLong),
+        (413, "The input token count exceeds the maximum number of tokens allowed", PromptTooLong),
+        (400, "temperature must be at most 2", Backend),
+        (500, "context length exceeded", Backend),
+        (429, "too many tokens per minute", ModelUnavailable),
+    ],
+)
+def test_a_prompt_that_does_not_fit_is_known_by_its_words(
+    status: int, text: str, kind: type[Backend]
+) -> None:
+    error = refusal(status, {}, text, NOW)
+    assert (kind, status) == (type(error), error.answered)
