@@ -169,6 +169,7 @@ async def open_parts(settings: Settings, redis_url: str) -> AsyncIterator[Parts]
         parts = _assemble(settings, store, bus, models)
         writing = group.create_task(parts.writer.run())
         publishing = group.create_task(parts.publisher.run())
+        noting = group.create_task(parts.publisher.unpublished.run())
         counting = group.create_task(parts.usage.run())
         tidying = group.create_task(_tidy(parts.store))
         try:
@@ -178,9 +179,18 @@ async def open_parts(settings: Settings, redis_url: str) -> AsyncIterator[Parts]
             await asyncio.wait({writing})
             await parts.publisher.drain(2)
             await end(publishing)
+            await end(noting)
+            await _say_bye(bus)
             await end(counting)
             await parts.usage.flush()
             tidying.cancel()
+
+
+async def _say_bye(bus: RedisBus) -> None:
+    try:
+        await bus.lives.bye()
+    except Unavailable as error:
+        log.warning("others will take this process for dead", reason=error.message)
 
 
 async def _tidy(store: SqlStore) -> None:

@@ -642,6 +642,19 @@ class Listener(Protocol):
     async def unsubscribe(self, room_id: str) -> None: ...
 
 
+class LivesBus(Protocol):
+    """Which processes live, on the clock of Redis."""
+
+    async def note(self, room_ids: list[str]) -> None:
+        """This process lives, and may have committed to these rooms what is not published yet."""
+
+    async def orphans(self) -> dict[str, list[str]]:
+        """What processes had noted that gave no sign of life for seconds, by process."""
+
+    async def bye(self) -> None:
+        """This process ends in peace: nothing of it is unpublished."""
+
+
 class PresenceBus(Protocol):
     """Who is in which room, as every gateway says of itself, for as long as its lease lasts."""
 
@@ -671,6 +684,8 @@ class Bus(Protocol):
 
     @property
     def presence(self) -> PresenceBus: ...
+    @property
+    def lives(self) -> LivesBus: ...
 
     def listen(self, hear: Hear) -> AbstractAsyncContextManager[Listener]: ...
 

@@ -42,6 +42,16 @@ class Names:
         return f"{self.presence(room_id)}:{gateway_id}"
 
     @property
+    def lives(self) -> str:
+        """When each process last gave a sign of life."""
+        return f"{self.prefix}:{{lives}}:at"
+
+    @property
+    def unpublished(self) -> str:
+        """Of each process the rooms it has committed to and not published yet."""
+        return f"{self.prefix}:{{lives}}:unpublished"
+
+    @property
     def runs(self) -> str:
         """The stream that wakes workers."""
         return f"{self.prefix}:runs"

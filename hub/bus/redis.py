@@ -13,6 +13,7 @@ from redis.exceptions import ResponseError
 
 from hub.bus.client import answering, make_client
 from hub.bus.listener import RedisListener, open_listener
+from hub.bus.lives import RedisLives
 from hub.bus.names import Names
 from hub.bus.presence import RedisPresence
 from hub.core.values import Draft
@@ -50,6 +51,7 @@ class RedisBus:
         self._id = bus_id
         self._append = commands.register_script(_APPEND)
         self.presence = RedisPresence(commands, names, bus_id)
+        self.lives = RedisLives(commands, names, bus_id)
 
     async def publish(
         self,

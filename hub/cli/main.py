@@ -16,6 +16,7 @@ from hub.cli.demo import demo as run_demo
 from hub.cli.gateway import gateway as run_gateway
 from hub.cli.models import models
 from hub.cli.reach import DataDir, Key, Stop, Url, reach, settings_or_stop
+from hub.cli.restored import renew_epochs
 from hub.cli.up import up as run_up
 from hub.process import CannotStart
 from hub.settings import Settings, unread
@@ -64,6 +65,14 @@ def up(
     settings = serving_settings(host=host, port=port, data_dir=data_dir)
     with one_line():
         run_up(settings, console, demo=demo)
+
+
+@app.command()
+def restored(data_dir: DataDir = None) -> None:
+    """Say that the database was restored from a copy: clients' cursors from before fit no more."""
+    with one_line():
+        count = renew_epochs(settings_or_stop(data_dir=data_dir))
+    print(f"{count} rooms have a new epoch")
 
 
 @app.command()

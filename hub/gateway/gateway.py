@@ -13,6 +13,7 @@ from hub.core.errors import HubError, Missing, Unauthenticated
 from hub.core.values import Actor, Json
 from hub.gateway.closes import RESTARTING, REVOKED, spread
 from hub.gateway.fanout import Fanout, Joined
+from hub.gateway.orphans import Orphans
 from hub.gateway.personal import Personal
 from hub.gateway.presence import Presence
 from hub.gateway.seats import Seats
@@ -57,6 +58,7 @@ class Gateway:
             lease_s=parts.settings.presence_lease_s,
         )
         self.personal = Personal(self.fanout)
+        self.orphans = Orphans(self.fanout, parts.bus)
         self.taken = Taken(parts.store.access_changes, self._take_away)
         parts.lost.listeners.append(self.fanout.suspect)
 
@@ -82,6 +84,7 @@ class Gateway:
         ):
             watching = (
                 group.create_task(self.taken.watch()),
+                group.create_task(self.orphans.watch()),
                 group.create_task(self._watch_expiry()),
                 group.create_task(self._keep_runs()),
                 group.create_task(self.personal.run()),

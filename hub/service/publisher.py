@@ -15,6 +15,7 @@ import structlog
 from hub.core.errors import Unavailable
 from hub.core.posts import LogRow
 from hub.ports import Bus
+from hub.service.unpublished import Unpublished
 from hub.wire.events import ACCESS_TYPES, ephemeral_frame, event_frame
 from hub.wire.packets import Note, Packet, note
 
@@ -28,6 +29,8 @@ class Publisher:
     def __init__(self, bus: Bus, on_lost: Callable[[Iterable[str]], None]) -> None:
         self._bus = bus
         self._on_lost = on_lost
+        self.unpublished = Unpublished(bus)
+        self._batches: list[int] = []
         self._packets: list[tuple[str, Packet]] = []
         self._runs: list[str] = []
         self._cut: list[str] = []
@@ -36,10 +39,16 @@ class Publisher:
         self._idle.set()
 
     def put(
-        self, rows: Sequence[LogRow], runs: Sequence[str] = (), cut: Sequence[str] = ()
+        self,
+        rows: Sequence[LogRow],
+        runs: Sequence[str] = (),
+        cut: Sequence[str] = (),
+        batch: int | None = None,
     ) -> None:
         """Queue committed entries, of any rooms, each room's in order of seq; `runs` are to be
-        worked, `cut` to be cut short."""
+        worked, `cut` to be cut short; `batch` is its number if it was noted before."""
+        if batch is not None:
+            self._batches.append(batch)
         self._packets.extend(packets_of(rows))
         self._packets.extend(mentions_of(rows))
         self._runs.extend(runs)
@@ -63,11 +72,13 @@ class Publisher:
             packets, self._packets = self._packets, []
             runs, self._runs = self._runs, []
             cut, self._cut = self._cut, []
+            batches, self._batches = self._batches, []
             try:
                 await self._bus.publish(packets, runs, cut)
             except Unavailable as error:
                 log.warning("not published, gateways will repair", reason=error.message)
                 self._drop(packets)
+            self.unpublished.end(batches)
             if not self._wake.is_set():
                 self._idle.set()
 
@@ -80,6 +91,8 @@ class Publisher:
 
     def lost(self, room_ids: Iterable[str]) -> None:
         """Something of these rooms may be stored that was not published."""
+        room_ids = set(room_ids)
+        self.unpublished.lose(room_ids)
         self._on_lost(room_ids)
 
     def _drop(self, packets: Sequence[tuple[str, Packet]]) -> None:

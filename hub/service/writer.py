@@ -125,7 +125,9 @@ class Writer:
 
     async def _commit(self, batch: Sequence[_Waiting], *, wait: bool) -> list[_Waiting]:
         """Store, answer, publish; returns the posts whose room was held."""
-        outcomes = await self._outcomes([each.post for each in batch], wait)
+        posts = [each.post for each in batch]
+        number = self._publisher.unpublished.begin({post.room_id for post in posts})
+        outcomes = await self._outcomes(posts, wait)
         deferred: list[_Waiting] = []
         rows: list[LogRow] = []
         runs: list[str] = []
@@ -140,7 +142,9 @@ class Writer:
                 runs.extend(outcome.woken)
                 cut.extend(outcome.cut)
         if rows:
-            self._publisher.put(rows, runs, cut)
+            self._publisher.put(rows, runs, cut, number)
+        else:
+            self._publisher.unpublished.end([number])
         return deferred
 
     async def _outcomes(self, posts: list[NewPost], wait: bool) -> Sequence[Verdict]:

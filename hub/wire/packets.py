@@ -14,6 +14,7 @@ EVENTS: Final = b"E"
 ACCESS: Final = b"A"
 EPHEMERAL: Final = b"D"
 _HEAD: Final = struct.Struct(">cQI")
+SUSPECTS: Final = "hub/suspects"  # a channel of rooms that grew without a packet, as a JSON list
 
 
 def own_channel(tenant_id: str, participant_id: str) -> str:

@@ -57,9 +57,15 @@ class Outcome:
     moved: int = 0
     posts: int = 0
     seconds: float = 0.0
+    refused: Counter[str] = field(default_factory=Counter)
+    ended: list[str] = field(default_factory=list)
     resumes_ms: list[float] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
     tally: Tally = field(default_factory=Tally)
+
+
+class _Again(Exception):
+    """The hub could not serve this now: go away, and come back as after a cut."""
 
 
 class CutClient:
@@ -81,7 +87,8 @@ class CutClient:
             while not self._cutting.enough:
                 await self._connection(stay=False)
                 await asyncio.sleep(self._pick.choice((0, 0, self._pick.random() * 0.5)))
-            await self._connection(stay=True)
+            while not (self.applied and self._cutting.complete(self)):
+                await self._connection(stay=True)
         finally:
             for each in self._half_open:
                 each.close()
@@ -102,9 +109,13 @@ class CutClient:
             )  # fmt: skip
             await self._serve(client, stay=stay)
             await self._end(client, ours)
-        except (WebSocketException, ConnectionError) as error:
-            self._outcome.wrong.append(f"a connection ended by itself: {error!r}")
+        except (WebSocketException, ConnectionError, TimeoutError) as error:
+            self._outcome.refused[type(error).__name__] += 1
+            self._outcome.ended.append(repr(error))
             ours.close()
+            await asyncio.sleep(0.1)
+        except _Again:
+            await self._end(client, ours)
 
     async def _serve(self, client: ClientConnection, *, stay: bool) -> None:
         kind: Kind = "plain" if stay or not self.applied else self._pick.choice(KINDS)
@@ -162,6 +173,9 @@ class CutClient:
         while True:
             frame = orjson.loads(await client.recv())
             if frame["type"] == "reply" and frame["id"] == number:
+                if not frame["ok"]:
+                    self._outcome.refused[frame["error"]["code"]] += 1
+                    raise _Again
                 return dict(frame["data"])
 
     async def _send(self, client: ClientConnection, command: dict[str, Any]) -> None:
@@ -175,6 +189,9 @@ class CutClient:
 
     async def _take_one(self, client: ClientConnection) -> None:
         frame = orjson.loads(await client.recv())
+        if frame["type"] == "reply" and not frame["ok"]:
+            self._outcome.refused[frame["error"]["code"]] += 1
+            raise _Again
         if frame["type"] == "reply":
             for joined in frame["data"].get("rooms") or [frame["data"]]:
                 self._join(joined)
