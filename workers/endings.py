@@ -56,7 +56,8 @@ async def outcome_of(parts: Parts, run: Run, progress: Progress, ending: Ending)
 def failed(progress: Progress, error: HubError, *, told: bool = True) -> Reply:
     """A failed run says so in the thread: what was written stays, marked as failed. It is not
     `told` there by who may not speak there."""
-    said = f"Sorry, I could not answer: {error.message}."
+    stop = "" if error.message.endswith((".", "?", "!", "…")) else "."
+    said = f"Sorry, I could not answer: {error.message}{stop}"
     text = f"{progress.text}\n\n{said}" if progress.text else said
     return _reply(progress, "failed", text if told else None, None, status="failed",
                   reason=error.message,

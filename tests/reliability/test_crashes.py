@@ -18,14 +18,14 @@ async def test_a_mention_has_one_whole_reply_whatever_happens_to_its_worker(
     tmp_path: Path,
 ) -> None:
     shape = Shape(
-        10, "any", 0.03, rooms=3, copies=2, pause_every_s=1.5, flush_every_s=0.3, within_s=60
+        6, "any", 0.03, rooms=3, copies=2, pause_every_s=1.0, flush_every_s=0.3, within_s=60
     )
     with run_model_server() as upstream:
         with run_cluster(tmp_path, 1, env=settings(upstream, tmp_path)) as cluster:
             outcome = await crash(cluster, upstream, shape)
-    assert {1: 10} == outcome.finals
-    assert {"succeeded": 10} == outcome.states
-    assert 10 == outcome.whole
+    assert {1: 6} == outcome.finals
+    assert {"succeeded": 6} == outcome.states
+    assert 6 == outcome.whole
     assert outcome.deaths.total() + outcome.pauses + outcome.flushes > 0
 
 
