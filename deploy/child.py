@@ -3,35 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
-_PR_SET_PDEATHSIG: Final = 1
-
-
-def dies_with_parent(how: signal.Signals) -> Callable[[], None] | None:
-    """What a child does first on Linux: ask the kernel for this signal when its parent dies.
-
-    Start such a child from the main thread: the kernel takes the thread for the parent.
-    """
-    if sys.platform != "linux":
-        return None
-    libc, parent = ctypes.CDLL(None, use_errno=True), os.getpid()
-
-    def ask() -> None:
-        libc.prctl(_PR_SET_PDEATHSIG, how)
-        if os.getppid() != parent:
-            os._exit(1)
-
-    return ask
+from hub.bus.embedded import dies_with_parent
 
 
 @dataclass(frozen=True, slots=True)

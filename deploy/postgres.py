@@ -21,7 +21,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
-from deploy.child import dies_with_parent
+from hub.bus.embedded import dies_with_parent
 from hub.parts import write_private
 from hub.process import CannotStart
 

@@ -41,14 +41,17 @@ def find_binary() -> Path:
         ) from error
 
 
-def _die_with_parent() -> Callable[[], None] | None:
-    """What the child does first on Linux: ask the kernel to kill it when its parent dies."""
+def dies_with_parent(how: signal.Signals = signal.SIGKILL) -> Callable[[], None] | None:
+    """What a child does first on Linux: ask the kernel for this signal when its parent dies.
+
+    Start such a child from the main thread: the kernel takes the thread for the parent.
+    """
     if sys.platform != "linux":
         return None
     libc, parent = ctypes.CDLL(None, use_errno=True), os.getpid()
 
     def ask() -> None:
-        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        libc.prctl(_PR_SET_PDEATHSIG, how)
         if os.getppid() != parent:
             os._exit(1)
 
@@ -89,7 +92,7 @@ def _start(binary: Path, path: Path) -> subprocess.Popen[bytes]:
             stdout=told,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            preexec_fn=_die_with_parent(),
+            preexec_fn=dies_with_parent(),
         )
 
 

@@ -45,11 +45,6 @@ class Following:
         """Replies that are being written, by run id."""
         return self._drafts.open
 
-    @property
-    def positions(self) -> dict[str, int]:
-        """The last seq applied, by room."""
-        return {room_id: room.position for room_id, room in self._rooms.items()}
-
     # Resuming.
 
     def cut(self) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from typing import Any
 
 import orjson
 import pytest
@@ -35,10 +34,6 @@ async def live(gateway: Gateway) -> RoomReader:
     reader, joining = await prepare_reader(gateway, ALICE, "room_1", None)
     await gateway.fanout.complete(reader, joining)
     return reader
-
-
-def types(bodies: list[bytes]) -> list[Any]:
-    return [orjson.loads(body)["type"] for body in bodies]
 
 
 async def test_what_was_missed_comes_at_the_pace_it_is_taken(gateway: Gateway) -> None:

@@ -1,10 +1,10 @@
-"""A model server that misbehaves on demand: `python endpoint.py` prints its port, ends with stdin.
+"""A model server that misbehaves on demand: run as a module it prints its port, ends
+with stdin.
 
 POST …/chat/completions   behaves as the request's `model` says, see BEHAVIOURS and `status-NNN`
 POST /open                opens the gate of every `gated` request there is
 GET  /sent                {"text": the last, "texts": all, "requests": [{path, headers, body}]}
-GET  /stats               {"requests", "open", "disconnects", "waiting", "models"}; with a query
-                          such as ?disconnects=2 it answers once the count is at least that
+GET  /stats               see tests/support/endpoint.py
 
 HTTP is written by hand, so that bytes can be cut wherever a network may cut them.
 """
@@ -14,46 +14,15 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-import sys
-from collections import Counter
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
-from dataclasses import dataclass, field
 from itertools import pairwise
-from urllib.parse import parse_qsl, urlsplit
+
+from tests.support.endpoint import Call, ClientGone, Json, State, serve, told, until_gone
 
 ODDITIES = "the löscht café 日本語 текст 👩‍👩‍👧 🎉 data: \\n “quoted” naïve \u2028 {brace} [DONE]"
 WORDS = tuple(ODDITIES.split(" "))
 PAUSE_S = 0.002
 DRIP_S = 0.02
-
-Json = dict[str, object]
-
-
-class ClientGone(Exception):
-    """The client closed its side while it was being answered."""
-
-
-@dataclass
-class State:
-    """What has happened so far; `changed` wakes whoever waits for a count."""
-
-    dice: random.Random
-    counts: Counter[str] = field(default_factory=Counter)
-    models: Counter[str] = field(default_factory=Counter)
-    requests: list[Json] = field(default_factory=list)
-    texts: list[str] = field(default_factory=list)
-    gates: set[asyncio.Event] = field(default_factory=set)
-    changed: asyncio.Condition = field(default_factory=asyncio.Condition)
-
-    async def count(self, name: str, by: int = 1) -> None:
-        async with self.changed:
-            self.counts[name] += by
-            self.changed.notify_all()
-
-    def stats(self) -> dict[str, object]:
-        names = ("requests", "open", "disconnects", "waiting")
-        return {**{name: self.counts[name] for name in names}, "models": dict(self.models)}
 
 
 class Answer:
@@ -330,13 +299,6 @@ async def complete(answer: Answer, model: str) -> None:
         await BEHAVIOURS.get(model, plain)(answer)
 
 
-async def until_gone(reader: asyncio.StreamReader) -> None:
-    with suppress(OSError):
-        while await reader.read(1024):
-            pass
-    raise ClientGone
-
-
 async def chat(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, state: State, body: bytes
 ) -> None:
@@ -355,62 +317,15 @@ async def chat(
         await state.count("disconnects")
 
 
-async def tell(writer: asyncio.StreamWriter, data: Json) -> None:
-    body = json.dumps(data).encode()
-    head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
-    writer.write(f"{head}Connection: close\r\n\r\n".encode() + body)
-    await writer.drain()
-
-
-async def answer_stats(writer: asyncio.StreamWriter, state: State, query: str) -> None:
-    wanted = {name: int(value) for name, value in parse_qsl(query)}
-    async with state.changed:
-        await state.changed.wait_for(
-            lambda: all(state.counts[name] >= least for name, least in wanted.items())
-        )
-    await tell(writer, state.stats())
-
-
-async def route(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, state: State) -> None:
-    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-    request, *lines = head.strip().split("\r\n")
-    headers = {n.strip().lower(): v.strip() for n, _, v in (line.partition(":") for line in lines)}
-    body = await reader.readexactly(int(headers.get("content-length", "0")))
-    url = urlsplit(request.split(" ")[1])
-    if url.path.endswith("/chat/completions"):
-        state.requests.append({"path": url.path, "headers": headers, "body": json.loads(body)})
-        await chat(reader, writer, state, body)
-    elif url.path == "/open":
-        gates, state.gates = state.gates, set()
-        for gate in gates:
-            gate.set()
-        await tell(writer, {"opened": len(gates)})
-    elif url.path == "/sent":
-        last = state.texts[-1] if state.texts else ""
-        await tell(writer, {"text": last, "texts": state.texts, "requests": state.requests})
-    else:
-        await answer_stats(writer, state, url.query)
-
-
-async def serve() -> None:
-    seed = random.SystemRandom().randrange(2**32)
-    state = State(random.Random(seed))
-
-    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await state.count("open")
-        try:
-            await route(reader, writer, state)
-        except (OSError, asyncio.IncompleteReadError):
-            pass
-        finally:
-            writer.close()
-            await state.count("open", -1)
-
-    server = await asyncio.start_server(connected, "127.0.0.1", 0)
-    print(server.sockets[0].getsockname()[1], seed, flush=True)
-    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
-    server.close()
+async def chat_route(call: Call) -> None:
+    if call.url.path.endswith("/chat/completions"):
+        body = json.loads(call.body)
+        call.state.requests.append({"path": call.url.path, "headers": call.headers, "body": body})
+        await chat(call.reader, call.writer, call.state, call.body)
+        return
+    texts = call.state.texts
+    await told(call, {"text": texts[-1] if texts else "", "texts": texts})
 
 
 if __name__ == "__main__":
-    asyncio.run(serve())
+    asyncio.run(serve(chat_route))

@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 
-ENDPOINT = Path(__file__).with_name("endpoint.py")
+ROOT = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +51,9 @@ class ModelServer:
 def run_model_server() -> Iterator[ModelServer]:
     """The endpoint on a free port; it ends with the block, and with this process if that dies."""
     process = subprocess.Popen(
-        [sys.executable, str(ENDPOINT)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
+        [sys.executable, "-m", "tests.models.endpoint"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT,
+    )  # fmt: skip
     with process:
         try:
             assert process.stdout is not None

@@ -18,6 +18,7 @@ from .asking import ask, reply_of
 from .server import ModelServer
 
 KEY = "sk-very-secret-0123456789"
+PATIENCE_S = 10.0
 
 Connect = Callable[..., OpenAiBackend]
 
@@ -117,7 +118,7 @@ async def test_an_answer_that_was_not_streamed_is_understood(
 async def test_a_reply_with_a_reason_is_complete_without_a_proper_end(
     connect: Connect, model: str
 ) -> None:
-    async with asyncio.timeout(4):
+    async with asyncio.timeout(PATIENCE_S):
         reply = await reply_of(connect(model))
     assert reply.text == "all of it"
     assert reply.finish.usage is not None
@@ -127,7 +128,7 @@ async def test_a_reply_with_a_reason_is_complete_without_a_proper_end(
 @pytest.mark.parametrize(
     ("model", "bounds", "message"),
     [
-        ("silent", {"connect_timeout_s": 0.1, "idle_timeout_s": 0.1}, "fell silent"),
+        ("silent", {"idle_timeout_s": 0.2}, "fell silent"),
         ("hang", {"idle_timeout_s": 0.2}, "fell silent"),
         ("drip", {"deadline_s": 0.4}, "did not finish in time"),
         ("hang", {"deadline_s": 0.3}, "did not finish in time"),
@@ -137,19 +138,19 @@ async def test_waiting_is_bounded_and_ends_the_request(
     server: ModelServer, connect: Connect, model: str, bounds: dict[str, float], message: str
 ) -> None:
     with pytest.raises(BackendTimeout, match=message) as caught:
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(PATIENCE_S):
             await reply_of(connect(model, **bounds))
     assert caught.value.transient
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(PATIENCE_S):
         await server.stats(disconnects=1)
 
 
 async def test_a_slow_consumer_meets_the_deadline_in_the_stream_not_in_its_own_code(
     connect: Connect,
 ) -> None:
-    async with open_stream(connect("drip", deadline_s=0.2), ask("hi")) as parts:
+    async with open_stream(connect("drip", deadline_s=1.0), ask("hi")) as parts:
         await anext(parts)
-        await asyncio.sleep(0.4)
+        await asyncio.sleep(1.1)
         with pytest.raises(BackendTimeout):
             async for _part in parts:
                 pass
@@ -192,7 +193,7 @@ async def test_cancelling_closes_the_upstream_socket(server: ModelServer, connec
         asking = group.create_task(reply_of(connect("hang")))
         await server.stats(requests=1)
         asking.cancel()
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(PATIENCE_S):
         await server.stats(disconnects=1)
     assert asking.cancelled()
 
@@ -203,7 +204,7 @@ async def test_leaving_the_stream_closes_the_upstream_socket(
 ) -> None:
     async with open_stream(connect(model), ask("hi")) as parts:
         await anext(parts)
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(PATIENCE_S):
         await server.stats(disconnects=1)
 
 
@@ -250,7 +251,7 @@ async def test_closed_streams_give_their_connections_back(server: ModelServer) -
     async with open_client(max_connections=1) as client:
         backend = OpenAiBackend(Upstream(server.base_url, "drip"), client)
         for _ in range(5):
-            async with asyncio.timeout(5), open_stream(backend, ask("hi")) as parts:
+            async with asyncio.timeout(PATIENCE_S), open_stream(backend, ask("hi")) as parts:
                 await anext(parts)
 
 

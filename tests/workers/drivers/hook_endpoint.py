@@ -1,31 +1,19 @@
 """A webhook that misbehaves on demand: run as a module it prints its port, ends with stdin.
 
 POST /hook/NAME           behaves as BEHAVIOURS says; `say` answers what its query asks for
-POST /open, GET /sent, GET /stats    as those of tests/models/endpoint.py; `body` is text as it came
+POST /open, GET /sent, GET /stats    see tests/support/endpoint.py; `body` is text as it came
 """
 
 from __future__ import annotations
 
 import asyncio
 import base64
-import random
-import sys
 import zlib
 from collections.abc import Awaitable, Callable
-from urllib.parse import SplitResult, parse_qsl, urlsplit
+from urllib.parse import SplitResult, parse_qsl
 
-from tests.models.endpoint import (
-    DRIP_S,
-    Answer,
-    ClientGone,
-    Json,
-    State,
-    answer_stats,
-    as_json,
-    tell,
-    until_gone,
-    write_cut,
-)
+from tests.models.endpoint import DRIP_S, Answer, as_json, write_cut
+from tests.support.endpoint import Call, ClientGone, State, serve, told, until_gone
 
 Query = dict[str, str]
 NOTHING = base64.urlsafe_b64encode(zlib.compress(b""))
@@ -166,46 +154,14 @@ async def hook(
         await state.count("disconnects")
 
 
-async def route(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, state: State) -> None:
-    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-    request, *lines = head.strip().split("\r\n")
-    headers = {n.strip().lower(): v.strip() for n, _, v in (line.partition(":") for line in lines)}
-    body = await reader.readexactly(int(headers.get("content-length", "0")))
-    url = urlsplit(request.split(" ")[1])
-    if url.path.startswith("/hook/"):
-        entry: Json = {"path": url.path, "headers": headers, "body": body.decode("latin-1")}
-        state.requests.append(entry)
-        await hook(reader, writer, state, url)
-    elif url.path == "/open":
-        gates, state.gates = state.gates, set()
-        for gate in gates:
-            gate.set()
-        await tell(writer, {"opened": len(gates)})
-    elif url.path == "/sent":
-        await tell(writer, {"requests": state.requests})
-    else:
-        await answer_stats(writer, state, url.query)
-
-
-async def serve() -> None:
-    seed = random.SystemRandom().randrange(2**32)
-    state = State(random.Random(seed))
-
-    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await state.count("open")
-        try:
-            await route(reader, writer, state)
-        except (OSError, asyncio.IncompleteReadError):
-            pass
-        finally:
-            writer.close()
-            await state.count("open", -1)
-
-    server = await asyncio.start_server(connected, "127.0.0.1", 0)
-    print(server.sockets[0].getsockname()[1], seed, flush=True)
-    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
-    server.close()
+async def route(call: Call) -> None:
+    if not call.url.path.startswith("/hook/"):
+        await told(call, {})
+        return
+    body = call.body.decode("latin-1")
+    call.state.requests.append({"path": call.url.path, "headers": call.headers, "body": body})
+    await hook(call.reader, call.writer, call.state, call.url)
 
 
 if __name__ == "__main__":
-    asyncio.run(serve())
+    asyncio.run(serve(route))
