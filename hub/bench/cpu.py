@@ -1,6 +1,6 @@
-"""What a server costs: the processor time of its processes, read from Linux's /proc.
+"""What a server costs: computing time and memory of its processes, read from Linux's /proc.
 
-Deliveries a second depend on what else the machine does; processor time for each hardly does.
+Deliveries a second depend on what else the machine does; computing time for each much less.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Final
 
 _TICKS_S: Final = os.sysconf("SC_CLK_TCK")
-_PARENT, _USER, _SYSTEM = 1, 11, 12  # after the name, see proc(5)
+_PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
+_PARENT, _USER, _SYSTEM, _RESIDENT = 1, 11, 12, 21  # after the name, see proc(5)
 
 
 def _stat(pid: int) -> list[str]:
@@ -37,3 +38,8 @@ def cpu_s(pids: Iterable[int]) -> float:
     """Seconds that these processes have computed so far, in all their threads."""
     stats = [stat for pid in pids if (stat := _stat(pid))]
     return sum(int(stat[_USER]) + int(stat[_SYSTEM]) for stat in stats) / _TICKS_S
+
+
+def memory_bytes(pids: Iterable[int]) -> int:
+    """What these processes hold in memory, shared pages counted in each."""
+    return sum(int(stat[_RESIDENT]) for pid in pids if (stat := _stat(pid))) * _PAGE_BYTES

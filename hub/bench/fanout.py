@@ -104,13 +104,16 @@ def figures(shape: Shape, counted: Counted, took_s: dict[str, float]) -> dict[st
         "uneven": counted.uneven, "deliveries_per_s": round(counted.per_s),
         "p50_ms": counted.p50_ms, "p95_ms": counted.p95_ms, "p99_ms": counted.p99_ms,
         "connect_s": round(counted.connect_s, 3), "ready_s": round(counted.ready_s, 3),
-        "generator_busy": round(counted.busy, 3), "setup_s": took_s,
+        "generator_busy": round(counted.busy, 3), "cpu_us_per_delivery": round(counted.cpu_us, 2),
+        "setup_s": took_s,
     }  # fmt: skip
 
 
-async def run(api: Api, shape: Shape, *, keep: bool = False, tell: Tell = silent) -> Json:
+async def run(
+    api: Api, shape: Shape, pids: tuple[int, ...] = (), *, keep: bool = False, tell: Tell = silent
+) -> Json:
     """Set up, measure, check, clear; returns the figures."""
     async with open_stage(api, shape.groups, keep=keep, tell=tell) as stage:
         tell(f"{shape.rooms * shape.members} connections, {shape.secs:g} s")
-        _, counted = await measure(api, stage, shape)
+        _, counted = await measure(api, stage, shape, pids)
         return figures(shape, counted, stage.took_s)

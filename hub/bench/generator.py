@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from typing import Final
 
-from hub.bench.cpu import cpu_s
+from hub.bench.cpu import cpu_s, memory_bytes
 from hub.bench.frames import client_frame, handshake, pong_for
 from hub.bench.load import Counted, Load
 from hub.bench.marks import DIGITS, Ages, Scanner, split_at_stamp
@@ -71,26 +71,30 @@ class Generator:
         self._measuring = self._publishing = self._stopped = False
         self._delivered = self._acks = self._refusals = 0
         self._elapsed_s, self._in_time, self._busy, self._cpu_s = 1.0, 0, 0.0, 0.0
+        self._opening_cpu_s, self._grown_bytes = 0.0, 0
         self._ages = Ages()
         self._why = ""
 
     def run(self) -> Counted:
         """Connect, get ready, measure, wait for what is under way."""
-        began = time.monotonic()
+        pids, began = self.load.pids, time.monotonic()
+        cost, memory = cpu_s(pids), memory_bytes(pids)
         self._connect(began + CONNECT_S)
         connected = time.monotonic()
         self._get_ready(connected + READY_S)
         ready = time.monotonic()
+        self._opening_cpu_s = cpu_s(pids) - cost
         self._wait(self.load.settle_s)
+        self._grown_bytes = memory_bytes(pids) - memory
         if self._failed or self._lost or self._are_ready < len(self._order):
             self._explain(f"{self._are_ready} of {len(self._order)} connections got ready")
             return self._counted(connected - began, ready - connected)
-        busy, cost, start = time.process_time(), cpu_s(self.load.pids), time.monotonic()
+        busy, cost, start = time.process_time(), cpu_s(pids), time.monotonic()
         self._measuring = True
         self._publish_for(start)
         self._elapsed_s, self._in_time = time.monotonic() - start, self._delivered
         self._busy = (time.process_time() - busy) / self._elapsed_s
-        self._cpu_s = cpu_s(self.load.pids) - cost
+        self._cpu_s = cpu_s(pids) - cost
         self._drain()
         return self._counted(connected - began, ready - connected)
 
@@ -348,7 +352,8 @@ class Generator:
             acked=self._acks, refused=self._refusals, elapsed_s=self._elapsed_s,
             connect_s=connect_s, ready_s=ready_s, p50_ms=self._ages.percentile_ms(0.5),
             p95_ms=self._ages.percentile_ms(0.95), p99_ms=self._ages.percentile_ms(0.99),
-            busy=self._busy, cpu_s=self._cpu_s,
+            busy=self._busy, cpu_s=self._cpu_s, opening_cpu_s=self._opening_cpu_s,
+            grown_bytes=self._grown_bytes,
         )  # fmt: skip
 
     def _save_kept(self) -> None:

@@ -78,7 +78,8 @@ class Counted:
     """What the generator saw. `in_time` are the deliveries before the publishers stopped, in
     `elapsed_s`; the rest came while it waited for what was under way. `uneven` connections got
     more or fewer than their room was sent; `busy` is the share of a core the generator used,
-    `cpu_s` what the server's processes computed in `elapsed_s`."""
+    `cpu_s` what the server's processes computed in `elapsed_s`. `opening_cpu_s` is what they
+    computed until all were ready, `grown_bytes` how much they grew until publishing began."""
 
     conns: int
     failed: int
@@ -98,6 +99,8 @@ class Counted:
     p99_ms: float
     busy: float
     cpu_s: float = 0.0
+    opening_cpu_s: float = 0.0
+    grown_bytes: int = 0
 
     @property
     def sent(self) -> int:

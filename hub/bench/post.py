@@ -35,7 +35,7 @@ class Posting:
         return self.conns * (self.window if self.via == "rest" else 1)
 
 
-def load_for(api: Api, stage: Stage, posting: Posting) -> Load:
+def load_for(api: Api, stage: Stage, posting: Posting, pids: tuple[int, ...] = ()) -> Load:
     """The load: every connection is a publisher that only hears its own acknowledgements."""
     count, rest = posting.sockets, posting.via == "rest"
     rooms = [stage.room_ids[n % posting.conns % posting.rooms] for n in range(count)]
@@ -46,7 +46,7 @@ def load_for(api: Api, stage: Stage, posting: Posting) -> Load:
         ready="" if rest else '"type":"hello"', acked='"status":"ok"' if rest else '"ok":true',
         refused='"status":"error"' if rest else '"ok":false',
         rooms=count, members=1, window=1 if rest else posting.window, size=posting.size,
-        secs=posting.secs, room_ids=tuple(rooms), keys=stage.keys,
+        secs=posting.secs, room_ids=tuple(rooms), keys=stage.keys, pids=pids,
     )  # fmt: skip
 
 
@@ -65,9 +65,9 @@ def _request(api: Api, stage: Stage, posting: Posting) -> str:
     return "\r\n".join(lines)
 
 
-async def measure(api: Api, stage: Stage, posting: Posting) -> Counted:
+async def measure(api: Api, stage: Stage, posting: Posting, pids: tuple[int, ...] = ()) -> Counted:
     """Run the load and prove that what was acknowledged is stored, once. Raises BenchError."""
-    load = load_for(api, stage, posting)
+    load = load_for(api, stage, posting, pids)
     heads = {r: int((await api.call("GET", f"/v1/rooms/{r}"))["head"]) for r in stage.room_ids}
     counted = await asyncio.to_thread(run_load, load)
     if faults := faults_of(load, counted):
@@ -94,13 +94,21 @@ def figures(posting: Posting, counted: Counted, took_s: dict[str, float]) -> Jso
         "sent": counted.sent, "acknowledged": counted.acked, "stored": counted.sent,
         "posts_per_s": round(counted.per_s), "p50_ms": counted.p50_ms, "p95_ms": counted.p95_ms,
         "p99_ms": counted.p99_ms, "connect_s": round(counted.connect_s, 3),
-        "generator_busy": round(counted.busy, 3), "setup_s": took_s,
+        "generator_busy": round(counted.busy, 3), "cpu_us_per_post": round(counted.cpu_us, 1),
+        "setup_s": took_s,
     }  # fmt: skip
 
 
-async def run(api: Api, posting: Posting, *, keep: bool = False, tell: Tell = silent) -> Json:
+async def run(
+    api: Api,
+    posting: Posting,
+    pids: tuple[int, ...] = (),
+    *,
+    keep: bool = False,
+    tell: Tell = silent,
+) -> Json:
     """Set up, measure, check, clear; returns the figures."""
     async with open_stage(api, posting.groups, keep=keep, tell=tell) as stage:
         tell(f"{posting.sockets} connections, {posting.secs:g} s")
-        counted = await measure(api, stage, posting)
+        counted = await measure(api, stage, posting, pids)
         return figures(posting, counted, stage.took_s)

@@ -17,6 +17,7 @@ from hub.bench.process import BenchError
 
 CALLS: Final = 32
 CALL_S: Final = 120.0
+KEPT_S: Final = 2.0  # less than the server keeps them
 FIRST_MEMBERS: Final = 500
 LOG_PAGE: Final = 200
 T = TypeVar("T")
@@ -69,7 +70,7 @@ async def open_api(url: str, key: str) -> AsyncIterator[Api]:
     """The API of the hub at `url`."""
     async with httpx.AsyncClient(
         base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=CALL_S,
-        trust_env=False, limits=httpx.Limits(max_connections=CALLS),
+        trust_env=False, limits=httpx.Limits(max_connections=CALLS, keepalive_expiry=KEPT_S),
     ) as client:  # fmt: skip
         yield Api(client, url)
 

@@ -64,12 +64,22 @@ def _read(path: Path) -> dict[str, Any]:
 
 def running_address(folder: Path) -> str | None:
     """Where the hub that holds the data directory listens; None when nobody does."""
+    return _running(folder).get("address")
+
+
+def running_pid(folder: Path) -> int | None:
+    """The process of the hub that holds the data directory; None when nobody does."""
+    return _running(folder).get("pid")
+
+
+def _running(folder: Path) -> dict[str, Any]:
+    """What the holder of the data directory wrote; empty when nobody holds it."""
     path = folder / "hub.lock"
     if not path.exists():
-        return None
+        return {}
     with path.open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
-            return _read(path).get("address")
-    return None
+            return _read(path)
+    return {}
