@@ -147,6 +147,8 @@ class Generator:
             if client.kept is not None:
                 client.kept.append(rest)
             self._opened_one(client)
+            if self._ready and self._ready in rest:  # the first words came with the handshake
+                self._is_ready(client)
 
     def _opened_one(self, client: Client) -> None:
         load = self.load

@@ -30,7 +30,7 @@ from hub.gateway.closes import (
     UNANSWERED,
 )
 from hub.gateway.deflate import SharedDeflate
-from hub.wire.inbound import take_texts
+from hub.gateway.inbound import take_texts
 
 EXTENSION: Final = "roomhub.socket"
 SLICE: Final = 16_384

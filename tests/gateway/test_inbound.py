@@ -1,4 +1,4 @@
-"""`hub.wire.inbound` beside the parser of `websockets`: the same messages from the same bytes."""
+"""`hub.gateway.inbound` and the parser of `websockets`: the same messages from the same bytes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from websockets.frames import Frame, Opcode
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
-from hub.wire.inbound import take_texts
+from hub.gateway.inbound import take_texts
 
 MOST = 1_000
 Heard = list[tuple[Opcode, bytes, bool]]
