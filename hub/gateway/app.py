@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hub.core.errors import HubError, MethodNotAllowed, Missing
 from hub.gateway import web
+from hub.gateway.docs import routes as docs
 from hub.gateway.gateway import Gateway
 from hub.gateway.rest import runs, table
 from hub.gateway.rest.call import Answer, envelope, read_body
@@ -39,6 +40,7 @@ def make_app(gateway: Gateway) -> Starlette:
             *_open_routes(gateway),
             *runs.token_routes(gateway),
             *web.routes(),
+            *docs.routes(table.OPERATIONS),
             WebSocketRoute("/v1/ws", WebSocketApp(gateway)),
         ],
         exception_handlers={

@@ -13,7 +13,7 @@ from starlette.routing import Route
 
 from hub.core.errors import missing
 
-_HEADERS: Final = {
+HEADERS: Final = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
         "img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -49,7 +49,7 @@ def routes() -> list[Route]:
 
 def _answer(request: Request, name: str, body: bytes) -> Response:
     tag = f'"{hashlib.sha256(body).hexdigest()[:16]}"'
-    headers = _HEADERS | {"ETag": tag}
+    headers = HEADERS | {"ETag": tag}
     if request.headers.get("if-none-match") == tag:
         return Response(status_code=304, headers=headers)
     kind = mimetypes.guess_type(name)[0] or "application/octet-stream"

@@ -1,0 +1,155 @@
+"""OpenAPI 3.1 of the HTTP API, from the table of its operations."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Final
+
+from pydantic import BaseModel
+
+from hub.core.values import Json
+from hub.gateway.docs.schemas import Schemas
+from hub.gateway.rest.call import LIMIT, LIMIT_MOST, Operation
+from hub.wire.requests import AnswerRun, AppendDelta, LogIn
+
+_PATH_PART: Final = re.compile(r"\{(\w+)\}")
+_NUMBERS: Final = frozenset({"limit", "since", "wait", "around", "from"})
+_FLAGS: Final = frozenset({"dry_run", "hard"})
+_HEADERS: Final = {
+    "Idempotency-Key": "The same key again is the same request, for 24 hours",
+    "Last-Event-ID": "Where a stream stopped, `epoch:seq`",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An operation as it is described; `keyed` says that it takes a key."""
+
+    method: str
+    path: str
+    summary: str
+    body: type[BaseModel] | None = None
+    query: tuple[str, ...] = ()
+    keyed: bool = True
+
+
+UNKEYED: Final = (
+    Entry("POST", "/v1/login", "Exchange a log-in ticket for a key", LogIn, keyed=False),
+    Entry("POST", "/v1/runs/{run_id}/reply", "Answer a run, by its token", AnswerRun),
+    Entry("POST", "/v1/runs/{run_id}/deltas", "Append to a run's draft, by its token", AppendDelta),
+    Entry("GET", "/healthz", "Whether the process is alive", keyed=False),
+    Entry("GET", "/readyz", "Whether it should get traffic", keyed=False),
+)
+"""What is served beside the table of operations."""
+
+
+def openapi(operations: Iterable[Operation]) -> Json:
+    """The document."""
+    schemas, paths = Schemas(), dict[str, Json]()
+    listed = [Entry(o.method, o.path, o.summary, o.body, o.query) for o in operations]
+    for entry in (*listed, *UNKEYED):
+        paths.setdefault(entry.path, {})[entry.method.lower()] = _operation(entry, schemas)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "roomhub",
+            "version": version("roomhub"),
+            "description": "Answers stand in `data`; lists in `data.items`, with `pagination`.",
+        },
+        "security": [{"key": []}],
+        "paths": paths,
+        "components": {
+            "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
+            "schemas": schemas.found | {"Answer": _ANSWER, "Error": _ERROR},
+        },
+    }
+
+
+def _operation(operation: Entry, schemas: Schemas) -> Json:
+    found: Json = {
+        "summary": operation.summary,
+        "operationId": _name(operation),
+        "tags": [operation.path.split("/")[2] if operation.path.startswith("/v1/") else "service"],
+        "parameters": _parameters(operation),
+        "responses": {
+            "2XX": {"description": "Done", "content": _json("Answer")},
+            "default": {"description": "Refused", "content": _json("Error")},
+        },
+    }
+    if operation.path.endswith("/stream"):
+        found["responses"]["2XX"]["content"] = {"text/event-stream": {}}
+    if operation.body is not None:
+        content = {"application/json": {"schema": schemas.ref(operation.body)}}
+        found["requestBody"] = {"required": True, "content": content}
+    if not operation.keyed:
+        found["security"] = []
+    return found
+
+
+def _name(operation: Entry) -> str:
+    """`get_v1_rooms_room_id`: as the path is, so that no two are the same."""
+    return re.sub(r"\W+", "_", f"{operation.method.lower()}{operation.path}").strip("_")
+
+
+def _parameters(operation: Entry) -> list[Json]:
+    found = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        for name in _PATH_PART.findall(operation.path)
+    ]
+    found += [{"name": name, "in": "query", "schema": _query(name)} for name in operation.query]
+    header = "Idempotency-Key" if operation.method == "POST" else None
+    header = "Last-Event-ID" if operation.path.endswith("/stream") else header
+    if header is not None:
+        about = {"description": _HEADERS[header], "schema": {"type": "string"}}
+        found.append({"name": header, "in": "header"} | about)
+    return found
+
+
+def _query(name: str) -> Json:
+    if name == "limit":
+        return {"type": "integer", "minimum": 1, "maximum": LIMIT_MOST, "default": LIMIT}
+    if name in _FLAGS:
+        return {"type": "boolean"}
+    return {"type": "integer", "minimum": 0} if name in _NUMBERS else {"type": "string"}
+
+
+def _json(schema: str) -> Json:
+    return {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}}
+
+
+_ANSWER: Final[Json] = {
+    "type": "object",
+    "required": ["status", "data"],
+    "properties": {
+        "status": {"const": "ok"},
+        "data": {},
+        "pagination": {
+            "type": "object",
+            "properties": {
+                "has_more": {"type": "boolean"},
+                "next_cursor": {"type": ["string", "null"]},
+            },
+        },
+    },
+}
+_ERROR: Final[Json] = {
+    "type": "object",
+    "required": ["status", "error", "meta"],
+    "properties": {
+        "status": {"const": "error"},
+        "error": {
+            "type": "object",
+            "required": ["code", "message"],
+            "properties": {
+                "code": {"type": "string"},
+                "message": {"type": "string"},
+                "details": {"type": "array", "items": {"type": "object"}},
+                "retry_after": {"type": "number"},
+            },
+        },
+        "meta": {"type": "object", "properties": {"request_id": {"type": ["string", "null"]}}},
+    },
+}
