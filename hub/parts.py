@@ -181,8 +181,8 @@ async def open_parts(settings: Settings, redis_url: str) -> AsyncIterator[Parts]
             await end(publishing)
             await end(noting)
             await _say_bye(bus)
-            await end(counting)
-            await parts.usage.flush()
+            parts.usage.close()
+            await asyncio.wait({counting})
             tidying.cancel()
 
 

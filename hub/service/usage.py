@@ -36,6 +36,7 @@ class Usage:
         self._now_ms = now_ms
         self._counted: dict[Consumer, Consumed] = {}
         self._fresh = asyncio.Event()
+        self._closed = False
 
     async def admit(self, actor: Actor) -> None:
         """Raises BUDGET_EXCEEDED when the tenant's budget allows no further completion today."""
@@ -58,11 +59,19 @@ class Usage:
         self._fresh.set()
 
     async def run(self) -> None:
-        """Write what was counted until cancelled."""
+        """Write what was counted, until closed and all is written."""
         while True:
             await self._fresh.wait()
             await self.flush()
+            if self._closed:
+                await self.flush()  # what was counted while it wrote
+                return
             await asyncio.sleep(FLUSH_S)
+
+    def close(self) -> None:
+        """Let `run` end."""
+        self._closed = True
+        self._fresh.set()
 
     async def flush(self) -> None:
         """Write what was counted; while the database is away it is kept and added to."""

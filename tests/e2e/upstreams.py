@@ -61,7 +61,8 @@ class Served:
 
 @contextmanager
 def serve(folder: Path) -> Iterator[Served]:
-    """Every behaviour of the endpoint is a model `test/BEHAVIOUR`, patient for half a second."""
+    """Every behaviour of the endpoint is a model `test/BEHAVIOUR`; with those that never go on the
+    hub is patient for half a second."""
     with run_model_server() as endpoint, run_canned(folder) as canned_url:
         config = folder / "hub.toml"
         config.write_text(_config(endpoint.base_url, canned_url))
@@ -100,7 +101,9 @@ def _config(endpoint_url: str, canned_url: str) -> str:
 
 def _entry(slug: str, base_url: str, **fields: Any) -> str:
     """One `[models."slug"]`; JSON's values are TOML's, but for tables."""
-    values = {"base_url": base_url, "idle_timeout_s": 0.5, "connect_timeout_s": 0.5} | fields
+    values = {"base_url": base_url} | fields
+    if fields.get("upstream_model") in ("silent", "hang"):
+        values |= {"idle_timeout_s": 0.5, "connect_timeout_s": 0.5}
     lines = [f"{name} = {_value(value)}" for name, value in values.items()]
     return "\n".join([f'[models."{slug}"]', *lines, ""])
 
