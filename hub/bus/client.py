@@ -22,6 +22,8 @@ CONNECTIONS: Final = 32
 CONNECT_TIMEOUT_S: Final = 2.0
 ANSWER_TIMEOUT_S: Final = 5.0
 CANCEL_AGAIN_S: Final = 0.2
+# A command whose connection is closed under it meets redis-py's writer when that is None.
+TORN: Final = (RedisError, OSError, AttributeError)
 
 
 def make_client(url: str, *, answer_timeout_s: float | None = ANSWER_TIMEOUT_S) -> Redis:
@@ -46,7 +48,7 @@ def answering() -> Iterator[None]:
     """Turns what redis-py raises into Unavailable."""
     try:
         yield
-    except (RedisError, OSError, TimeoutError) as error:
+    except (*TORN, TimeoutError) as error:
         reason = str(error) or type(error).__name__
         raise Unavailable(f"Redis does not answer: {reason}", code="BUS_UNAVAILABLE") from error
 

@@ -14,9 +14,8 @@ from typing import Any, Final
 
 import structlog
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
-from hub.bus.client import answering, end, heed_cancellation
+from hub.bus.client import TORN, answering, end, heed_cancellation
 from hub.bus.names import Names
 from hub.core.errors import Unavailable
 from hub.ports import Hear
@@ -55,7 +54,7 @@ class RedisListener:
         if confirmed is None:
             confirmed = self._wanted[channel] = asyncio.get_running_loop().create_future()
             if self._pubsub is not None:
-                with contextlib.suppress(RedisError, OSError):  # the rebuild asks again
+                with contextlib.suppress(*TORN):  # the rebuild asks again
                     await self._pubsub.subscribe(channel)
         try:
             await asyncio.wait_for(asyncio.shield(confirmed), CONFIRM_S)
@@ -69,7 +68,7 @@ class RedisListener:
         channel = self._names.room(room_id)
         self._given_up.discard(channel)
         if self._wanted.pop(channel, None) is not None and self._pubsub is not None:
-            with contextlib.suppress(RedisError, OSError):
+            with contextlib.suppress(*TORN):
                 await self._pubsub.unsubscribe(channel)
 
     async def run(self) -> None:
@@ -78,7 +77,7 @@ class RedisListener:
         while True:
             try:
                 await self._listen()
-            except* (RedisError, OSError, TimeoutError, Unavailable) as group:
+            except* (*TORN, TimeoutError, Unavailable) as group:
                 reason = group.exceptions[0]
                 log.warning("bus lost, connecting again", reason=repr(reason))
             delay_s = 0.05 if self._open else min(2.0, delay_s * 2)
@@ -105,7 +104,7 @@ class RedisListener:
                         await end(task)
         finally:
             self._pubsub = None
-            with contextlib.suppress(RedisError, OSError):
+            with contextlib.suppress(*TORN):
                 await pubsub.aclose()
 
     async def _read(self, pubsub: Any) -> None:

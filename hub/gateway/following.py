@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import orjson
+import structlog
 
 from hub.core.errors import Backend, BackendTimeout, HubError, Limited, Unavailable
 from hub.core.runs import ENDED
@@ -21,6 +22,7 @@ from hub.gateway.gateway import Gateway
 from hub.wire.frames import PLAIN, bodies
 
 POLL_S: Final = 2.0
+log = structlog.get_logger("hub.following")
 _QUEUE: Final = 10_000
 
 
@@ -77,11 +79,15 @@ class Follower:
 
 @contextlib.asynccontextmanager
 async def open_follower(gateway: Gateway, actor: Actor, room_id: str) -> AsyncIterator[Follower]:
-    """A follower that hears everything of the room from now on."""
+    """A follower that hears everything of the room from now on; while Redis is away it hears
+    nothing, and whoever follows has to look at the database."""
     follower = Follower(actor)
-    joining = await gateway.fanout.prepare(follower, room_id, None)
     try:
+        joining = await gateway.fanout.prepare(follower, room_id, None)
         await gateway.fanout.complete(follower, joining)
+    except Unavailable as error:
+        log.info("a reply is followed in the database alone", reason=error.message)
+    try:
         yield follower
     finally:
         gateway.fanout.leave(follower, room_id)

@@ -1,9 +1,9 @@
 """What sessions cost: `python -m tests.bench.sessions [--streams 300] [--sessions 100000] …`.
 
 Starts a model's server and the hub (`roomhub up`, SQLite with full sync), each in a process of its
-own, and measures from outside: what the hub adds to the first byte of a reply, many streams at
-once, lists and pages of much beside those of little. The exit status is 1 when a reply is not the
-upstream's.
+own, and measures from outside: many replies streamed at once, lists and pages of much beside those
+of little. The exit status is 1 when a reply is not the upstream's. What the hub adds to the first
+byte of a reply is for `tests.bench.first_byte`.
 """
 
 from __future__ import annotations
@@ -38,10 +38,9 @@ Figures = dict[str, float]
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """`turns` calls one after the other; then `streams` at once, of `chunks` pieces, one every
-    `interval_s`; lists of `sessions`, pages of `messages`."""
+    """`streams` at once, of `chunks` pieces, one every `interval_s`; lists of `sessions`, pages of
+    `messages`."""
 
-    turns: int = 200
     streams: int = 300
     chunks: int = 50
     interval_s: float = 0.04
@@ -117,30 +116,6 @@ def at(values: list[float], share: float) -> float:
     """A quantile in milliseconds."""
     ordered = sorted(values)
     return round(ordered[min(len(ordered) - 1, int(len(ordered) * share))] * 1000, 2)
-
-
-async def first_bytes(shape: Shape) -> Figures:
-    """The first word of a reply, from the server itself and through the hub, in turns."""
-    with run_upstream(3, 0.0) as upstream, tempfile.TemporaryDirectory() as folder:
-        with run_hub_on(upstream, Path(folder)) as hub:
-            async with open_client(hub) as client, httpx.AsyncClient(trust_env=False) as bare:
-                path, direct, through = await new_session(client), [], []
-                for n in range(shape.turns + 20):
-                    said = {"role": "user", "content": f"t{n}"}
-                    asked = {"model": "m", "messages": [said], "stream": True}
-                    one = await read_reply(bare, f"{upstream}/chat/completions", asked)
-                    if n % 50 == 0:
-                        path = await new_session(client)
-                    sent = {"content": f"t{n}", "stream": True}
-                    other = await read_reply(client, f"{path}/messages", sent)
-                    if n >= 20:  # warm
-                        direct.append(one.first_s)
-                        through.append(other.first_s)
-    added = [hub_s - direct_s for hub_s, direct_s in zip(through, direct, strict=True)]
-    return {
-        "first_byte_direct_p50_ms": at(direct, 0.5), "first_byte_hub_p50_ms": at(through, 0.5),
-        "first_byte_added_p50_ms": at(added, 0.5), "first_byte_added_p90_ms": at(added, 0.9),
-    }  # fmt: skip
 
 
 async def many_streams(shape: Shape) -> Figures:
@@ -260,7 +235,7 @@ def main() -> int:
         parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value)
     chosen = Shape(**vars(parser.parse_args()))
     figures: Figures = {"cores": os.cpu_count() or 0}
-    for part in (first_bytes, many_streams, much_beside_little):
+    for part in (many_streams, much_beside_little):
         figures |= asyncio.run(part(chosen))
     for name, value in figures.items():
         print(f"{name.replace('_', ' '):34} {value:>12,}")

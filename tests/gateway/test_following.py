@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
-from hub.gateway.following import Piece, Reading, Replaced
+from hub.core.errors import Unavailable
+from hub.gateway.following import Follower, Piece, Reading, Replaced, open_follower
+from tests.support.parts import ALICE
 
 
 def test_a_reader_takes_only_what_goes_on_from_what_it_has() -> None:
@@ -43,3 +48,24 @@ def test_an_earlier_attempt_is_not_heard() -> None:
     reading = Reading(attempt=2)
     assert reading.take(1, 0, "void") is None
     assert 0 == reading.sent
+
+
+class DeafFanout:
+    """A `Fanout` without Redis."""
+
+    def __init__(self) -> None:
+        self.left: list[str] = []
+
+    async def prepare(self, *_: object) -> None:
+        raise Unavailable("Redis does not answer", code="BUS_UNAVAILABLE")
+
+    def leave(self, _: object, room_id: str) -> None:
+        self.left.append(room_id)
+
+
+async def test_without_redis_a_reply_is_followed_all_the_same() -> None:
+    fanout = DeafFanout()
+    gateway: Any = SimpleNamespace(fanout=fanout)
+    async with open_follower(gateway, ALICE, "sess_1") as follower:
+        assert isinstance(follower, Follower)
+    assert ["sess_1"] == fanout.left
