@@ -169,6 +169,31 @@ BODIES: Final = [
         Bad("status", {"status": "open"}, ["status"]),
         Bad("deleted", {"status": "deleted"}, ["status"]),
         Bad("null status", {"status": None}, ["status"]),
+        Bad("busy", {"busy": "merge"}, ["busy"]),
+        Bad("null busy", {"busy": None}, ["busy"]),
+        Bad("owner", {"owner": "user_bob"}, ["owner"]),
+        Bad("handling", {"handling": "human"}, ["handling"]),
+    ]),
+    ("POST", "/v1/sessions/{session}/regenerate", [
+        Bad("content", {"content": "x"}, ["content"]),
+        Bad("stream", {"stream": "yes"}, ["stream"]),
+    ]),
+    ("PATCH", "/v1/sessions/{session}/messages/{message}", [
+        Bad("no content", {}, ["content"]),
+        Bad("white content", {"content": " "}, ["content"]),
+        Bad("stream", {"content": "x", "stream": "yes"}, ["stream"]),
+    ]),
+    ("POST", "/v1/sessions/{session}/escalate", [
+        Bad("message", {"message": 5}, ["message"]),
+        Bad("long message", {"message": "x" * 2_001}, ["message"]),
+        Bad("unknown", {"reason": "x"}, ["reason"]),
+    ]),
+    ("POST", "/v1/sessions/{session}/promote", [
+        Bad("name", {"name": ""}, ["name"]),
+        Bad("nobody", {"initial_members": [{"type": "user", "id": "user_nobody"}]},
+            ["initial_members[0].id"]),
+        Bad("role", {"initial_members": [{"type": "user", "id": "user_bob", "role": "king"}]},
+            ["initial_members[0].role"]),
     ]),
     ("POST", "/v1/sessions/{session}/messages", [
         Bad("no content", {"stream": False}, ["content"]),
