@@ -17,6 +17,7 @@ from hub.wire.requests import AnswerRun, AppendDelta, LogIn
 
 _PATH_PART: Final = re.compile(r"\{(\w+)\}")
 _NUMBERS: Final = frozenset({"limit", "since", "wait", "around", "from"})
+OPENAI: Final = "/v1/chat/"
 _FLAGS: Final = frozenset({"dry_run", "hard"})
 _HEADERS: Final = {
     "Idempotency-Key": "The same key again is the same request, for 24 hours",
@@ -49,7 +50,7 @@ UNKEYED: Final = (
 def openapi(operations: Iterable[Operation]) -> Json:
     """The document."""
     schemas, paths = Schemas(), dict[str, Json]()
-    listed = [Entry(o.method, o.path, o.summary, o.body, o.query) for o in operations]
+    listed = [Entry(o.method, written(o.path), o.summary, o.body, o.query) for o in operations]
     for entry in (*listed, *UNKEYED):
         paths.setdefault(entry.path, {})[entry.method.lower()] = _operation(entry, schemas)
     return {
@@ -68,6 +69,11 @@ def openapi(operations: Iterable[Operation]) -> Json:
     }
 
 
+def written(path: str) -> str:
+    """A path as OpenAPI has it, which cannot say that a part may hold slashes."""
+    return path.replace(":path}", "}")
+
+
 def _operation(operation: Entry, schemas: Schemas) -> Json:
     found: Json = {
         "summary": operation.summary,
@@ -81,6 +87,11 @@ def _operation(operation: Entry, schemas: Schemas) -> Json:
     }
     if operation.path.endswith("/stream"):
         found["responses"]["2XX"]["content"] = {"text/event-stream": {}}
+    if operation.path.startswith(OPENAI):
+        found["responses"] = {
+            code: {"description": about, "content": {"application/json": {}}}
+            for code, about in (("2XX", "In OpenAI's shape"), ("default", "Refused, in the same"))
+        }
     if operation.body is not None:
         content = {"application/json": {"schema": schemas.ref(operation.body)}}
         found["requestBody"] = {"required": True, "content": content}

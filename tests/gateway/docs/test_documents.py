@@ -10,7 +10,7 @@ import pytest
 
 from hub.gateway.commands import COMMANDS
 from hub.gateway.docs.asyncapi import asyncapi
-from hub.gateway.docs.openapi import UNKEYED, openapi
+from hub.gateway.docs.openapi import UNKEYED, openapi, written
 from hub.gateway.docs.page import page
 from hub.gateway.docs.shapes import EVENTS
 from hub.gateway.rest.table import OPERATIONS
@@ -46,14 +46,14 @@ def test_everything_that_is_referred_to_is_there(document: dict[str, Any]) -> No
 
 def test_every_operation_is_described_with_what_it_takes() -> None:
     described = {(m.upper(), path) for path, found in HTTP["paths"].items() for m in found}
-    listed = {(each.method, each.path) for each in OPERATIONS}
+    listed = {(each.method, written(each.path)) for each in OPERATIONS}
     listed |= {(each.method, each.path) for each in UNKEYED}
     assert listed == described
     assert len(OPERATIONS) + len(UNKEYED) == len(described)
     for operation in OPERATIONS:
-        found = HTTP["paths"][operation.path][operation.method.lower()]
+        found = HTTP["paths"][written(operation.path)][operation.method.lower()]
         named = {p["name"] for p in found["parameters"] if p["in"] == "path"}
-        assert set(re.findall(r"\{(\w+)\}", operation.path)) == named
+        assert set(re.findall(r"\{(\w+)\}", written(operation.path))) == named
         assert set(operation.query) == {
             p["name"] for p in found["parameters"] if p["in"] == "query"
         }
@@ -111,7 +111,13 @@ def test_an_event_is_described_as_it_is_sent() -> None:
 def test_the_page_names_everything_and_runs_nothing() -> None:
     text = page(HTTP, SOCKET)
     for operation in OPERATIONS:
-        assert f"{operation.method} {operation.path}" in text
+        assert f"{operation.method} {written(operation.path)}" in text
     for kind in COMMANDS:
         assert f"command {kind}" in text
     assert "<script" not in text
+
+
+def test_a_part_that_may_hold_slashes_is_a_parameter_like_any_other() -> None:
+    assert all(re.fullmatch(r"(/[\w.-]+|/\{\w+\})+", path) for path in HTTP["paths"])
+    put = HTTP["paths"]["/v1/models/{slug}"]["put"]
+    assert ["slug"] == [each["name"] for each in put["parameters"] if each["in"] == "path"]
