@@ -36,7 +36,7 @@ from hub.client.reconnect import (
     on_refused,
 )
 from hub.client.requests import Asked, Requests
-from hub.client.state import Following
+from hub.client.state import Following, joined_by
 from hub.core.errors import Denied, HubError, Missing, Unavailable
 from hub.core.values import Json
 
@@ -117,7 +117,7 @@ class RoomConnection:
         given = {"room_id": room_id, "since": since, "epoch": epoch}
         body = {name: value for name, value in given.items() if value is not None}
         data = await self.command("subscribe", body)
-        return Joined(data["room_id"], data["head"], data["epoch"], data["recovered"], since)
+        return joined_by(data, since)
 
     async def unsubscribe(self, room_id: str) -> None:
         """Follow a room no longer."""
@@ -150,6 +150,24 @@ class RoomConnection:
             body["thread_id"] = thread_id
         data = await self.command("post", body)
         return Posted(data["id"], data["seq"], tuple(data["runs"]))
+
+    async def edit(self, message_id: str, content: str) -> None:
+        """Give one's own message another text; everybody sees `message.updated`."""
+        await self.command("edit", {"message_id": message_id, "content": content})
+
+    async def delete(self, message_id: str) -> None:
+        """Erase a message's text: one's own, or anybody's as an owner or admin of the room."""
+        await self.command("delete", {"message_id": message_id})
+
+    async def react(self, message_id: str, emoji: str, *, present: bool = True) -> None:
+        """Add one's reaction to a message, or take it back."""
+        body = {"message_id": message_id, "emoji": emoji}
+        await self.command("react" if present else "unreact", body)
+
+    async def read(self, room_id: str, seq: int, thread_id: str | None = None) -> None:
+        """Everything up to `seq` is read, of the room or of one thread."""
+        body = {"room_id": room_id, "seq": seq} | ({"thread_id": thread_id} if thread_id else {})
+        await self.command("read", body)
 
     async def typing(self, room_id: str, thread_id: str | None = None) -> None:
         """Let the others know; Unreachable while there is no connection."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from hub.core.errors import HubError
 from hub.core.values import Json
@@ -28,13 +28,15 @@ class Disconnected:
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """A room is followed, live from now on once what came after `since` has been handed on."""
+    """A room is followed, live from now on once what came after `since` has been handed on.
+    `presence` is who is there, `{count, participants}`; `Signalled` diffs `presence` follow."""
 
     room_id: str
     head: int
     epoch: str
     recovered: bool
     since: int | None = None
+    presence: Json = field(default_factory=dict, compare=False)
 
     @property
     def missed(self) -> bool:

@@ -102,6 +102,28 @@ class RoomhubClient:
         query = {"before": before, "after": after, "limit": limit}
         return await self._page(f"/v1/rooms/{room_id}/messages", query)
 
+    async def edit(self, room_id: str, message_id: str, content: str) -> Json:
+        """One's own message with another text."""
+        path = f"/v1/rooms/{room_id}/messages/{message_id}"
+        return await self._call("PATCH", path, {"content": content})
+
+    async def delete(self, room_id: str, message_id: str) -> Json:
+        """What is left of a message once its text is erased."""
+        return await self._call("DELETE", f"/v1/rooms/{room_id}/messages/{message_id}")
+
+    async def react(
+        self, room_id: str, message_id: str, emoji: str, *, present: bool = True
+    ) -> Json:
+        """The message with one's reaction added or taken back."""
+        path = f"/v1/rooms/{room_id}/messages/{message_id}/reactions/{quote(emoji, safe='')}"
+        return await self._call("PUT" if present else "DELETE", path)
+
+    async def search(
+        self, words: str, *, room_id: str | None = None, limit: int = 50
+    ) -> list[Json]:
+        """Messages with all the words, newest first, in one room or in all one is in."""
+        return await self._page("/v1/search", {"q": words, "room_id": room_id, "limit": limit})
+
     async def thread(self, room_id: str, message_id: str) -> list[Json]:
         """The root first, then every reply."""
         path = f"/v1/rooms/{room_id}/messages/{message_id}/thread"

@@ -32,6 +32,14 @@ class _Room:
     behind: bool = False
 
 
+def joined_by(data: Json, since: int | None) -> Joined:
+    """What the reply to a `subscribe` says."""
+    return Joined(
+        data["room_id"], data["head"], data["epoch"], data["recovered"], since,
+        data.get("presence", {}),
+    )  # fmt: skip
+
+
 class Following:
     """The rooms that are followed, their positions and drafts."""
 
@@ -73,7 +81,7 @@ class Following:
     def join(self, data: Json, since: int | None) -> list[Event]:
         """Apply the reply to a `subscribe` that named `since`. A cursor that did not fit starts
         the room anew at its head, and `Joined.missed` says so."""
-        joined = Joined(data["room_id"], data["head"], data["epoch"], data["recovered"], since)
+        joined = joined_by(data, since)
         known = self._rooms.get(joined.room_id)
         position = joined.head
         if joined.recovered and since is not None:

@@ -176,3 +176,25 @@ def replayed(state: Following, head: int) -> list[int]:
         for seq in range(cursor.since + 1, head + 1):
             found += seqs(state.apply(logged(seq)))
     return found
+
+
+def test_who_is_there_comes_with_the_subscription_and_in_diffs() -> None:
+    state = Following()
+    here = {"count": 1, "participants": [{"type": "user", "id": "user_a"}]}
+    (joined,) = state.join(reply(4) | {"presence": here}, None)
+    assert isinstance(joined, Joined)
+    assert here == joined.presence
+    diff = {"joined": [], "left": [{"type": "user", "id": "user_a"}], "count": 0}
+    event = {"type": "presence", "room_id": ROOM, "at": "now", "data": diff}
+    assert [Signalled("presence", ROOM, "now", diff)] == state.apply(event)
+
+
+def test_edits_deletions_and_reactions_are_entries_like_others_each_once() -> None:
+    state = followed(4)
+    kinds = ("message.updated", "reaction.added", "reaction.removed", "message.deleted")
+    events = [logged(5 + n, kind=kind) for n, kind in enumerate(kinds)]
+    got = [each for event in (*events, *events) for each in state.apply(event)]
+    assert [(kind, 5 + n) for n, kind in enumerate(kinds)] == [
+        (each.type, each.seq) for each in got if isinstance(each, Logged)
+    ]
+    assert len(kinds) == len(got)
