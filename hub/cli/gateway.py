@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+from collections.abc import Iterator
 
 from rich.console import Console
 
 from hub.bootstrap import first_start, prepare_database
-from hub.cli.serving import open_listener, serve_gateway
+from hub.cli.processes import run_processes
+from hub.cli.serving import open_listeners, serve_gateway
 from hub.core.errors import HubError
 from hub.gateway.server import address_of
 from hub.logs import set_up_logs
@@ -27,23 +29,51 @@ from hub.settings import Settings
 from hub.store.migrate import UnusableDatabase
 
 
-def gateway(settings: Settings, console: Console) -> None:
-    """Run until SIGINT or SIGTERM. Raises CannotStart."""
+def gateway(settings: Settings, console: Console, processes: int = 1) -> int:
+    """Run until SIGINT or SIGTERM; the exit status. Raises CannotStart."""
     set_up_logs(settings)
-    try:
+    with _in_one_line():
         redis_url = check_shared(settings, "gateway")
         if settings.secret_key is None:
             raise CannotStart("set HUB_SECRET_KEY to the same random text on every gateway")
         check_folder(settings.data_dir)
-        with contextlib.closing(open_listener(settings)) as listener:
+        with open_listeners(settings, processes) as listeners:
             prepare_database(settings)
-            run_loop(_serve(settings, redis_url, listener, console))
+            if processes == 1:
+                run_loop(_serve(settings, redis_url, listeners[0], console))
+                return 0
+            run_loop(_prepare(settings, redis_url))
+            _tell(console, f"{address_of(listeners[0])} in {processes} processes")
+
+            def serve(number: int) -> None:
+                with _in_one_line():
+                    run_loop(_serve(settings, redis_url, listeners[number]))
+
+            return run_processes(processes, serve)
+
+
+@contextlib.contextmanager
+def _in_one_line() -> Iterator[None]:
+    """Whatever keeps a gateway from starting as CannotStart."""
+    try:
+        yield
     except* (HubError, CannotStart, UnusableDatabase) as group:
         raise CannotStart(innermost(group)) from None
 
 
+def _tell(console: Console, address: str) -> None:
+    console.print(f"roomhub is at {address}", highlight=False, soft_wrap=True)
+
+
+async def _prepare(settings: Settings, redis_url: str) -> None:
+    """What is to be done once, before processes do the same."""
+    async with open_parts(settings, redis_url) as parts:
+        await reach_redis(parts)
+        await first_start(settings, parts.store, demo=False, key_anew=False)
+
+
 async def _serve(
-    settings: Settings, redis_url: str, listener: socket.socket, console: Console
+    settings: Settings, redis_url: str, listener: socket.socket, console: Console | None = None
 ) -> None:
     stopping = asyncio.Event()
     with stop_signals(stopping):
@@ -52,7 +82,7 @@ async def _serve(
             await first_start(settings, parts.store, demo=False, key_anew=False)
 
             async def started() -> None:
-                address = address_of(listener)
-                console.print(f"roomhub is at {address}", highlight=False, soft_wrap=True)
+                if console is not None:
+                    _tell(console, address_of(listener))
 
             await serve_gateway(parts, listener, stopping, sidecars={}, started=started)

@@ -80,11 +80,15 @@ def gateway(
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on, 0 for any.")] = None,
     data_dir: DataDir = None,
+    processes: Annotated[
+        int, typer.Option(min=1, max=64, help="How many processes share the port.")
+    ] = 1,
 ) -> None:
     """Run one of several gateways on a shared PostgreSQL and Redis."""
     settings = serving_settings(host=host, port=port, data_dir=data_dir)
     with one_line():
-        run_gateway(settings, console)
+        status = run_gateway(settings, console, processes)
+    raise typer.Exit(status)
 
 
 @app.command()

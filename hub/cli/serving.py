@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import errno
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Final
 
 import structlog
@@ -28,10 +28,26 @@ log = structlog.get_logger("hub.serving")
 
 def open_listener(settings: Settings) -> socket.socket:
     """The listening socket; CannotStart when the address cannot be had."""
+    return _listen(settings.host, settings.port, shared=False)
+
+
+@contextlib.contextmanager
+def open_listeners(settings: Settings, count: int) -> Iterator[list[socket.socket]]:
+    """So many listening sockets on one address. CannotStart when it cannot be had."""
+    with contextlib.ExitStack() as stack:
+        port, listeners = settings.port, []
+        for _ in range(count):
+            listener = _listen(settings.host, port, shared=count > 1)
+            listeners.append(stack.enter_context(contextlib.closing(listener)))
+            port = listener.getsockname()[1]
+        yield listeners
+
+
+def _listen(host: str, port: int, *, shared: bool) -> socket.socket:
     try:
-        return listen(settings.host, settings.port)
+        return listen(host, port, shared=shared)
     except OSError as error:
-        where = f"{settings.host}:{settings.port}"
+        where = f"{host}:{port}"
         if error.errno == errno.EADDRINUSE:
             raise CannotStart(f"{where} is in use; choose another with --port") from None
         raise CannotStart(f"cannot listen on {where}: {error.strerror}") from None

@@ -51,8 +51,9 @@ def make_server(app: ASGIApp, bounds: Bounds) -> Server:
     return Server(config, bounds)
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """A listening socket; OSError when the address cannot be had.
+def listen(host: str, port: int, *, shared: bool = False) -> socket.socket:
+    """A listening socket; OSError when the address cannot be had. Among `shared` ones on the same
+    port the kernel spreads those who come.
 
     Small send buffers, so that a slow client is noticed here and not hidden by the kernel; and a
     peer that stopped answering is given up by the kernel after a while.
@@ -64,6 +65,8 @@ def listen(host: str, port: int) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
         if _TCP_USER_TIMEOUT is not None:
             listener.setsockopt(socket.IPPROTO_TCP, _TCP_USER_TIMEOUT, STALLED_MS)
+        if shared:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         listener.bind((host, port))
         listener.listen(BACKLOG)
         listener.setblocking(False)
