@@ -57,7 +57,7 @@ def make_app(gateway: Gateway) -> Starlette:
             CORSMiddleware,
             allow_origins=origins,
             allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
-            allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "X-Request-ID"],
+            allow_headers=["*"],  # clients such as OpenAI's send many of their own
             expose_headers=["X-Request-ID", "Retry-After"],
         )
     app.add_middleware(RequestIds)

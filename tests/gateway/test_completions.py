@@ -44,3 +44,22 @@ async def test_what_was_used_is_stored_when_the_hub_stops(settings: Settings, va
     assert ("builtin/echo", 5, 10, 10) == (
         row["key"], row["completions"], row["prompt_tokens"], row["completion_tokens"],
     )  # fmt: skip
+
+
+async def test_a_browsers_client_of_openai_may_send_its_headers(
+    settings: Settings, valkey: str
+) -> None:
+    origin = "https://chat.example"
+    async with open_parts(settings.model_copy(update={"allowed_origins": (origin,)}), valkey) as p:
+        async with await client_of(p) as client:
+            asked = {
+                "Access-Control-Request-Method": "POST",
+                "Access-Control-Request-Headers": "authorization,content-type,x-stainless-os",
+            }
+            allowed, refused = [
+                await client.options(COMPLETIONS, headers=asked | {"Origin": each})
+                for each in (origin, "https://elsewhere.example")
+            ]
+    assert (200, origin) == (allowed.status_code, allowed.headers["access-control-allow-origin"])
+    assert "x-stainless-os" in allowed.headers["access-control-allow-headers"]
+    assert "access-control-allow-origin" not in refused.headers
