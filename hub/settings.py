@@ -104,6 +104,7 @@ class Settings(BaseSettings):
     presence_lease_s: Seconds = 15.0
     head_s: Seconds = 10.0
     body_s: Seconds = 30.0
+    stalled_s: Seconds = 20.0
     pending_bytes: int = Field(1_048_576, ge=1)
     pending_total_bytes: int = Field(268_435_456, ge=1)
     ws_deflate: bool = False

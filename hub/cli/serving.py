@@ -59,6 +59,7 @@ def _bounds(settings: Settings) -> Bounds:
         drain_s=settings.drain_s,
         head_s=settings.head_s,
         body_s=settings.body_s,
+        stalled_s=settings.stalled_s,
         sockets=settings.max_connections + HTTP_SOCKETS,
         pending_total_bytes=settings.pending_total_bytes,
         deflate=settings.ws_deflate,

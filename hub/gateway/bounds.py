@@ -15,13 +15,15 @@ FRAME_BYTES: Final = 65_536
 @dataclass(frozen=True, slots=True)
 class Bounds:
     """Seconds until a peer is given up, and sizes. `head_s` is for the head of an HTTP request,
-    `body_s` for its body, `close_s` for what a peer still has to read when it was sent a Close."""
+    `body_s` for its body, `close_s` for what a peer still has to read when it was sent a Close,
+    `stalled_s` for a peer that takes nothing of what waits for it."""
 
     heartbeat_s: float = 25.0
     drain_s: float = 15.0
     head_s: float = 10.0
     body_s: float = 30.0
     close_s: float = 5.0
+    stalled_s: float = 20.0
     sockets: int = 22_000
     pending_total_bytes: int = 268_435_456
     deflate: bool = False

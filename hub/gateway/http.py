@@ -16,6 +16,7 @@ from uvicorn.protocols.http.h11_impl import STATUS_PHRASES, H11Protocol
 from uvicorn.server import ServerState
 
 from hub.gateway.bounds import SharedState
+from hub.gateway.pressure import Backlog, cut
 
 HEAD_BYTES: Final = 32_768
 HEADERS: Final = 100
@@ -75,7 +76,8 @@ class HubHttp(H11Protocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         assert isinstance(server_state, SharedState)
-        self._bounds, self._pressure = server_state.bounds, server_state.pressure
+        self._bounds = bounds = server_state.bounds
+        self._backlog = Backlog(self, server_state.pressure, self.loop, bounds.stalled_s)
         self.conn = BoundedConnection(h11.SERVER, HEAD_BYTES)
 
     @property
@@ -84,7 +86,7 @@ class HubHttp(H11Protocol):
 
     def let_go(self) -> None:
         """Cut at once, whatever waits."""
-        self.loop.call_soon(self.transport.abort)
+        self.loop.call_soon(cut, self.transport)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -103,15 +105,15 @@ class HubHttp(H11Protocol):
         self._forget_deadline()
         if self._cut is not None:
             self._cut.cancel()
-        self._pressure.note(self, 0)
+        self._backlog.end()
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._pressure.note(self, self.pending_bytes)
+        self._backlog.begin()
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        self._pressure.note(self, 0)
+        self._backlog.end()
 
     def shutdown(self) -> None:
         if not self.transport.is_closing():
@@ -184,4 +186,4 @@ class HubHttp(H11Protocol):
 
     def _cut_later(self) -> None:
         if self._cut is None:
-            self._cut = self.loop.call_later(self._bounds.close_s, self.transport.abort)
+            self._cut = self.loop.call_later(self._bounds.close_s, cut, self.transport)

@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+import asyncio
+import socket
+import struct
+from typing import Final, Protocol
+
+_AT_ONCE: Final = struct.pack("ii", 1, 0)
+
+
+def cut(transport: asyncio.Transport) -> None:
+    """End a connection with a reset: what waits for a peer that reads nothing is freed at once, in
+    this process and in the kernel."""
+    if (line := transport.get_extra_info("socket")) is not None and not transport.is_closing():
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
+    transport.abort()
 
 
 class Waiter(Protocol):
@@ -42,3 +55,52 @@ class Pressure:
             waiter = heaviest.pop()
             self.total -= self._waiting.pop(waiter)
             waiter.let_go()
+
+
+class Backlog:
+    """What waits on one connection whose peer is behind; a peer that takes nothing of it for
+    `stalled_s` is let go. TCP_USER_TIMEOUT does that too, but not everywhere."""
+
+    def __init__(
+        self,
+        waiter: Waiter,
+        pressure: Pressure,
+        loop: asyncio.AbstractEventLoop,
+        stalled_s: float,
+    ) -> None:
+        self._waiter, self._pressure = waiter, pressure
+        self._loop, self._stalled_s = loop, stalled_s
+        self._given = self._taken = 0
+        self._timer: asyncio.TimerHandle | None = None
+
+    def begin(self) -> None:
+        """The peer is behind."""
+        self._given, self._taken = self._waiter.pending_bytes, 0
+        self._pressure.note(self._waiter, self._given)
+        self._look_later()
+
+    def grow(self, size: int) -> None:
+        """So much more was written meanwhile."""
+        self._given += size
+        self._pressure.note(self._waiter, self._waiter.pending_bytes)
+
+    def end(self) -> None:
+        """The peer has caught up, or is gone."""
+        self._pressure.note(self._waiter, 0)
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _look_later(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_later(self._stalled_s, self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        taken = self._given - self._waiter.pending_bytes
+        if taken <= self._taken:
+            self._waiter.let_go()
+        else:
+            self._taken = taken
+            self._look_later()

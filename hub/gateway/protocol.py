@@ -31,6 +31,7 @@ from hub.gateway.closes import (
 )
 from hub.gateway.deflate import SharedDeflate
 from hub.gateway.inbound import take_texts
+from hub.gateway.pressure import Backlog, cut
 
 EXTENSION: Final = "roomhub.socket"
 SLICE: Final = 16_384
@@ -84,8 +85,9 @@ class HubSocket(WebSocketsSansIOProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         assert isinstance(server_state, SharedState)
-        self._bounds, self._pressure = server_state.bounds, server_state.pressure
-        self.conn.available_extensions = [SharedDeflate()] if self._bounds.deflate else []
+        self._bounds = bounds = server_state.bounds
+        self._backlog = Backlog(self, server_state.pressure, self.loop, bounds.stalled_s)
+        self.conn.available_extensions = [SharedDeflate()] if bounds.deflate else []
         self._extras = Bucket(EXTRAS_PER_S)
 
     def attach(self, sink: FrameSink) -> None:
@@ -113,7 +115,7 @@ class HubSocket(WebSocketsSansIOProtocol):
             return
         self.transport.write(frames)
         if self.congested:
-            self._pressure.note(self, self.pending_bytes)
+            self._backlog.grow(len(frames))
 
     @property
     def pending_bytes(self) -> int:
@@ -140,7 +142,7 @@ class HubSocket(WebSocketsSansIOProtocol):
         """Cut at once, whatever waits."""
         self._tell_gone()
         self.close_sent = True
-        self.loop.call_soon(self.transport.abort)
+        self.loop.call_soon(cut, self.transport)
 
     # In.
 
@@ -210,12 +212,12 @@ class HubSocket(WebSocketsSansIOProtocol):
     def pause_writing(self) -> None:
         super().pause_writing()
         self.congested = True
-        self._pressure.note(self, self.pending_bytes)
+        self._backlog.begin()
 
     def resume_writing(self) -> None:
         super().resume_writing()
         self.congested = False
-        self._pressure.note(self, 0)
+        self._backlog.end()
         owed, self._owed_pong = self._owed_pong, b""
         if owed:
             self.write(owed)
@@ -227,7 +229,7 @@ class HubSocket(WebSocketsSansIOProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
         self._rest = b""
-        self._pressure.note(self, 0)
+        self._backlog.end()
 
     def handle_cont(self, event: Frame) -> None:
         if self.close_sent or not self._afford():
@@ -341,4 +343,4 @@ class HubSocket(WebSocketsSansIOProtocol):
 
     def _cut_later(self) -> None:
         if self.close_timer is None and not self.disconnected:
-            self.close_timer = self.loop.call_later(self._bounds.close_s, self.transport.abort)
+            self.close_timer = self.loop.call_later(self._bounds.close_s, cut, self.transport)

@@ -211,3 +211,27 @@ async def test_a_server_that_stops_says_1012_and_waits_for_nobody() -> None:
             assert (1012, '{"retry_s":2}') == (closed.value.rcvd.code, closed.value.rcvd.reason)
         await until(lambda: not served.state.connections)
         stalled.close()
+
+
+async def test_a_peer_that_takes_nothing_is_let_go_and_a_slow_one_is_not() -> None:
+    async with serving(Bounds(drain_s=1, stalled_s=0.3)) as served:
+        with contextlib.ExitStack() as stack:
+            peers, sinks = [], []
+            for _ in range(2):
+                peer, sink = await upgraded(served, receive_bytes=STALLED)
+                stack.enter_context(contextlib.closing(peer))
+                while sink.socket.pending_bytes < 1_000_000:
+                    sink.socket.write(BIG)
+                peers.append(peer)
+                sinks.append(sink)
+            staller, slow = sinks
+
+            async def sip() -> None:
+                while not staller.gone.is_set():
+                    await asyncio.get_running_loop().sock_recv(peers[1], 65_536)
+                    sinks[1].socket.write(BIG)
+                    await asyncio.sleep(0.01)
+
+            await asyncio.wait_for(sip(), 10)
+            assert not slow.gone.is_set()
+            assert slow.socket.congested

@@ -1,0 +1,154 @@
+"""`python -m tests.reliability.hostile [attacks|busy|stop …]`: a hub among clients that mean harm.
+
+attacks: floods, bombs and halves of every kind; the hub's memory before, at most, after.
+busy: 1, 100 and 300 sockets that read nothing in a busy room of 1 000; the others' p99, memory,
+seconds until the stalled are evicted.
+stop: SIGTERM with 1 000 clients and 50 that stall; seconds until the hub has ended.
+
+Exits 1 when a bound was broken.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from hub.bench.fanout import Shape, measure
+from hub.bench.stage import open_api, open_stage
+from tests.reliability import attacks, stopping
+from tests.reliability.attacks import Attack, Target
+from tests.reliability.peers import open_peers, seconds_until_closed
+from tests.support.hub import HubProcess, run_hub
+from tests.support.process import forget_peak, peak_mb, rss_mb
+
+MOST_GROWN_MB: Final = 330.0  # what may wait in all, 256 MiB, and some room
+ENDS_WITHIN_S: Final = 20.0
+ENV: Final = {"HUB_LOG_LEVEL": "error", "HUB_STRANGERS_PER_ADDRESS": "2000"}
+SIZES: Final[list[tuple[Attack, float, str]]] = [
+    (attacks.pings, 150, "MB of pings"),
+    (attacks.one_byte_fragments, 35, "MB of 1-byte fragments"),
+    (attacks.empty_fragments, 30, "MB of empty fragments"),
+    (attacks.commands, 60, "MB of commands"),
+    (attacks.nonsense, 100, "MB of nonsense"),
+    (attacks.bombs, 60, "MB deflated, 20 times"),
+    (attacks.large_head, 50, "MB of one header"),
+    (attacks.many_lines, 50, "MB of header lines"),
+    (attacks.half_handshakes, 1_000, "half handshakes"),
+    (attacks.silence, 1_000, "silent sockets"),
+    (attacks.half_bodies, 200, "half bodies"),
+    (attacks.replays, 300, "replays of 12 MB unread"),
+    (attacks.pages, 300, "pages of 6 MB unread"),
+]
+
+
+@contextlib.contextmanager
+def own_hub(**env: str) -> Iterator[HubProcess]:
+    with tempfile.TemporaryDirectory(prefix="roomhub-hostile-") as folder:
+        with run_hub(Path(folder) / "data", env=ENV | env) as hub:
+            yield hub
+
+
+def make_target(hub: HubProcess, messages: int, size: int) -> Target:
+    """A room with so many messages of so many bytes."""
+    with hub.client() as client:
+        made = client.post("/v1/rooms", json={"name": "Target"}).raise_for_status().json()
+        room_id = str(made["data"]["id"])
+        for _ in range(messages):
+            body = {"content": "x" * size}
+            client.post(f"/v1/rooms/{room_id}/messages", json=body).raise_for_status()
+    return Target(hub.address, hub.key, room_id)
+
+
+def run_attacks(_: argparse.Namespace) -> bool:
+    """Each on the same hub, one after the other; it still answers in the end."""
+    good = True
+    print("| attack | sent MB | closed | last after s | MB before | at most | after |")
+    print("|---|--:|--:|--:|--:|--:|--:|")
+    for deflate in ("false", "true"):
+        with own_hub(HUB_WS_DEFLATE=deflate) as hub:
+            assert hub.process is not None
+            pid = hub.process.pid
+            target = make_target(hub, 400, 30_000)
+            for attack, size, what in SIZES:
+                if deflate == "true" and attack is not attacks.bombs:
+                    continue
+                before = rss_mb(pid)
+                forget_peak(pid)
+                done = attack(target, size)
+                most, after = peak_mb(pid), rss_mb(pid)
+                good &= most - before < MOST_GROWN_MB and done.closed == done.connections
+                name = f"{size:g} {what}" + (" (agreed on)" if deflate == "true" else "")
+                print(f"| {name} | {done.sent_mb:.1f} | {done.closed} of {done.connections} | "
+                      f"{done.last_s:.1f} | {before:.0f} | {most:.0f} | {after:.0f} |",
+                      flush=True)  # fmt: skip
+            with hub.client() as client:
+                good &= client.get("/readyz").is_success
+    return good
+
+
+async def run_busy(options: argparse.Namespace) -> bool:
+    """Without, then with more and more that stall, then without again."""
+    shape = Shape(1, options.members, rate=options.rate, size=options.size, secs=options.secs)
+    print("| stalled | p50 ms | p99 ms | MB before | at most | evicted | first, last after s |")
+    print("|--:|--:|--:|--:|--:|--:|--:|")
+    good = True
+    with own_hub() as hub:
+        assert hub.process is not None
+        pid = hub.process.pid
+        async with open_api(hub.address, hub.key) as api, open_stage(api, shape.groups) as stage:
+            await measure(api, stage, replace(shape, secs=2))
+            for count in (0, *options.stalled, 0):
+                before = rss_mb(pid)
+                forget_peak(pid)
+                with open_peers(hub.address, count) as peers:
+                    for peer, key in zip(peers, stage.keys, strict=False):
+                        peer.upgrade(key)
+                        peer.follow(stage.room_ids[0])
+                    watch = asyncio.to_thread(seconds_until_closed, peers, options.secs + 25)
+                    watching = asyncio.create_task(watch)
+                    _, counted = await measure(api, stage, shape)
+                    took = sorted(await watching)
+                evicted = sum(s < options.secs + 25 for s in took)
+                good &= evicted == count and peak_mb(pid) - before < MOST_GROWN_MB
+                times = f"{took[0]:.1f}, {took[-1]:.1f}" if took else ""
+                print(f"| {count} | {counted.p50_ms:.0f} | {counted.p99_ms:.0f} | {before:.0f} | "
+                      f"{peak_mb(pid):.0f} | {evicted} | {times} |", flush=True)  # fmt: skip
+    return good
+
+
+def run_stop(options: argparse.Namespace) -> bool:
+    with own_hub() as hub:
+        ended = stopping.stop_among(hub, options.live, options.stall)
+    print(ended.as_line())
+    return ended.seconds < ENDS_WITHIN_S and ended.told == options.live and ended.status == 0
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("parts", nargs="*", default=["attacks", "busy", "stop"])
+    parser.add_argument("--members", type=int, default=1_000)
+    parser.add_argument("--rate", type=float, default=50)
+    parser.add_argument("--size", type=int, default=2_000)
+    parser.add_argument("--secs", type=float, default=15)
+    parser.add_argument("--stalled", type=int, nargs="*", default=[1, 100, 300])
+    parser.add_argument("--live", type=int, default=1_000)
+    parser.add_argument("--stall", type=int, default=50)
+    options = parser.parse_args()
+    good = True
+    for part in options.parts:
+        if part == "busy":
+            good &= asyncio.run(run_busy(options))
+        else:
+            good &= {"attacks": run_attacks, "stop": run_stop}[part](options)
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,72 @@
+"""Small versions of the attacks of `hostile`: the hub closes them, and keeps its memory."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.reliability import attacks
+from tests.reliability.attacks import Attack, Target
+from tests.reliability.hostile import make_target
+from tests.reliability.stopping import stop_among
+from tests.support.hub import HubProcess, run_hub
+from tests.support.process import forget_peak, peak_mb, rss_mb
+
+GROWN_MB = 50.0
+ENV = {
+    "HUB_LOG_LEVEL": "error", "HUB_HEAD_S": "0.5", "HUB_BODY_S": "0.5",
+    "HUB_STALLED_S": "0.5", "HUB_PENDING_TOTAL_BYTES": "8000000",
+}  # fmt: skip
+SMALL: list[tuple[Attack, float]] = [
+    (attacks.pings, 8),
+    (attacks.one_byte_fragments, 2),
+    (attacks.empty_fragments, 2),
+    (attacks.commands, 4),
+    (attacks.nonsense, 30),
+    (attacks.bombs, 20),
+    (attacks.large_head, 40),
+    (attacks.many_lines, 20),
+    (attacks.half_handshakes, 50),
+    (attacks.half_bodies, 20),
+    (attacks.replays, 20),
+    (attacks.pages, 20),
+]
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
+    with run_hub(tmp_path_factory.mktemp("hostile"), env=ENV) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def target(hub: HubProcess) -> Target:
+    return make_target(hub, 60, 30_000)
+
+
+@pytest.mark.parametrize(
+    ("attack", "size"), SMALL, ids=lambda value: getattr(value, "__name__", "")
+)
+def test_who_means_harm_is_closed_and_costs_little_memory(
+    hub: HubProcess, target: Target, attack: Attack, size: float
+) -> None:
+    assert hub.process is not None
+    before = rss_mb(hub.process.pid)
+    forget_peak(hub.process.pid)
+    done = attack(target, size)
+    assert peak_mb(hub.process.pid) - before < GROWN_MB
+    assert done.connections == done.closed
+    with hub.client() as client:
+        assert 200 == client.get("/v1/me").status_code
+
+
+@pytest.mark.slow
+def test_a_hub_stops_soon_among_clients_that_stall(tmp_path: Path) -> None:
+    with run_hub(tmp_path, env={"HUB_LOG_LEVEL": "error"}) as hub:
+        ended = stop_among(hub, live=60, stalled=5)
+    assert (0, 60) == (ended.status, ended.told)
+    assert ended.seconds < 20
