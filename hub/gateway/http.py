@@ -86,7 +86,7 @@ class HubHttp(H11Protocol):
 
     def let_go(self) -> None:
         """Cut at once, whatever waits."""
-        self.loop.call_soon(cut, self.transport)
+        self.loop.call_soon(self._cut_now)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -186,4 +186,8 @@ class HubHttp(H11Protocol):
 
     def _cut_later(self) -> None:
         if self._cut is None:
-            self._cut = self.loop.call_later(self._bounds.close_s, cut, self.transport)
+            self._cut = self.loop.call_later(self._bounds.close_s, self._cut_now)
+
+    def _cut_now(self) -> None:
+        if self in self.connections:
+            cut(self.transport)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import struct
 from typing import Final, Protocol
@@ -13,8 +14,10 @@ _AT_ONCE: Final = struct.pack("ii", 1, 0)
 def cut(transport: asyncio.Transport) -> None:
     """End a connection with a reset: what waits for a peer that reads nothing is freed at once, in
     this process and in the kernel."""
-    if (line := transport.get_extra_info("socket")) is not None and not transport.is_closing():
-        line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
+    with contextlib.suppress(OSError):  # it is gone already
+        line = transport.get_extra_info("socket")
+        if line is not None and line.fileno() >= 0:
+            line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
     transport.abort()
 
 

@@ -142,7 +142,7 @@ class HubSocket(WebSocketsSansIOProtocol):
         """Cut at once, whatever waits."""
         self._tell_gone()
         self.close_sent = True
-        self.loop.call_soon(cut, self.transport)
+        self.loop.call_soon(self._cut)
 
     # In.
 
@@ -343,4 +343,8 @@ class HubSocket(WebSocketsSansIOProtocol):
 
     def _cut_later(self) -> None:
         if self.close_timer is None and not self.disconnected:
-            self.close_timer = self.loop.call_later(self._bounds.close_s, cut, self.transport)
+            self.close_timer = self.loop.call_later(self._bounds.close_s, self._cut)
+
+    def _cut(self) -> None:
+        if not self.disconnected:
+            cut(self.transport)

@@ -15,6 +15,8 @@ from hub.gateway.protocol import HubSocket
 
 _TCP_USER_TIMEOUT = getattr(socket, "TCP_USER_TIMEOUT", None)
 STALLED_MS = 20_000
+# Longer than clients and proxies keep an idle connection, or their next request meets our close.
+KEEP_ALIVE_S = 75
 SEND_BUFFER = 131_072
 BACKLOG = 4_096
 
@@ -45,6 +47,7 @@ def make_server(app: ASGIApp, bounds: Bounds) -> Server:
         log_config=None,
         access_log=False,
         server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=max(1, int(bounds.drain_s)),
         backlog=BACKLOG,
     )

@@ -16,12 +16,13 @@ from hub.core.values import Actor
 from hub.gateway.bounds import FRAME_BYTES
 from hub.gateway.connection import (
     GREETING_BYTES,
+    HELD_BYTES,
     INBOX,
     ROOMS,
     Connection,
 )
 from hub.gateway.gateway import Gateway
-from hub.gateway.history import REPLAY_FIRST
+from hub.gateway.history import REPLAY_BYTES, REPLAY_FIRST
 from hub.parts import Parts, now_ms
 from hub.wire.bodies import validate
 from hub.wire.requests import CreateKey, PostMessage
@@ -382,6 +383,7 @@ async def test_a_client_with_much_to_catch_up_is_not_slow(gateway: Gateway) -> N
         head = (await gateway.parts.store.log.heads(["room_1"]))["room_1"].head
         await talk.socket.wait_for(lambda _: len(talk.seqs) == head)
         assert talk.seqs == list(range(1, head + 1))
+        assert max(map(len, talk.socket.written[-5:])) < 2 * REPLAY_BYTES
 
 
 async def test_a_replay_that_breaks_off_asks_the_client_to_resume(gateway: Gateway) -> None:
@@ -486,6 +488,15 @@ async def test_a_client_that_sends_faster_than_it_is_served_is_not_read(gateway:
         last = [talk.send("ping") for _ in range(INBOX)][-1]
         assert talk.socket.paused
         await talk.socket.reply_to(last)
+        assert not talk.socket.paused
+
+
+async def test_a_client_that_sends_large_commands_is_not_read_meanwhile(gateway: Gateway) -> None:
+    async with talking(gateway) as talk:
+        for number in range(HELD_BYTES // 60_000 + 1):
+            talk.raw(json.dumps({"id": number, "type": "ping"}).ljust(60_000))
+        assert talk.socket.paused
+        await talk.socket.reply_to(HELD_BYTES // 60_000)
         assert not talk.socket.paused
 
 

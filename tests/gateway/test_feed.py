@@ -6,7 +6,7 @@ from typing import Any
 
 import msgpack
 
-from hub.gateway.feed import Feed
+from hub.gateway.feed import EPHEMERAL_MOST, Feed
 from hub.wire.frames import Coding, bodies, frame
 from hub.wire.packets import Packet
 
@@ -158,3 +158,14 @@ def test_a_stopped_feed_has_forgotten_its_position() -> None:
     feed.enter(client)
     feed.flush()
     assert client.seqs == [21]
+
+
+def test_who_stalls_while_joining_is_owed_only_the_last_of_what_is_short() -> None:
+    client = Client()
+    feed = live()
+    feed.joining[client] = []
+    for number in range(EPHEMERAL_MOST + 50):
+        feed.take(Packet(0, 1, frame(b'{"typing":%d}' % number)))
+        feed.flush()
+    feed.enter(client)
+    assert [{"typing": n} for n in range(50, EPHEMERAL_MOST + 50)] == client.events

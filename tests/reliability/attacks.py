@@ -3,6 +3,7 @@ small."""
 
 from __future__ import annotations
 
+import socket
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -94,6 +95,7 @@ def bombs(target: Target, mb: float) -> Outcome:
         for peer in peers:
             peer.upgrade(target.key, _OFFER)
             sent += peer.send(masked_frame(body[:65_000], rsv=4))
+            peer.connection.shutdown(socket.SHUT_WR)  # or the hub waits for it to read the Close
         return _outcome(peers, sent)
 
 
