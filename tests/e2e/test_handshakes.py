@@ -120,7 +120,7 @@ def test_who_sends_before_the_answer_is_refused(hub: HubProcess) -> None:
 def test_a_first_frame_and_a_close_in_one_write_are_a_close(hub: HubProcess) -> None:
     with open_raw(hub) as socket:
         wrong, end = socket.frame(b'{"type":"ping"}'), socket.frame(b"\x03\xe8", 0x8)
-        socket.connection.sendall(wrong + end)
+        socket.connection.sendall(socket.frame(b"", 0xA) + wrong + end)
         assert ([], 1000) == socket.texts_until_close()
 
 
