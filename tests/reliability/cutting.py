@@ -23,6 +23,7 @@ from websockets.exceptions import WebSocketException
 
 from hub.client.connection import Options, RoomConnection, open_connection
 from hub.client.rest import open_client
+from hub.core.errors import Unavailable
 from tests.support.cluster import Cluster
 from tests.support.logs import Applied, Tally, compare, read_messages
 
@@ -280,7 +281,13 @@ class Cutting:
                 await asyncio.sleep(max(0.0, due - time.monotonic()))
 
     async def _one(self, door: RoomConnection, room_id: str, key: str) -> None:
-        posted = await door.post(room_id, "x" * 100, client_id=key)
+        while True:
+            try:
+                posted = await door.post(room_id, "x" * 100, client_id=key)
+                break
+            except Unavailable as error:
+                self.outcome.refused[f"post: {error.code}"] += 1
+                await asyncio.sleep(error.retry_after or 1)
         self._heads[room_id] = max(posted.seq, self._heads.get(room_id, 0))
 
 

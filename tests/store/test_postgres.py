@@ -14,6 +14,7 @@ from sqlalchemy import text
 
 from hub.core.errors import Unavailable
 from hub.core.posts import Deferred, LogRow, NewPost, Posted, RequestKey
+from hub.service.unpublished import Unpublished
 from hub.service.writer import Writer
 from hub.store.opening import open_store
 from hub.store.postgres import CONNECTIONS, STATEMENT_S, PostgresDatabase, make_engine
@@ -29,9 +30,15 @@ class Heard:
 
     def __init__(self) -> None:
         self.seqs: dict[str, list[int]] = {}
+        no_bus: Any = None
+        self.unpublished = Unpublished(no_bus)
 
     def put(
-        self, rows: Iterable[LogRow], runs: Iterable[str] = (), cut: Iterable[str] = ()
+        self,
+        rows: Iterable[LogRow],
+        runs: Iterable[str] = (),
+        cut: Iterable[str] = (),
+        batch: int | None = None,
     ) -> None:
         for entry, _ in rows:
             self.seqs.setdefault(entry.room_id, []).append(entry.seq)
