@@ -190,7 +190,7 @@ async def _say_bye(bus: RedisBus) -> None:
     try:
         await bus.lives.bye()
     except Unavailable as error:
-        log.warning("others will take this process for dead", reason=error.message)
+        log.debug("others will take this process for dead", reason=error.message)
 
 
 async def _tidy(store: SqlStore) -> None:

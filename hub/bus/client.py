@@ -53,16 +53,9 @@ def answering() -> Iterator[None]:
         raise Unavailable(f"Redis does not answer: {reason}", code="BUS_UNAVAILABLE") from error
 
 
-def heed_cancellation() -> None:
-    """Raise the cancellation of this task that redis-py can swallow while it connects. For tasks of
-    a group: it cancels them once. (One that holds a group may count a cancellation of that.)"""
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError
-
-
 async def end(task: asyncio.Task[Any]) -> None:
-    """Cancel a task that works on Redis, until it has ended: see `heed_cancellation`."""
+    """Cancel a task that works on Redis, until it has ended: redis-py can swallow a cancellation
+    that comes while it connects. A task group would cancel it once only."""
     while not task.done():
         task.cancel()
         await asyncio.wait({task}, timeout=CANCEL_AGAIN_S)

@@ -15,7 +15,7 @@ from typing import Any, Final
 import structlog
 from redis.asyncio import Redis
 
-from hub.bus.client import TORN, answering, end, heed_cancellation
+from hub.bus.client import TORN, answering, end
 from hub.bus.names import Names
 from hub.core.errors import Unavailable
 from hub.ports import Hear
@@ -143,7 +143,6 @@ class RedisListener:
         while True:
             with answering():
                 await self._client.publish(self._probe_name, b"")
-            heed_cancellation()
             await asyncio.sleep(PROBE_S)
 
     async def _keep_hearing(self, work: set[asyncio.Task[None]]) -> None:
