@@ -106,7 +106,7 @@ def _running(port: int, data_dir: Path | None) -> Iterator[Topology]:
                 run_postgres(folder / "postgres", lasting=data_dir is not None)
             )
             valkey = stack.enter_context(run_valkey(_inner(folder, "valkey")))
-            topology = Topology(folder, port, _environment(folder, postgres, valkey))
+            topology = Topology(folder, port, _environment(folder, port, postgres, valkey))
             topology.engines = _engines(postgres, valkey)
             stack.callback(_stop, topology)
             _start(topology)
@@ -152,7 +152,7 @@ def _listenable(port: int) -> int:
     return port
 
 
-def _environment(folder: Path, postgres: PostgresServer, valkey: str) -> dict[str, str]:
+def _environment(folder: Path, port: int, postgres: PostgresServer, valkey: str) -> dict[str, str]:
     """The settings every part shares, also in `hub.env` for commands run by hand. Others that are
     set, such as HUB_CONFIG, hold too."""
     secret = folder / "secret.key"
@@ -164,6 +164,8 @@ def _environment(folder: Path, postgres: PostgresServer, valkey: str) -> dict[st
         "HUB_SECRET_KEY": secret.read_text(),
         "HUB_DATA_DIR": str(folder / "gateway1"),
     }
+    if find_nginx():
+        settings["HUB_PUBLIC_URL"] = f"http://127.0.0.1:{port}"
     lines = [f"export {name}={shlex.quote(value)}\n" for name, value in settings.items()]
     write_private(folder / "hub.env", "".join(lines))
     return os.environ | {"HUB_HOST": "127.0.0.1"} | settings

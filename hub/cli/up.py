@@ -44,6 +44,7 @@ def _up(settings: Settings, console: Console, *, demo: bool) -> None:
     with contextlib.ExitStack() as stack:
         lock = stack.enter_context(hold_lock(settings.data_dir))
         listener = stack.enter_context(contextlib.closing(open_listener(settings)))
+        settings = settings.model_copy(update={"port": listener.getsockname()[1]})  # --port 0
         with console.status("preparing the database"):
             prepare_database(settings)
         redis_url = settings.redis_url

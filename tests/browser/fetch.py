@@ -52,6 +52,7 @@ def _apt(*arguments: str, within_s: float) -> bool:
 
 if __name__ == "__main__":
     if find_chromium() is None:
+        print("looking for a Chromium to install (once, up to some minutes)", flush=True)
         fetch()
     if find_chromium() is None:
         print(f"the browser tests will be skipped: {MISSING}", file=sys.stderr)

@@ -125,6 +125,7 @@ async def test_a_bot_answers_late_by_its_token_and_is_seen_writing(stage: Stage)
             if body["data"].get("run", {}).get("id") == run_id
         )  # fmt: skip
         at = f"{stage.hub.address}/v1/runs/{run_id}"
+        assert f"{at}/reply" == asked["reply_url"]
         async with httpx.AsyncClient(
             headers={"Authorization": f"Bearer {asked['token']}"}, trust_env=False
         ) as bot:
