@@ -23,6 +23,7 @@ export function explain(error) {
 }
 
 const part = encodeURIComponent;
+const messagePath = (room, message) => `/v1/rooms/${part(room)}/messages/${part(message)}`;
 
 export class Api {
   /** `onRefused(sentence)` is called when the key is no longer accepted (401). */
@@ -98,6 +99,18 @@ export class Api {
   /** `act` is cancel or retry. */
   actOnRun(id, act) {
     return this.data("POST", `/v1/runs/${part(id)}/${act}`);
+  }
+
+  edit({ room_id, id }, content) {
+    return this.data("PATCH", messagePath(room_id, id), { body: { content } });
+  }
+
+  remove({ room_id, id }) {
+    return this.data("DELETE", messagePath(room_id, id));
+  }
+
+  react({ room_id, id }, emoji, present) {
+    return this.data(present ? "PUT" : "DELETE", `${messagePath(room_id, id)}/reactions/${part(emoji)}`);
   }
 
   createRoom(body, key) {

@@ -2,7 +2,7 @@
 
 import { explain } from "./api.js";
 import { Composer } from "./composer.js";
-import { askAddMembers, askNewRoom } from "./dialogs.js";
+import { askAddMembers, askDelete, askEdit, askNewRoom } from "./dialogs.js";
 import { byId, h, icon, toast } from "./dom.js";
 import { mentionsIn } from "./format.js";
 import { LogView } from "./log.js";
@@ -39,6 +39,9 @@ export class Chat {
     return {
       send: (text, thread) => this.send(text, thread),
       reply: (message) => this.view.write(message.thread_id || message.id),
+      react: (message, emoji) => this.react(message, emoji),
+      edit: (message) => askEdit({ content: message.content, save: (text) => this.api.edit(message, text) }),
+      remove: (message) => askDelete({ remove: () => this.api.remove(message) }),
       retry: (item) => this.outbox.retry(item),
       takeBack: (item) => this.takeBack(item),
       older: () => this.feed.older(),
@@ -330,6 +333,12 @@ export class Chat {
   /** Stops a run or tries it again; what comes of it arrives as events. */
   actOnRun(id, act) {
     this.api.actOnRun(id, act).catch((error) => this.closed || error.status === 401 || toast(explain(error), "error"));
+  }
+
+  /** Adds one's reaction or takes it back; it shows when it comes as an event. */
+  react(message, emoji) {
+    const mine = message.reactions?.[emoji]?.includes(this.me);
+    this.api.react(message, emoji, !mine).catch((error) => this.closed || error.status === 401 || toast(explain(error), "error"));
   }
 
   tellTyping(thread_id) {

@@ -1,4 +1,4 @@
-// The two dialogs: make a room, add members to one.
+// The dialogs: make a room, add members to one, change a message.
 
 import { explain } from "./api.js";
 import { byId, h, uuid } from "./dom.js";
@@ -78,4 +78,17 @@ export function askAddMembers({ participants, room, add }) {
     for (const person of people.chosen()) await add(person);
   };
   ask({ title: `Add to ${room.info.name}`, fields: [people.node], action: "Add", submit });
+}
+
+/** `save(text)` gives a message another text. */
+export function askEdit({ content, save }) {
+  const text = h("textarea", { id: "edit-field", rows: "5", required: true, autofocus: true, value: content });
+  const fields = [h("label", { for: "edit-field" }, "Message"), text];
+  ask({ title: "Edit message", fields, action: "Save", submit: () => save(text.value.trim()) });
+}
+
+/** `remove()` erases a message's text for everybody. */
+export function askDelete({ remove }) {
+  const fields = [h("p", {}, "Its text is erased for everybody. That it was there can still be seen.")];
+  ask({ title: "Delete this message?", fields, action: "Delete", submit: remove });
 }

@@ -34,8 +34,10 @@ export class Feed {
       const reply = await socket.command("subscribe", fields);
       if (room !== this.chat.room) return;
       this.gapsUntil = reply.head ?? 0;
+      room.takePresence(reply.presence);
       if (reply.recovered === false) await this.reload(room, reply);
       else room.takeDrafts(reply.drafts);
+      this.chat.showHeader();
       this.chat.changed();
       this.runs(room);
       this.orphans(room);
@@ -53,6 +55,7 @@ export class Feed {
     const data = await this.chat.api.room(room.id);
     if (room !== this.chat.room) return;
     room.load(data);
+    room.takePresence(reply.presence);
     room.epoch = data.epoch ?? reply.epoch;
     for (const message of room.messages.values()) this.chat.outbox.settle(message);
     this.chat.outbox.settleUpTo(room.id, room.seq);
@@ -76,6 +79,7 @@ export class Feed {
     if (event.type === "message.delta") room.delta(data);
     else if (event.type === "run.status") room.status(data);
     else if (event.type === "typing") return void (room.typing(data), this.chat.showTyping());
+    else if (event.type === "presence") return void (room.presence(data), this.chat.showHeader());
     else return;
     this.chat.changed();
   }

@@ -11,7 +11,7 @@ const END_PX = 24;
 const TOP_PX = 240;
 
 export class LogView {
-  /** `actions`: reply, retry, takeBack, older, openThread, threadAgain, send, typing, and of runs stop
+  /** `actions`: reply, react, edit, remove, retry, takeBack, older, openThread, threadAgain, send, typing, and of runs stop
    * and again; `outbox` for pending rows. */
   constructor(actions, outbox, me) {
     Object.assign(this, { actions, outbox, me });
@@ -54,6 +54,10 @@ export class LogView {
   canPost() {
     const member = this.room.members.get(this.me);
     return Boolean(member) && member.role !== "observer" && !this.room.info.archived_at;
+  }
+
+  canManage() {
+    return ["owner", "admin"].includes(this.room.members.get(this.me)?.role);
   }
 
   schedule() {
@@ -132,7 +136,7 @@ export class LogView {
   }
 
   messageItem(message, grouped) {
-    const version = `m${message.rev}${grouped}${this.canPost()}`;
+    const version = `m${message.rev}${grouped}${this.canPost()}${this.canManage()}`;
     return { key: message.key || message.id, message, grouped, version, make: () => this.livePart() };
   }
 

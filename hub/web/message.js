@@ -45,10 +45,16 @@ function tool(act, name, label, onclick) {
   return h("button", { class: "tool", type: "button", "data-act": act, title: label, "aria-label": label, onclick }, icon(name));
 }
 
-function reactions(message, { room, me }) {
+/** Who reacted how; whoever may post adds or takes back their own by pressing it. */
+function reactions(message, view) {
+  const { room, me } = view;
   return Object.entries(message.reactions || {}).map(([emoji, ids]) => {
     const names = ids.map((id) => (id === me ? "You" : nameOf(room.person(id)))).join(", ");
-    return h("span", { class: `reaction ${ids.includes(me) ? "mine" : ""}`, title: `${emoji} ${names}` }, emoji, h("b", {}, String(ids.length)));
+    const mine = ids.includes(me);
+    const parts = [emoji, h("b", {}, String(ids.length))];
+    const about = { class: `reaction ${mine ? "mine" : ""}`, title: `${emoji} ${names}` };
+    if (!view.canPost()) return h("span", about, ...parts);
+    return h("button", { ...about, type: "button", "aria-pressed": String(mine), "aria-label": `${emoji} ${names}`, "data-act": `react:${emoji}`, onclick: () => view.actions.react(message, emoji) }, ...parts);
   });
 }
 
@@ -58,6 +64,17 @@ export function runLink(act, words, label, onclick) {
 }
 
 const stopLink = (id, person, view) => view.canPost() && runLink("stop", "Stop", `Stop ${nameOf(person)}`, () => view.actions.stop(id));
+
+function tools(message, view) {
+  const { actions } = view;
+  const own = message.author?.id === view.me;
+  return [
+    tool("reply", "reply", "Reply in thread", () => actions.reply(message)),
+    tool("thumb", "thumb", "React with a thumbs up", () => actions.react(message, "👍")),
+    own && tool("edit", "pencil", "Edit message", () => actions.edit(message)),
+    (own || view.canManage()) && tool("delete", "bin", "Delete message", () => actions.remove(message)),
+  ];
+}
 
 /** A stored message. */
 export function fillMessage(row, message, view, grouped) {
@@ -78,7 +95,7 @@ export function fillMessage(row, message, view, grouped) {
       cut && !gone && message.run_id && view.canPost() && runLink("again", "Try again", `Let ${nameOf(message.author)} try again`, () => actions.again(message.run_id)),
     ],
     foot: gone ? [] : reactions(message, view),
-    tools: gone || !view.canPost() ? [] : [tool("reply", "reply", "Reply in thread", () => actions.reply(message))],
+    tools: gone || !view.canPost() ? [] : tools(message, view),
   });
 }
 

@@ -37,6 +37,7 @@ export class Room {
     this.ended = new Set();
     this.notes = [];
     this.typists = new Map();
+    this.here = new Set();
     this.seq = 0;
     this.oldest = Infinity;
     this.more = false;
@@ -215,6 +216,16 @@ export class Room {
     if (run) run.status = data.text;
     const draft = this.drafts.get(data.run_id);
     if (draft) this.drafts.set(data.run_id, { ...draft, status: data.text, rev: draft.rev + 1 });
+  }
+
+  /** Who is there, as a subscription tells it: diffs follow. */
+  takePresence(presence) {
+    this.here = new Set((presence?.participants || []).map((who) => who.id));
+  }
+
+  presence({ joined = [], left = [] }) {
+    for (const who of joined) this.here.add(who.id);
+    for (const who of left) this.here.delete(who.id);
   }
 
   typing(data, now = Date.now()) {

@@ -23,6 +23,9 @@ async def test_tab_goes_through_the_page_in_reading_order_and_is_seen(desk: Desk
         page.get_by_role("button", name="Members, 1"),
         page.get_by_role("log", name="Messages"),
         page.get_by_role("button", name="Reply in thread"),
+        page.get_by_role("button", name="React with a thumbs up"),
+        page.get_by_role("button", name="Edit message"),
+        page.get_by_role("button", name="Delete message"),
         page.get_by_role("textbox", name="Message Quiet corner"),
         page.get_by_role("button", name="Send"),
     ]
