@@ -40,8 +40,10 @@ class Follower:
     coding = PLAIN
     present = False
 
-    def __init__(self, actor: Actor) -> None:
+    def __init__(self, actor: Actor, gateway: Gateway, room_id: str) -> None:
         self.actor = actor
+        self._gateway = gateway
+        self._room_id = room_id
         self._events: asyncio.Queue[Json] = asyncio.Queue(_QUEUE)
 
     def deliver(self, frames: bytes) -> None:
@@ -52,6 +54,10 @@ class Follower:
             if event["type"] in ("message.delta", "run.finished"):
                 with contextlib.suppress(asyncio.QueueFull):  # the stored reply has it all
                     self._events.put_nowait(event["data"])
+
+    def leave(self) -> None:
+        """Hear nothing more; once more is no harm."""
+        self._gateway.fanout.leave(self, self._room_id)
 
     def replay(self, frames: bytes) -> None:
         self.deliver(frames)
@@ -81,7 +87,7 @@ class Follower:
 async def open_follower(gateway: Gateway, actor: Actor, room_id: str) -> AsyncIterator[Follower]:
     """A follower that hears everything of the room from now on; while Redis is away it hears
     nothing, and whoever follows has to look at the database."""
-    follower = Follower(actor)
+    follower = Follower(actor, gateway, room_id)
     try:
         joining = await gateway.fanout.prepare(follower, room_id, None)
         await gateway.fanout.complete(follower, joining)
@@ -90,7 +96,7 @@ async def open_follower(gateway: Gateway, actor: Actor, room_id: str) -> AsyncIt
     try:
         yield follower
     finally:
-        gateway.fanout.leave(follower, room_id)
+        follower.leave()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,23 +3,23 @@ place in the reply as its id, so that a client that was cut off goes on from the
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import re
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from hub.core.errors import HubError, invalid
 from hub.core.sessions import finish_reason
 from hub.core.values import Json, Message, Run, Session
 from hub.gateway.following import Follower, NoReply, Piece, Reading, texts
 from hub.gateway.gateway import Gateway
-from hub.wire.sse import DONE, HEARTBEAT, sse
+from hub.gateway.sse import EventStream, Say
+from hub.wire.sse import DONE, sse
 
-HEARTBEAT_S: Final = 15.0
+OnEnd = Callable[[], None]
 NO_USAGE: Final = {"prompt_tokens": 0, "completion_tokens": 0}
 HUMAN: Final = "human_agent"
 CANCELLED: Final = "cancelled"
@@ -125,36 +125,14 @@ async def unanswered(session: Session, asked: Message) -> AsyncGenerator[bytes, 
 
 
 def stream(
-    source: AsyncGenerator[bytes, None],
-    stack: contextlib.AsyncExitStack,
-    heartbeat_s: float = HEARTBEAT_S,
+    source: AsyncGenerator[bytes, None], stack: contextlib.AsyncExitStack, on_end: OnEnd
 ) -> Response:
-    """An answer that goes on until `source` ends or the client leaves; `stack` is closed then."""
-    return StreamingResponse(
-        with_heartbeats(source, stack, heartbeat_s),
-        media_type="text/event-stream",
-        headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"},
-    )
+    """An answer that goes on until `source` ends or the client leaves; `stack` is closed then, and
+    `on_end` is called even when it never began."""
 
+    async def produce(say: Say) -> None:
+        async with stack, contextlib.aclosing(source):
+            async for line in source:
+                await say(line)
 
-async def with_heartbeats(
-    source: AsyncGenerator[bytes, None], stack: contextlib.AsyncExitStack, every_s: float
-) -> AsyncIterator[bytes]:
-    """A comment whenever nothing was said for a while, so that proxies keep the line open."""
-    async with stack:
-        waiting: asyncio.Future[Any] = asyncio.ensure_future(anext(source, None))
-        try:
-            while True:
-                done, _ = await asyncio.wait({waiting}, timeout=every_s)
-                if not done:
-                    yield HEARTBEAT
-                    continue
-                line = waiting.result()
-                if line is None:
-                    return
-                yield line
-                waiting = asyncio.ensure_future(anext(source, None))
-        finally:
-            waiting.cancel()
-            await asyncio.wait({waiting})
-            await source.aclose()
+    return EventStream(produce, on_end)

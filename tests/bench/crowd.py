@@ -12,7 +12,7 @@ AT_MS: Final = 1_700_000_000_000
 TENANT: Final = "default"
 MODEL: Final = "builtin/echo"
 PERSONA: Final = "persona_poolnoodle"
-CLOSED_EVERY: Final = 997
+CLOSED_EVERY: Final = 17
 
 
 def add_sessions(database: Path, owner: str, count: int) -> None:

@@ -157,11 +157,11 @@ async def _unlike(client: httpx.AsyncClient, paths: list[str], replies: list[Rep
 
 
 async def much_beside_little(shape: Shape) -> Figures:
-    """The same calls on a hub with little and on one with much, in turns."""
+    """The same calls on a hub with a hundredth and on one with all of it, in turns."""
     figures: Figures = {}
     with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as two:
         with (
-            _filled(Path(one), 100, 100) as small,
+            _filled(Path(one), shape.sessions // 100, shape.messages // 100) as small,
             _filled(Path(two), shape.sessions, shape.messages) as big,
         ):
             async with open_client(small) as few, open_client(big) as many:

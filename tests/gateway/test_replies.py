@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator
+from typing import Any
 
 import orjson
 import pytest
 
 from hub.core.errors import Backend, Invalid
-from hub.gateway.replies import Chunks, Place, read_place, with_heartbeats
-from hub.wire.sse import HEARTBEAT
+from hub.gateway.replies import Chunks, Place, read_place, stream
 
 CHUNKS = Chunks("msg_1", "m", 7)
 
@@ -50,21 +50,35 @@ def test_every_line_has_a_delta_an_error_and_the_last_included() -> None:
     assert said[2].startswith(b"event: error\n")
 
 
-async def test_a_comment_is_said_while_nothing_is_and_what_it_held_is_closed() -> None:
-    go = asyncio.Event()
-    closed: list[bool] = []
+async def test_what_an_answer_holds_is_let_go_when_its_client_leaves_or_never_came() -> None:
+    let_go: list[str] = []
 
-    async def slow() -> AsyncGenerator[bytes, None]:
-        await go.wait()
-        yield b"late"
+    async def lasting() -> AsyncGenerator[bytes, None]:
+        try:
+            yield b"first"
+            await asyncio.Event().wait()
+        finally:
+            let_go.append("source")
 
-    stack = contextlib.AsyncExitStack()
-    stack.callback(closed.append, True)
-    said = []
-    async for line in with_heartbeats(slow(), stack, 0.001):
-        said.append(line)
-        if len(said) == 3:
-            go.set()
-    assert [HEARTBEAT] * 3 == said[:3]
-    assert b"late" == said[-1]
-    assert [True] == closed
+    async def answered(method: str) -> None:
+        said = asyncio.Event()
+
+        async def send(message: Any) -> None:
+            if message.get("body"):
+                said.set()
+
+        async def receive() -> Any:
+            await said.wait()
+            return {"type": "http.disconnect"}
+
+        stack = contextlib.AsyncExitStack()
+        stack.callback(let_go.append, "stack")
+        response = stream(lasting(), stack, lambda: let_go.append("end"))
+        async with asyncio.timeout(10):
+            await response({"type": "http", "method": method}, receive, send)
+
+    await answered("GET")
+    assert ["source", "stack", "end"] == let_go
+    let_go.clear()
+    await answered("HEAD")
+    assert ["end"] == let_go

@@ -107,7 +107,8 @@ async def _answer(
             answer = _both(asked, await _reply(call, follower, asked))
             return Answer(answer | await context_of(call.gateway, asked.run), status)
         if asked.run is None:
-            return stream(unanswered(asked.session, asked.message), stack.pop_all())
+            silence = unanswered(asked.session, asked.message)
+            return stream(silence, stack.pop_all(), follower.leave)
         return _streamed(call, follower, asked.session, asked.run, asked.behind, stack.pop_all())
 
 
@@ -122,7 +123,8 @@ def _streamed(
 ) -> Response:
     chunks = Chunks(run.reply_message_id, session.model, run.created_ms // 1000)
     place = place or Place(run.id)
-    return stream(lines(call.gateway, follower, run, chunks, place, behind=behind), stack)
+    source = lines(call.gateway, follower, run, chunks, place, behind=behind)
+    return stream(source, stack, follower.leave)
 
 
 async def _reply(call: Call, follower: Follower, asked: Asked) -> Message | None:
