@@ -154,8 +154,6 @@ async def texts(
             elif event["offset"] > reading.sent:
                 behind = True
                 break
-        if event is None:
-            behind = True
     async for last in _rest(gateway, state, reading):
         yield last
 
