@@ -16,6 +16,7 @@ from hub.bus.listener import RedisListener, open_listener
 from hub.bus.lives import RedisLives
 from hub.bus.names import Names
 from hub.bus.presence import RedisPresence
+from hub.bus.together import Together
 from hub.core.values import Draft
 from hub.ports import Hear
 from hub.wire.packets import Packet, pack
@@ -49,7 +50,7 @@ class RedisBus:
         self._blocking = blocking
         self._names = names
         self._id = bus_id
-        self._append = commands.register_script(_APPEND)
+        self._append = Together(commands, _APPEND)
         self.presence = RedisPresence(commands, names, bus_id)
         self.lives = RedisLives(commands, names, bus_id)
 
@@ -93,7 +94,7 @@ class RedisBus:
             values: list[Any] = [
                 draft.attempt, orjson.dumps(about), start, piece, DRAFT_TTL_S, channel, packet,
             ]  # fmt: skip
-            return int(await self._append(keys=keys, args=values))
+            return int(await self._append.call(keys, values))
 
         start = len(draft.text.encode()) - len(text.encode())
         with answering():
