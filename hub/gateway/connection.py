@@ -18,6 +18,7 @@ import structlog
 
 from hub.core.errors import (
     Denied,
+    FieldError,
     HubError,
     Invalid,
     Limited,
@@ -432,7 +433,10 @@ class Connection:
             self._reply(about, {})
 
     async def _subscribe(self, about: Any, command: Subscribe) -> None:
-        """Answer first, then the missed events, then live."""
+        """Answer first, then the missed events, then live. Who may not read one of the rooms is
+        told which, and follows what it followed."""
+        for cursor in command.cursors:
+            await self._readable(cursor.room_id, command)
         joining: list[Joining] = []
         try:
             for cursor in command.cursors:
@@ -445,6 +449,16 @@ class Connection:
                 self._leave(each.feed.room_id)
             if self._closed:  # it went away meanwhile: leave what was entered since
                 self.on_closed()
+
+    async def _readable(self, room_id: str, command: Subscribe) -> None:
+        """No subscription for a stranger."""
+        try:
+            await self._parts.views.known(self.actor, room_id)
+        except HubError as error:
+            if command.rooms is not None:
+                place = [cursor.room_id for cursor in command.rooms].index(room_id)
+                error.details = (FieldError(f"rooms[{place}].room_id", error.message),)
+            raise
 
     async def _go_live(self, joining: list[Joining]) -> None:
         """The reply is out: what fails now can only be told by asking the client to resume."""
@@ -459,7 +473,6 @@ class Connection:
         room_id = cursor.room_id
         if len(self.rooms) >= ROOMS and room_id not in self.rooms:
             raise Limited(f"a connection follows at most {ROOMS} rooms")
-        await self._parts.views.known(self.actor, room_id)  # no subscription for a stranger
         self._leave(room_id)
         since = None if cursor.since is None else Cursor(cursor.since, cursor.epoch)
         joining = await self._gateway.fanout.prepare(self, room_id, since)

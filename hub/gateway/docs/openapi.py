@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Final
 
@@ -52,7 +52,8 @@ def openapi(operations: Iterable[Operation]) -> Json:
     schemas, paths = Schemas(), dict[str, Json]()
     listed = [Entry(o.method, written(o.path), o.summary, o.body, o.query) for o in operations]
     for entry in (*listed, *UNKEYED):
-        paths.setdefault(entry.path, {})[entry.method.lower()] = _operation(entry, schemas)
+        described = replace(entry, path=template(entry.path))
+        paths.setdefault(described.path, {})[entry.method.lower()] = _operation(described, schemas)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -72,6 +73,11 @@ def openapi(operations: Iterable[Operation]) -> Json:
 def written(path: str) -> str:
     """A path as OpenAPI has it, which cannot say that a part may hold slashes."""
     return path.replace(":path}", "}")
+
+
+def template(path: str) -> str:
+    """A route's path as OpenAPI writes it: its parts by name alone."""
+    return re.sub(r":\w+}", "}", path)
 
 
 def _operation(operation: Entry, schemas: Schemas) -> Json:
