@@ -178,6 +178,32 @@ async def test_two_bots_that_call_each_other_for_ever_stop_at_the_cap(stage: Sta
     assert 7 == len(stage.messages(room_id))
 
 
+async def test_two_bots_that_post_by_their_own_keys_for_ever_stop_at_the_cap(
+    stage: Stage,
+) -> None:
+    bots = [named("bot_own"), named("bot_own")]
+    keys = []
+    with stage.hub.client() as admin:
+        for bot_id in bots:
+            made = {"type": "bot", "id": bot_id, "name": "Own"}
+            admin.post("/v1/participants", json=made).raise_for_status()
+            wanted = {"name": "own", "participant_id": bot_id}
+            key = admin.post("/v1/api-keys", json=wanted).raise_for_status().json()
+            keys.append({"Authorization": f"Bearer {key['data']['key']}"})
+    room_id = add_room(stage.person, bots)
+    stage.post(room_id, "begin", mention=[{"type": "bot", "id": bots[0]}])
+    path, said = f"/v1/rooms/{room_id}/messages", 0
+    async with httpx.AsyncClient(base_url=stage.hub.address, trust_env=False) as client:
+        for said in range(20):
+            body = {"content": "go on", "mention": [{"type": "bot", "id": bots[1 - said % 2]}]}
+            answer = await client.post(path, json=body, headers=keys[said % 2])
+            if answer.status_code != 201:
+                break
+    assert (429, 5) == (answer.status_code, said)
+    assert "a person must speak first" in answer.json()["error"]["message"]
+    assert 6 == len(stage.messages(room_id))
+
+
 async def test_several_that_are_called_by_handle_answer_each_their_own_run(stage: Stage) -> None:
     bots = [stage.add_bot(lambda data: (200, {"content": data["participant"]["id"]}))
             for _ in range(3)]  # fmt: skip
