@@ -202,7 +202,18 @@ class Sessions:
         if hard:
             await self._store.sessions.erase(actor.tenant_id, session_id, audit)
             return session
-        return self.changed(await self._store.sessions.delete(actor.tenant_id, session_id, audit))
+        deleted = self.changed(
+            await self._store.sessions.delete(actor.tenant_id, session_id, audit)
+        )
+        await self._stop(actor, session_id)
+        return deleted
+
+    async def _stop(self, actor: Actor, session_id: str) -> None:
+        """Nobody reads what is still being written: it is not paid for."""
+        for run in await self._store.runs.open_in(session_id):
+            asked = await self._store.runs.cancel(actor.tenant_id, run.id, actor.id, self._now_ms())
+            for each in asked:
+                self._publisher.put(each.entries, each.woken, each.cut)
 
     def changed(self, change: Changed | None) -> Session:
         """Hand on what a change left behind; SESSION_NOT_FOUND when there was nothing to change."""

@@ -176,3 +176,14 @@ async def test_who_sees_which_sessions(parts: Parts) -> None:
     assert await parts.sessions.page(ADMIN, whole_tenant=False, status=None, page=Page(9)) == []
     with pytest.raises(Denied):
         await parts.sessions.page(ALICE, whole_tenant=True, status=None, page=Page(9))
+
+
+async def test_nothing_more_is_written_for_a_deleted_session(parts: Parts) -> None:
+    session = await new(parts)
+    written = (await send(parts, ALICE, session.id, said("first"))).runs[0]
+    waiting = (await send(parts, ALICE, session.id, said("second"))).runs[0]
+    await parts.store.runs.claim(written.id, "w", 60_000)
+    await parts.sessions.delete(ALICE, session.id, hard=False)
+    found = [await parts.store.runs.get(session.tenant_id, run.id) for run in (waiting, written)]
+    assert ["cancelled", "running"] == [run and run.state for run in found]
+    assert ["user_alice"] * 2 == [run and run.cancelled_by for run in found]
