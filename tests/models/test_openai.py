@@ -128,7 +128,7 @@ async def test_a_reply_with_a_reason_is_complete_without_a_proper_end(
 @pytest.mark.parametrize(
     ("model", "bounds", "message"),
     [
-        ("silent", {"idle_timeout_s": 0.2}, "fell silent"),
+        ("silent", {"connect_timeout_s": 1.0, "idle_timeout_s": 0.2}, "fell silent"),
         ("hang", {"idle_timeout_s": 0.2}, "fell silent"),
         ("drip", {"deadline_s": 0.4}, "did not finish in time"),
         ("hang", {"deadline_s": 0.3}, "did not finish in time"),
