@@ -217,8 +217,8 @@ def _assemble(settings: Settings, store: SqlStore, bus: RedisBus, models: ModelC
         settings=settings, secret=secret, store=store, bus=bus, models=models,
         ids=ids, publisher=publisher, writer=writer, lost=lost, views=views,
         access=Access(store, bus, ids, now_ms), notices=notices, rooms=rooms, messages=messages,
-        editing=Editing(store, views, publisher, now_ms), reading=Reading(store, views, notices),
-        searching=Searching(store, views),
+        editing=Editing(store, views, publisher, ids, now_ms),
+        reading=Reading(store, views, notices), searching=Searching(store, views),
         participants=Participants(
             store, models.knows, now_ms, callables=settings.callables,
             outbound_allow=settings.outbound_allow,

@@ -280,7 +280,7 @@ class MessageStore(Protocol):
         Like the others it raises StaleAccess when the room's members are no longer those of the
         touch, and what closes the room. What is so already is left, without an entry."""
 
-    async def delete(self, touch: Touch) -> Written:
+    async def delete(self, touch: Touch, audit: AuditEntry | None = None) -> Written:
         """Erase the text, the mentions and the reactions; the message stays as a tombstone."""
 
     async def react(self, touch: Touch, emoji: str, *, present: bool) -> Written:

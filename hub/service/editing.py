@@ -7,10 +7,11 @@ from typing import Final
 
 from hub.core import permissions
 from hub.core.errors import Denied, Missing, Unavailable, missing
+from hub.core.ids import IdMaker
 from hub.core.posts import StaleAccess
 from hub.core.touches import Touch
 from hub.core.values import Actor, Member, Message, RoomView
-from hub.ports import Clock, Store, Written
+from hub.ports import AuditEntry, Clock, Store, Written
 from hub.service.publisher import Publisher
 from hub.service.views import RoomViews
 
@@ -23,7 +24,10 @@ class Editing:
     """Use cases on stored messages. Each returns the seq of the log's entry, None when nothing
     changed. `room_id` is None where the message alone is named."""
 
-    def __init__(self, store: Store, views: RoomViews, publisher: Publisher, now_ms: Clock) -> None:
+    def __init__(
+        self, store: Store, views: RoomViews, publisher: Publisher, ids: IdMaker, now_ms: Clock
+    ) -> None:
+        self._ids = ids
         self._store = store
         self._views = views
         self._publisher = publisher
@@ -39,8 +43,22 @@ class Editing:
         )
 
     async def delete(self, actor: Actor, room_id: str | None, message_id: str) -> int | None:
-        """Erase the text of one's own message, or, as an owner or admin of the room, anybody's."""
-        return await self._change(actor, room_id, message_id, _deletes, self._store.messages.delete)
+        """Erase the text of one's own message, or, as an owner or admin of the room, anybody's:
+        the audit log says so."""
+        return await self._change(
+            actor, room_id, message_id, _deletes, lambda touch: self._erase(actor, touch)
+        )
+
+    async def _erase(self, actor: Actor, touch: Touch) -> Written:
+        store = self._store.messages
+        message = await store.get(touch.tenant_id, touch.room_id, touch.message_id)
+        if message is None or message.author.id == actor.id:
+            return await store.delete(touch)
+        about = {"room_id": touch.room_id, "author_id": message.author.id}
+        audit = AuditEntry(
+            self._ids.make("audit"), actor, "message.deleted", touch.message_id, touch.at_ms, about
+        )
+        return await store.delete(touch, audit)
 
     async def react(
         self, actor: Actor, room_id: str | None, message_id: str, emoji: str, *, present: bool

@@ -12,9 +12,9 @@ from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, sel
 from hub.core.errors import invalid, missing
 from hub.core.posts import StaleAccess
 from hub.core.touches import EMOJI_MOST, Touch
-from hub.ports import Written
+from hub.ports import AuditEntry, Written
 from hub.store import rows
-from hub.store.common import NewEntry, append
+from hub.store.common import NewEntry, append, write_audit
 from hub.store.posted import closed
 from hub.store.reactions import with_reactions
 from hub.store.schema import messages, reactions, rooms, sessions
@@ -31,7 +31,7 @@ def edit(connection: Connection, touch: Touch, content: str) -> Written:
     return _logged(connection, touch, "message.updated")
 
 
-def erase(connection: Connection, touch: Touch) -> Written:
+def erase(connection: Connection, touch: Touch, audit: AuditEntry | None) -> Written:
     """See `MessageStore.delete`: the text goes, its place in the log stays."""
     message = _locked(connection, touch)
     if message.deleted_ms is not None:
@@ -39,6 +39,7 @@ def erase(connection: Connection, touch: Touch) -> Written:
     _set(connection, touch, content="", mention=None, deleted_ms=touch.at_ms)
     connection.execute(delete(reactions).where(reactions.c.message_id == touch.message_id))
     _count_less(connection, message)
+    write_audit(connection, audit)
     return _logged(connection, touch, "message.deleted")
 
 

@@ -6,7 +6,7 @@ from sqlalchemy import Connection
 
 from hub.core.touches import Touch
 from hub.core.values import Message
-from hub.ports import Written
+from hub.ports import AuditEntry, Written
 from hub.store import changes, rows
 from hub.store.database import Database
 from hub.store.reactions import with_reactions
@@ -25,8 +25,8 @@ class SqlMessages:
     async def edit(self, touch: Touch, content: str) -> Written:
         return await self._database.write(lambda c: changes.edit(c, touch, content))
 
-    async def delete(self, touch: Touch) -> Written:
-        return await self._database.write(lambda c: changes.erase(c, touch))
+    async def delete(self, touch: Touch, audit: AuditEntry | None = None) -> Written:
+        return await self._database.write(lambda c: changes.erase(c, touch, audit))
 
     async def react(self, touch: Touch, emoji: str, *, present: bool) -> Written:
         return await self._database.write(lambda c: changes.react(c, touch, emoji, present=present))

@@ -7,6 +7,7 @@ import pytest
 from hub.core.errors import Denied, HubError, Missing
 from hub.core.values import Actor, Message
 from hub.parts import Parts
+from hub.ports import Page
 from hub.wire.bodies import validate
 from hub.wire.requests import MemberChange, PostMessage
 from tests.support.parts import ADMIN, ALICE, BOB, CAROL, ELIZA, RIVAL, actor, add_room
@@ -48,6 +49,19 @@ async def test_the_author_and_who_manages_the_room_delete(parts: Parts) -> None:
     assert await parts.editing.delete(CAROL, "room_1", message_id)
     assert (await now(parts, message_id)).deleted_ms
     assert await parts.editing.delete(BOB, "room_1", message_id) is None
+
+
+async def test_who_deletes_what_another_wrote_is_in_the_audit_log(parts: Parts) -> None:
+    theirs = await say(parts, BOB)
+    body = validate(PostMessage, {"content": "my own"})
+    mine = (await parts.messages.post(ALICE, "room_1", body)).message_id
+    for message_id in (theirs, mine):
+        assert await parts.editing.delete(ALICE, "room_1", message_id)
+        assert await parts.editing.delete(ALICE, "room_1", message_id) is None
+    (record,) = await parts.store.audit.page("acme", Page(10))
+    assert ("message.deleted", theirs, ALICE.id, "user_bob") == (
+        record.action, record.object_id, record.actor_id, record.detail["author_id"],
+    )  # fmt: skip
 
 
 async def test_observers_neither_edit_nor_react_but_take_back_what_they_wrote(
