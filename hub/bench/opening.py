@@ -44,7 +44,7 @@ async def connect(
     async with open_stage(api, crowd.shape.groups, tell=tell) as stage:
         tell(f"{crowd.rooms * crowd.members} connections")
         load = replace(fanout.load_for(api, stage, crowd.shape, pids), publish="", keep=())
-        counted = await _open(load)
+        counted = await open_all(load)
         return {"bench": "idle" if crowd.hold_s else "connect"} | _figures(crowd, counted)
 
 
@@ -61,7 +61,7 @@ async def resume(
         tell(f"{crowd.rooms * crowd.members} connections")
         with tempfile.TemporaryDirectory(prefix="roomhub-bench-") as folder:
             load = _resuming(fanout.load_for(api, stage, crowd.shape, pids), since, folder)
-            counted = await _open(load)
+            counted = await open_all(load)
             await _check(api, stage, load, since)
         return {"bench": "resume", "missed": crowd.missed} | _figures(crowd, counted)
 
@@ -85,7 +85,7 @@ def _resuming(load: Load, since: int, folder: str) -> Load:
     return replace(load, publish="", pre=(command,), ready=_LAST, keep_dir=folder)
 
 
-async def _open(load: Load) -> Counted:
+async def open_all(load: Load) -> Counted:
     """Run the load; BenchError unless every connection got ready and stayed."""
     counted = await asyncio.to_thread(run_load, load)
     wanted = load.rooms * load.members
