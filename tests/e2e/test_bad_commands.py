@@ -41,7 +41,7 @@ def test_one_foreign_room_among_several_refuses_the_whole_subscription(
 ) -> None:
     rooms = [{"room_id": stage.room_id}, {"room_id": stage.foreign_id}]
     command = {"id": 1, "type": "subscribe", "rooms": rooms}
-    check(line.refusal(command, about=1), "ROOM_NOT_FOUND", [])
+    check(line.refusal(command, about=1), "ROOM_NOT_FOUND", ["rooms[1].room_id"])
     typing = {"id": 2, "type": "typing", "room_id": stage.room_id}
     check(line.refusal(typing, about=2), "ROOM_NOT_FOUND", [])
 
