@@ -22,7 +22,7 @@ from typing import Any, Final
 
 from redis.asyncio import Redis
 
-from hub.bus.client import make_client
+from hub.bus.client import end, make_client
 from hub.bus.names import Names
 from tests.models.server import ModelServer
 from tests.support.cluster import Cluster
@@ -172,9 +172,11 @@ async def _harassed(cluster: Cluster, shape: Shape, outcome: Outcome) -> AsyncIt
                 tasks.append(group.create_task(_pause(workers, shape, dice, outcome)))
             if shape.flush_every_s:
                 tasks.append(group.create_task(_flush(cluster, shape, outcome)))
-            yield
-            for task in tasks:
-                task.cancel()
+            try:
+                yield
+            finally:
+                for task in tasks:
+                    await end(task)
     finally:
         for process in workers.values():
             if process.returncode is None:
