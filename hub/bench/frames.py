@@ -29,9 +29,9 @@ def client_frame(body: bytes, opcode: int = 0x1) -> bytes:
 
 
 def pong_for(buffer: bytearray, end: int) -> bytes | None:
-    """The answer to a ping that lies whole in the buffer. A ping that is seen twice is answered
-    twice, which is allowed."""
-    at = buffer.find(PING, 0, end)
+    """The answer to the last ping, when it lies whole in the buffer: that answers those before it
+    (RFC 6455, 5.5.3). A ping that is seen twice is answered twice, which is allowed."""
+    at = buffer.rfind(PING, 0, end)
     begin = at + len(PING)
     if at < 0 or begin + _PING_BYTES > end:
         return None

@@ -35,6 +35,7 @@ SHAPES = {
     "10x100 w16": Shape(10, 100, 16),
     "1x5000 w16": Shape(1, 5000, 16),
     "500x4 w4": Shape(500, 4, 4),
+    "10x100 100k/s": Shape(10, 100, rate=100),
 }
 PEERS = {
     "hub": "roomhub", "sketch": "sketch", "nchan": NCHAN, "socketio": SOCKET_IO, "nats": NATS,
@@ -97,7 +98,9 @@ def _measure(given: argparse.Namespace) -> list[Run]:
     with _open_peers(given) as peers:
         for name in given.shapes:
             about = SHAPES[name]
-            shape = Shape(about.rooms, about.members, about.window, 0.0, given.size, given.secs)
+            shape = Shape(
+                about.rooms, about.members, about.window, about.rate, given.size, given.secs
+            )
             for _ in range(given.repeats):
                 runs += [_run(name, shape, peer) for peer in peers]
     return runs

@@ -62,3 +62,8 @@ def test_frames_of_all_lengths_are_read() -> None:
 def test_a_ping_among_other_bytes_is_answered_when_it_is_whole() -> None:
     buffer = bytearray(b"...." + PING + b"abcd" + b"....")
     assert (None, client_frame(b"abcd", 0xA)) == (pong_for(buffer, 9), pong_for(buffer, 10))
+
+
+def test_the_last_ping_is_answered_not_one_that_was_before() -> None:
+    buffer = bytearray(PING + b"last" + PING + b"this")
+    assert client_frame(b"this", 0xA) == pong_for(buffer, len(buffer))
