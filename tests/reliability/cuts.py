@@ -41,6 +41,7 @@ def report(outcome: Outcome) -> str:
         f"resumes: {kinds}; p50 {p50:.0f} ms, p99 {p99:.0f} ms",
         f"{outcome.posts} posts in {outcome.seconds:.0f} s, {per_s:.0f} a second",
         str(outcome.tally),
+        f"told to be too far behind: {outcome.too_far}",
         f"refused and tried again: {dict(outcome.refused) or 'none'}",
         *outcome.wrong[:20],
     ))  # fmt: skip

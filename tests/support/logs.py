@@ -12,10 +12,12 @@ Entry = tuple[int, str]
 
 @dataclass
 class Applied:
-    """What one client applied of one room, in its order, from after `start`: seq and message."""
+    """What one client applied of one room, in its order, from after `start`: seq and message.
+    `told` are the spans of which it was told that they are to be read elsewhere."""
 
     start: int
     entries: list[Entry] = field(default_factory=list)
+    told: list[range] = field(default_factory=list)
 
     @property
     def position(self) -> int:
@@ -69,7 +71,11 @@ def compare(stored: Sequence[Entry], lists: Iterable[Applied]) -> Tally:
     """Each list must be what is stored after its start."""
     tally = Tally()
     for applied in lists:
-        due = [entry for entry in stored if entry[0] > applied.start]
+        due = [
+            entry
+            for entry in stored
+            if entry[0] > applied.start and not any(entry[0] in span for span in applied.told)
+        ]
         if applied.entries == due:
             continue
         seen, known = set[Entry](), set(due)
