@@ -169,7 +169,8 @@ def main() -> int:
     parser.add_argument("--secs", type=float, default=3.0)
     given = parser.parse_args()
     lines, flat = messages(given.few, given.many, given.times)
-    print("\n".join([*lines, "", *members(given.secs)]))
+    print("\n".join([*lines, ""]), flush=True)
+    print("\n".join(members(given.secs)))
     return 0 if flat else 1
 
 
