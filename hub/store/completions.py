@@ -32,7 +32,9 @@ class SqlCompletions:
         await self._database.write(lambda c: _add(c, used))
 
     async def usage(self, tenant_id: str, group_by: str, since_ms: int) -> list[Json]:
-        return await self._database.read(lambda c: _usage(c, tenant_id, group_by, since_ms))
+        return await self._database.read(
+            lambda c: _usage(c, tenant_id, group_by, since_ms), long=True
+        )
 
 
 def _insert(connection: Connection, table: Table) -> Any:

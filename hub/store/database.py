@@ -45,8 +45,9 @@ _PRAGMAS: Final = (
 class Database(Protocol):
     """Runs work against the database; Unavailable when it cannot be reached."""
 
-    async def read(self, work: Callable[[Connection], T]) -> T:
-        """Run `work` on a snapshot; it must not write."""
+    async def read(self, work: Callable[[Connection], T], *, long: bool = False) -> T:
+        """Run `work` on a snapshot; it must not write. `long`: it may take a while and be asked
+        for by many at once, so that others need not wait behind it."""
 
     async def write(self, work: Callable[[Connection], T]) -> T:
         """Run `work` in one transaction: all of it is stored when this returns, or nothing."""
@@ -127,7 +128,7 @@ class SqliteDatabase:
         self._opened: list[Connection] = []
         self._jobs: deque[_Job[Any]] = deque()
 
-    async def read(self, work: Callable[[Connection], T]) -> T:
+    async def read(self, work: Callable[[Connection], T], *, long: bool = False) -> T:
         loop = asyncio.get_running_loop()
         with _reaching():
             return await loop.run_in_executor(self._readers, self._read, work)

@@ -22,7 +22,7 @@ class SqlLog:
         self._database = database
 
     async def read(self, room_id: str, after: int, limit: int) -> list[LogRow]:
-        return await self._database.read(lambda c: _read(c, room_id, after, limit))
+        return await self._database.read(lambda c: _read(c, room_id, after, limit), long=True)
 
     async def heads(self, room_ids: Sequence[str]) -> dict[str, Head]:
         return await self._database.read(lambda c: _heads(c, room_ids))

@@ -12,9 +12,9 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from hub.core.errors import HubError, Unavailable
+from hub.store.lanes import CONNECTIONS, Lane, Lanes
 
 T = TypeVar("T")
-CONNECTIONS: Final = 10
 ACQUIRE_S: Final = 5.0
 CONNECT_S: Final = 5.0
 STATEMENT_S: Final = 10.0
@@ -31,13 +31,13 @@ def postgres_url(url: str) -> URL:
     )
 
 
-def make_engine(url: str, *, acquire_s: float = ACQUIRE_S) -> AsyncEngine:
+def make_engine(url: str) -> AsyncEngine:
     """An engine whose commits are synchronous and whose statements end in bounded time."""
     return create_async_engine(
         postgres_url(url),
         pool_size=CONNECTIONS,
         max_overflow=0,
-        pool_timeout=acquire_s,
+        pool_timeout=ACQUIRE_S,
         pool_pre_ping=False,
         connect_args={
             "timeout": CONNECT_S,
@@ -53,14 +53,18 @@ def make_engine(url: str, *, acquire_s: float = ACQUIRE_S) -> AsyncEngine:
 
 
 class PostgresDatabase:
-    """`Database` on a bounded pool."""
+    """`Database` on a bounded pool, whose connections are kept free for one kind of work from
+    another."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, *, acquire_s: float = ACQUIRE_S) -> None:
         self.engine = engine
+        self._lanes = Lanes(acquire_s)
 
-    async def read(self, work: Callable[[Connection], T]) -> T:
+    async def read(self, work: Callable[[Connection], T], *, long: bool = False) -> T:
+        lane = Lane.LONG if long else Lane.READ
+
         async def attempt() -> T:
-            async with self._connected() as connection:
+            async with self._connected(lane) as connection:
                 return await connection.run_sync(work)
 
         return await self._again(attempt)
@@ -75,7 +79,7 @@ class PostgresDatabase:
         """
 
         async def attempt() -> T:
-            async with self._connected() as connection:
+            async with self._connected(Lane.WRITE) as connection:
                 transaction = await connection.begin()
                 result = await work(connection)
                 async with _committing():
@@ -84,11 +88,13 @@ class PostgresDatabase:
 
         return await self._again(attempt)
 
-    async def transact_driver(self, work: Callable[[Any], Awaitable[T]]) -> T:
+    async def transact_driver(
+        self, work: Callable[[Any], Awaitable[T]], lane: Lane = Lane.WRITE
+    ) -> T:
         """As `transact`, on asyncpg's own connection: for bulk statements."""
 
         async def attempt() -> T:
-            async with self._connected() as connection:
+            async with self._connected(lane) as connection:
                 driver: Any = (await connection.get_raw_connection()).driver_connection
                 transaction = driver.transaction()
                 await transaction.start()
@@ -105,11 +111,11 @@ class PostgresDatabase:
         return await self._again(attempt)
 
     @contextlib.asynccontextmanager
-    async def _connected(self) -> AsyncIterator[AsyncConnection]:
+    async def _connected(self, lane: Lane) -> AsyncIterator[AsyncConnection]:
         """A connection of the pool. One that was lost, did not answer in time or was left in the
         middle is thrown away unasked: to roll back would be to wait for the same server again. The
         others of the pool are then as old, and go with it."""
-        async with _reaching():
+        async with _reaching(), self._lanes.hold(lane):
             pool = self.engine.pool
             async with self.engine.connect() as connection:
                 try:

@@ -28,6 +28,7 @@ from hub.core.posts import (
     rooms_of,
 )
 from hub.core.triggers import Cause
+from hub.store.lanes import Lane
 from hub.store.posted import RUN_COLUMNS, calls_of, closed, run_row, stored
 from hub.store.postgres import PostgresDatabase
 from hub.store.queries import Queries, json_text
@@ -83,7 +84,7 @@ class PostgresPosts:
             return await self._commit(connection, posts, wait)
 
         try:
-            return await self._database.transact_driver(work)
+            return await self._database.transact_driver(work, Lane.WRITE if wait else Lane.POST)
         except asyncpg.IntegrityConstraintViolationError as error:
             if len(posts) == 1:
                 return [HubError(f"the post breaks a rule of the database: {error}")]

@@ -36,7 +36,9 @@ class SqlReading:
     ) -> dict[str, Unread]:
         if not room_ids:
             return {}
-        return await self._database.read(lambda c: _unread(c, tenant_id, participant_id, room_ids))
+        return await self._database.read(
+            lambda c: _unread(c, tenant_id, participant_id, room_ids), long=True
+        )
 
 
 def _mark(connection: Connection, row: dict[str, Any]) -> bool:

@@ -118,7 +118,9 @@ class SqlRuns:
         return await self._database.write(_release_all)
 
     async def usage(self, tenant_id: str, group_by: str, since_ms: int) -> list[Json]:
-        return await self._database.read(lambda c: _usage(c, tenant_id, group_by, since_ms))
+        return await self._database.read(
+            lambda c: _usage(c, tenant_id, group_by, since_ms), long=True
+        )
 
 
 def _select(connection: Connection, which: ColumnElement[bool]) -> list[Run]:

@@ -23,7 +23,7 @@ class SqlSearch:
         self._database = database
 
     async def find(self, search: Search) -> list[Message]:
-        return await self._database.read(lambda c: _find(c, search))
+        return await self._database.read(lambda c: _find(c, search), long=True)
 
 
 def _find(connection: Connection, search: Search) -> list[Message]:

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import replace
 from typing import Any
 
 import asyncpg
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from hub.core.errors import Unavailable
 from hub.core.posts import Deferred, LogRow, NewPost, Posted, RequestKey
 from hub.service.unpublished import Unpublished
 from hub.service.writer import Writer
+from hub.store.lanes import CONNECTIONS, HELD, Lane
 from hub.store.opening import open_store
-from hub.store.postgres import CONNECTIONS, STATEMENT_S, PostgresDatabase, make_engine
+from hub.store.postgres import STATEMENT_S, PostgresDatabase, make_engine
 from hub.store.store import SqlStore
 from tests.support.parts import Posts, add_room
 from tests.support.postgres import PostgresServer
+from tests.support.redis import until
 
 ROOMS, POSTS = 4, 300
 
@@ -116,6 +119,74 @@ async def test_while_the_server_is_away_a_post_is_refused_and_later_ones_are_sto
         assert ["after"] == [m.content for m in await store.messages.page("room_1", limit=9)]
 
 
+# Who waits behind whom.
+
+
+_BUSY = """SELECT count(*) FROM pg_stat_activity
+    WHERE datname = current_database() AND wait_event = 'advisory'"""
+
+
+@contextlib.asynccontextmanager
+async def _stuck(url: str, store: SqlStore, lane: Lane) -> AsyncIterator[None]:
+    """Far more work of one kind than there are connections, none of which ends before this does."""
+
+    def work(connection: Connection) -> None:
+        connection.execute(text("SELECT pg_advisory_xact_lock_shared(7)"))
+
+    async def ask() -> None:
+        await (
+            store.database.write(work)
+            if lane is Lane.WRITE
+            else store.database.read(work, long=lane is Lane.LONG)
+        )
+
+    other = await asyncpg.connect(url)
+    try:
+        await other.execute("SELECT pg_advisory_lock(7)")
+        async with asyncio.TaskGroup() as group:
+            for _ in range(3 * CONNECTIONS):
+                group.create_task(ask())
+
+            async def busy() -> bool:
+                found: int = await other.fetchval(_BUSY)
+                return HELD[lane] == found
+
+            await until(busy)
+            yield
+            await other.execute("SELECT pg_advisory_unlock(7)")
+    finally:
+        await other.close()
+
+
+async def test_behind_slow_pages_of_history_everything_else_goes_on(url: str) -> None:
+    async with open_store(url) as store:
+        await add_room(store)
+        post = await Posts(store).new()
+        async with _stuck(url, store, Lane.LONG), asyncio.timeout(3):
+            assert await store.rooms.view(post.tenant_id, "room_1")
+            (stored,) = await store.posts.commit([post])
+            assert isinstance(stored, Posted)
+
+
+async def test_behind_slow_reads_leases_are_renewed_and_posts_stored(url: str) -> None:
+    async with open_store(url) as store:
+        await add_room(store)
+        post = await Posts(store).new()
+        async with _stuck(url, store, Lane.READ), asyncio.timeout(3):
+            assert not await store.runs.renew("run_none", 1, 1)
+            (stored,) = await store.posts.commit([post])
+            assert isinstance(stored, Posted)
+
+
+async def test_behind_slow_writes_posts_are_stored(url: str) -> None:
+    async with open_store(url) as store:
+        await add_room(store)
+        post = await Posts(store).new()
+        async with _stuck(url, store, Lane.WRITE), asyncio.timeout(3):
+            (stored,) = await store.posts.commit([post])
+            assert isinstance(stored, Posted)
+
+
 # What every wait and every lock is held to.
 
 
@@ -139,7 +210,7 @@ async def test_the_server_syncs_commits_and_bounds_statements(
         assert value == await _activity(store, f"SHOW {setting}")
 
 
-async def test_no_more_connections_are_opened_than_the_pool_has(url: str) -> None:
+async def test_reads_open_no_more_connections_than_are_theirs(url: str) -> None:
     async with open_store(url) as store:
 
         async def nap() -> None:
@@ -147,14 +218,14 @@ async def test_no_more_connections_are_opened_than_the_pool_has(url: str) -> Non
 
         await asyncio.gather(*(nap() for _ in range(3 * CONNECTIONS)))
         count = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
-        assert CONNECTIONS == await _activity(store, count)
+        assert HELD[Lane.READ] == await _activity(store, count)
 
 
 async def test_who_gets_no_connection_in_time_is_told_to_come_back(url: str) -> None:
-    database = PostgresDatabase(make_engine(url, acquire_s=0.2))
+    database = PostgresDatabase(make_engine(url), acquire_s=0.2)
     try:
         async with asyncio.TaskGroup() as group:
-            for _ in range(CONNECTIONS):
+            for _ in range(HELD[Lane.READ]):
                 group.create_task(database.read(lambda c: c.execute(text("SELECT pg_sleep(1)"))))
             await asyncio.sleep(0.5)
             async with asyncio.timeout(0.45):
