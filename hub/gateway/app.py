@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-import secrets
+from collections.abc import Callable
 from typing import Any, Final
 
 import orjson
 import structlog
 from starlette.applications import Starlette
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect, Request
@@ -28,7 +27,8 @@ from hub.wire.bodies import parse_object, validate
 from hub.wire.completions import error_of
 from hub.wire.requests import LogIn
 
-_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+_REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+_HEADER: Final = b"x-request-id"
 log = structlog.get_logger("hub.http")
 
 
@@ -36,12 +36,12 @@ def make_app(gateway: Gateway) -> Starlette:
     """The application; the caller opens and closes what it runs on."""
     app = Starlette(
         routes=[
+            WebSocketRoute("/v1/ws", WebSocketApp(gateway)),
             *table.routes(gateway),
             *_open_routes(gateway),
             *runs.token_routes(gateway),
             *web.routes(),
             *docs.routes(table.OPERATIONS),
-            WebSocketRoute("/v1/ws", WebSocketApp(gateway)),
         ],
         exception_handlers={
             HubError: _refused,
@@ -60,7 +60,7 @@ def make_app(gateway: Gateway) -> Starlette:
             allow_headers=["*"],  # clients such as OpenAI's send many of their own
             expose_headers=["X-Request-ID", "Retry-After"],
         )
-    app.add_middleware(RequestIds)
+    app.add_middleware(RequestIds, make_id=gateway.parts.ids.make)
     return app
 
 
@@ -89,20 +89,23 @@ def _open_routes(gateway: Gateway) -> list[Route]:
 class RequestIds:
     """Gives every request an id, its own or a new one, and says it in the answer."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, make_id: Callable[[str], str]) -> None:
         self._app = app
+        self._make_id = make_id
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        given = Headers(scope=scope).get("x-request-id", "")
-        request_id = given if _REQUEST_ID.fullmatch(given) else f"req_{secrets.token_hex(10)}"
+        given = next((value for name, value in scope["headers"] if name == _HEADER), b"")
+        valid = _REQUEST_ID.fullmatch(given) is not None
+        request_id = given.decode() if valid else self._make_id("req")
         scope.setdefault("state", {})["request_id"] = request_id
+        header = (_HEADER, request_id.encode())
 
         async def tagged(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message)["X-Request-ID"] = request_id
+                message["headers"] = [*message.get("headers", ()), header]
             await send(message)
 
         await self._app(scope, receive, tagged)

@@ -10,7 +10,7 @@ import h11
 import pytest
 
 from hub.gateway.bounds import Bounds
-from hub.gateway.http import HEAD_BYTES, HEADERS
+from hub.gateway.http import HEAD_BYTES, HEADERS, BoundedConnection
 from tests.support.redis import until
 
 from .serving import HANDSHAKE, Served, read_to_end, sent, serving, upgraded
@@ -164,3 +164,30 @@ def test_h11_still_takes_a_large_head_that_comes_at_once() -> None:
     connection = h11.Connection(h11.SERVER, HEAD_BYTES)
     connection.receive_data(b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"y" * 300_000 + b"\r\n\r\n")
     assert isinstance(connection.next_event(), h11.Request)
+
+
+@pytest.mark.parametrize("headers", [[(b"content-length", b"4")], [], [(b"x", b"y")]])
+def test_a_head_waits_for_its_body_only_when_that_is_all_there(
+    headers: list[tuple[bytes, bytes]],
+) -> None:
+    """A stream's head says that it was opened, long before the first of it comes."""
+    connection = BoundedConnection(h11.SERVER, HEAD_BYTES)
+    connection.receive_data(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    connection.next_event()
+    at_once = connection.send(h11.Response(status_code=200, headers=headers))
+    rest = [connection.send(h11.Data(data=b"body")), connection.send(h11.EndOfMessage())]
+    assert ((b"content-length", b"4") in headers) == (at_once == b"")
+    client = h11.Connection(h11.CLIENT)
+    client.send(h11.Request(method="GET", target="/", headers=[("Host", "x")]))
+    client.send(h11.EndOfMessage())
+    client.receive_data(b"".join(each or b"" for each in (at_once, *rest)))
+    heard = [client.next_event() for _ in range(3)]
+    assert [h11.Response, h11.Data, h11.EndOfMessage] == [type(event) for event in heard]
+
+
+def test_a_head_without_a_body_is_sent() -> None:
+    connection = BoundedConnection(h11.SERVER, HEAD_BYTES)
+    connection.receive_data(b"HEAD / HTTP/1.1\r\nHost: x\r\n\r\n")
+    connection.next_event()
+    connection.send(h11.Response(status_code=200, headers=[(b"content-length", b"4")]))
+    assert (connection.send(h11.EndOfMessage()) or b"").startswith(b"HTTP/1.1 200")

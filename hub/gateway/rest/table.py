@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -44,13 +45,16 @@ OPERATIONS: list[Operation] = [
 
 
 def routes(gateway: Gateway) -> list[Route]:
-    """One route per path; a method that no operation has answers 405 and names those there are."""
+    """One route per path; a method that no operation has answers 405 and names those there are.
+    Routes are tried in order: the path that is asked for most comes first."""
     by_path: dict[str, dict[str, Operation]] = {}
     for operation in OPERATIONS:
         by_path.setdefault(operation.path, {})[operation.method] = operation
-    return [Route(path, _endpoint(gateway, those), methods=_ALL) for path, those in by_path.items()]
+    paths = sorted(by_path, key=_MOST_ASKED.__ne__)
+    return [Route(path, _endpoint(gateway, by_path[path]), methods=_ALL) for path in paths]
 
 
+_MOST_ASKED: Final = "/v1/rooms/{room_id}/messages"
 _ALL = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
