@@ -23,6 +23,7 @@ export function explain(error) {
 }
 
 const part = encodeURIComponent;
+const sessionPath = (id, rest = "") => `/v1/sessions/${part(id)}${rest && `/${rest}`}`;
 const messagePath = (room, message) => `/v1/rooms/${part(room)}/messages/${part(message)}`;
 
 export class Api {
@@ -32,7 +33,13 @@ export class Api {
     this.onRefused = onRefused;
   }
 
-  async request(method, path, { body, auth = true, headers = {} } = {}) {
+  async request(method, path, options) {
+    const response = await this.fetch(method, path, options);
+    return response.json().catch(() => ({}));
+  }
+
+  /** The response when it is a success; else an ApiError. */
+  async fetch(method, path, { body, auth = true, headers = {} } = {}) {
     const init = { method, headers: { Accept: "application/json", ...headers }, cache: "no-store", credentials: "omit" };
     const key = this.key;
     if (auth) init.headers.Authorization = `Bearer ${key}`;
@@ -46,8 +53,8 @@ export class Api {
     } catch {
       throw new ApiError(0, { code: "UNREACHABLE", message: "The hub cannot be reached." });
     }
+    if (response.ok) return response;
     const answer = await response.json().catch(() => ({}));
-    if (response.ok) return answer;
     if (response.status === 401 && auth && key === this.key) {
       this.onRefused("Your key is no longer accepted. Please sign in again.");
     }
@@ -88,8 +95,13 @@ export class Api {
     return this.all("/v1/participants", 5);
   }
 
-  room(id) {
-    return this.data("GET", `/v1/rooms/${part(id)}`);
+  /** A room with its members and newest messages; of a session, what makes it one as well: read
+   * after the room, so that no change of it is older than the room's head. */
+  async room(id) {
+    const room = await this.data("GET", `/v1/rooms/${part(id)}`);
+    if (room.kind !== "session") return room;
+    const { messages, ...session } = await this.data("GET", `${sessionPath(id)}?limit=1`);
+    return { ...room, session };
   }
 
   runs(id) {
@@ -119,6 +131,57 @@ export class Api {
 
   addMember(room, { type, id }) {
     return this.data("POST", `/v1/rooms/${part(room)}/members`, { body: { type, id } });
+  }
+
+  async models() {
+    return (await this.request("GET", "/v1/models")).data;
+  }
+
+  /** A page of sessions, the newest first, or of those who wait: `{items, next}`. */
+  async sessions({ cursor, limit = 50, ...query }) {
+    const asked = new URLSearchParams({ limit, ...query, ...(cursor && { cursor }) });
+    const answer = await this.request("GET", `/v1/sessions?${asked}`);
+    return { items: answer.data.items, next: answer.pagination.has_more ? answer.pagination.next_cursor : null };
+  }
+
+  createSession(body, key) {
+    return this.data("POST", "/v1/sessions", { body, headers: { "Idempotency-Key": key } });
+  }
+
+  changeSession(id, body) {
+    return this.data("PATCH", sessionPath(id), { body });
+  }
+
+  deleteSession(id) {
+    return this.data("DELETE", sessionPath(id));
+  }
+
+  escalate(id, message) {
+    return this.data("POST", sessionPath(id, "escalate"), { body: { message } });
+  }
+
+  takeOver(id) {
+    return this.data("POST", sessionPath(id, "takeover"), { body: {} });
+  }
+
+  handBack(id, note) {
+    return this.data("POST", sessionPath(id, "handback"), { body: { note } });
+  }
+
+  promote(id, body) {
+    return this.data("POST", sessionPath(id, "promote"), { body });
+  }
+
+  /** Has something answered: returns once that is stored. The reply comes as events, so what is
+   * streamed here is read and dropped. */
+  async ask(method, id, rest, body = {}) {
+    const response = await this.fetch(method, sessionPath(id, rest), { body: { ...body, stream: true } });
+    response.text().catch(() => {});
+  }
+
+  /** The session as a file. */
+  async exported(id, format) {
+    return (await this.fetch("GET", `${sessionPath(id, "export")}?format=${format}`, { headers: { Accept: "*/*" } })).blob();
   }
 
   /** Roots and replies before a position: `{items, more}`. */

@@ -1,15 +1,21 @@
-// The signed-in app: the room list, the open room, and how the socket, the outbox and the view meet.
+// The signed-in app: the room list, the open room or session, and how the socket, the outbox and the
+// view meet.
 
 import { explain } from "./api.js";
 import { Composer } from "./composer.js";
 import { askAddMembers, askDelete, askEdit, askNewRoom } from "./dialogs.js";
-import { byId, h, icon, toast } from "./dom.js";
+import { byId, h, toast } from "./dom.js";
 import { mentionsIn } from "./format.js";
+import { renderHeader } from "./header.js";
+import { showLink } from "./link.js";
 import { LogView } from "./log.js";
 import { renderMembers } from "./members.js";
 import { Outbox } from "./outbox.js";
 import { nameOf } from "./people.js";
+import { whyNot } from "./rights.js";
 import { Room } from "./room.js";
+import { isSession } from "./session.js";
+import { Sessions } from "./sessions.js";
 import { drawer, isNarrow, openDrawer, renderMe, renderRooms } from "./sidebar.js";
 import { Socket } from "./socket.js";
 import { Feed } from "./feed.js";
@@ -26,10 +32,11 @@ export class Chat {
     this.outbox = new Outbox(this, (roomId) => roomId === this.room?.id && this.view.schedule());
     this.view = new LogView(this.actions(), this.outbox, this.me);
     this.feed = new Feed(this);
+    this.sessions = new Sessions(this);
     this.socket = new Socket(api.key, {
       onHello: () => this.greeted(),
       onEvent: (event) => this.arrived(event),
-      onState: (state, detail) => this.showLink(state, detail),
+      onState: (state, detail) => showLink(state, detail, { connect: () => this.socket.open(), login: (sentence) => this.signOut(sentence) }),
       onStop: (code, sentence) => code === 4401 && this.signOut(sentence),
       onExpired: () => this.api.me().catch(() => {}),
     });
@@ -50,6 +57,8 @@ export class Chat {
       typing: (thread_id) => this.tellTyping(thread_id),
       stop: (run) => this.actOnRun(run, "cancel"),
       again: (run) => this.actOnRun(run, "retry"),
+      rephrase: (message) => askEdit({ content: message.content, action: "Ask again", hint: "Its answer goes, and it is answered anew.", save: (text) => this.sessions.rephrase(message, text) }),
+      regenerate: (message) => this.sessions.regenerate(message),
     };
   }
 
@@ -58,6 +67,7 @@ export class Chat {
     drawer(null);
     this.wire();
     this.clearStage();
+    this.sessions.start();
     this.listRooms();
     this.listParticipants();
     this.socket.open();
@@ -74,7 +84,7 @@ export class Chat {
     byId("close-members").onclick = () => drawer(null);
     byId("scrim").onclick = () => drawer(null);
     byId("add-member").onclick = () => this.addMembers();
-    byId("rooms").onclick = (event) => {
+    byId("sidebar").onclick = (event) => {
       if (event.target.closest("a") && isNarrow()) drawer(null);
     };
     addEventListener("keydown", (event) => event.key === "Escape" && !event.defaultPrevented && openDrawer() && !byId("dialog").open && drawer(null), { signal });
@@ -84,6 +94,7 @@ export class Chat {
     this.closed = true;
     this.socket.close();
     this.listening?.abort();
+    this.sessions.close();
     clearInterval(this.typingTimer);
     byId("dialog").close();
     this.room = null;
@@ -101,7 +112,7 @@ export class Chat {
     }
     if (this.closed) return;
     this.showRooms();
-    if (!this.room && !this.roomInAddress()) this.suggestRoom();
+    if (!this.room && !this.placeInAddress()) this.suggestRoom();
   }
 
   async listParticipants() {
@@ -126,12 +137,13 @@ export class Chat {
     }
   }
 
-  roomInAddress() {
-    return new URLSearchParams(location.hash.slice(1)).get("room");
+  placeInAddress() {
+    const place = new URLSearchParams(location.hash.slice(1));
+    return place.get("room") || place.get("session");
   }
 
   follow() {
-    const id = this.roomInAddress();
+    const id = this.placeInAddress();
     if (id && id !== this.room?.id) this.open(id);
     else if (!id && this.rooms && !this.room) this.suggestRoom();
   }
@@ -142,7 +154,8 @@ export class Chat {
     this.called.delete(id);
     this.clearStage();
     this.showRooms();
-    this.stage(null, "Opening the room…");
+    this.sessions.show();
+    this.stage(null, "Opening…");
     const room = this.room;
     try {
       room.load(await this.api.room(id));
@@ -161,7 +174,18 @@ export class Chat {
   openFailed(id, error) {
     if (error.status === 401) return;
     const missing = error.status === 404;
-    this.stage(missing ? "Room not found" : "The room did not open", missing ? "It does not exist, or you are not a member of it." : explain(error), missing ? null : ["Try again", () => this.open(id)]);
+    const what = isSession(id) ? "session" : "room";
+    this.stage(missing ? `There is no such ${what}` : `The ${what} did not open`, missing ? "It does not exist, or you are not in it." : explain(error), missing ? null : ["Try again", () => this.open(id)]);
+  }
+
+  /** Leaves what is open for the first room there is. */
+  leave() {
+    this.feed.leave();
+    this.room = null;
+    this.clearStage();
+    history.replaceState(null, "", location.pathname);
+    drawer(null);
+    this.suggestRoom();
   }
 
   newRoom() {
@@ -197,6 +221,7 @@ export class Chat {
     this.view.show(new Room(null));
     for (const id of ["composer", "typing", "room-name", "room-about"]) byId(id).replaceChildren();
     byId("open-members").hidden = true;
+    byId("strip").hidden = true;
     document.title = "roomhub";
   }
 
@@ -209,55 +234,25 @@ export class Chat {
   showHeader() {
     const { room } = this;
     if (!room?.loaded) return;
-    byId("room-name").textContent = room.info.name || room.id;
-    byId("room-about").textContent = room.info.description || "";
-    document.title = `${room.info.name || "Room"} · roomhub`;
-    const button = byId("open-members");
-    button.hidden = false;
-    button.replaceChildren(icon("people"), String(room.members.size));
-    button.setAttribute("aria-label", `Members, ${room.members.size}`);
-    byId("add-member").hidden = !this.participants || !["owner", "admin"].includes(room.members.get(this.me)?.role);
+    renderHeader(room);
+    byId("add-member").hidden = room.session || !this.participants || !["owner", "admin"].includes(room.members.get(this.me)?.role);
     renderMembers(room, this.me);
+    this.sessions.showOpen();
   }
 
   /** Keeps the composer and its text while one may post; says why when one may not. */
   showComposer() {
     const { room } = this;
-    const why = this.whyNot(room);
+    const why = whyNot(room, this.me);
     if (!why && this.composer) return;
     this.composer = why ? null : this.makeComposer(room);
     byId("composer").replaceChildren(why ? h("p", { class: "no-post" }, why) : this.composer.node);
     if (this.composer && !isNarrow() && !byId("dialog").open) this.composer.input.focus({ preventScroll: true });
   }
 
-  whyNot(room) {
-    const member = room.members.get(this.me);
-    if (room.gone) return "You are no longer in this room.";
-    if (room.info.archived_at) return "This room is archived: it can be read, not written to.";
-    if (!member) return "You are reading this room without being a member of it.";
-    if (member.role === "observer") return "You are an observer here: you can read, not write.";
-    return null;
-  }
-
   makeComposer(room) {
-    return new Composer({ label: `Message ${room.info.name || "the room"}`, room, me: this.me, onSend: (text) => this.send(text, null), onTyping: () => this.tellTyping(null) });
-  }
-
-  showLink(state, detail) {
-    const words = { connecting: "Connecting…", reconnecting: "Reconnecting…", online: "Live", stopped: detail };
-    const node = byId("link-state");
-    node.dataset.state = state;
-    node.title = words[state];
-    node.replaceChildren(h("i", { "aria-hidden": "true" }), h("span", {}, state === "stopped" ? "Disconnected" : words[state]));
-    this.showStopped(state === "stopped" && detail);
-  }
-
-  showStopped(sentence) {
-    byId("stopped")?.remove();
-    if (!sentence) return;
-    const again = h("button", { class: "link", type: "button", onclick: () => this.socket.open() }, "Connect again");
-    const login = h("button", { class: "link", type: "button", onclick: () => this.signOut(sentence) }, "Sign in again");
-    byId("room").querySelector(".bar").after(h("div", { id: "stopped", class: "stopped", role: "alert" }, sentence, " ", again, " · ", login));
+    const label = room.session ? "Message" : `Message ${room.info.name || "the room"}`;
+    return new Composer({ label, plain: Boolean(room.session), room, me: this.me, onSend: (text) => this.send(text, null), onTyping: () => this.tellTyping(null) });
   }
 
   showTyping() {
@@ -271,6 +266,7 @@ export class Chat {
   greeted() {
     this.feed.follow();
     this.outbox.flush();
+    this.sessions.list();
   }
 
   arrived(event) {
@@ -281,6 +277,7 @@ export class Chat {
     }
     if (event.type === "room.removed" && (ours || event.data?.room_id === this.room?.id)) this.removed();
     if (["room.added", "room.removed", "room.updated", "room.archived"].includes(event.type)) this.listRooms();
+    if (event.type === "queue") this.sessions.queued(event.data);
     if (ours) this.feed.take(event);
   }
 
@@ -315,7 +312,7 @@ export class Chat {
   send(text, thread_id) {
     const { room } = this;
     if (!room?.loaded || !text.trim()) return false;
-    const mention = mentionsIn(text, (handle) => room.byHandle(handle));
+    const mention = room.session ? [] : mentionsIn(text, (handle) => room.byHandle(handle));
     if (thread_id === null) this.view.atEnd = true;
     this.outbox.add(room.id, { content: text, mention, thread_id });
     this.view.render();

@@ -11,7 +11,7 @@ const OFFERS = 8;
 let count = 0;
 
 export class Composer {
-  /** `{room, me, label, compact, onSend(text), onTyping(), onEscape()}`; `onSend` false keeps the text. */
+  /** `{room, me, label, compact, plain (no mentions), onSend(text), onTyping(), onEscape()}`; `onSend` false keeps the text. */
   constructor(options) {
     Object.assign(this, options);
     const list = `offers-${(count += 1)}`;
@@ -109,7 +109,7 @@ export class Composer {
   }
 
   offer() {
-    const word = this.wordAtCaret()?.toLowerCase();
+    const word = this.plain ? undefined : this.wordAtCaret()?.toLowerCase();
     if (word === undefined) return this.hideOffers();
     const fits = (member) => member.handle && member.id !== this.me && (member.handle.toLowerCase().startsWith(word) || nameOf(member).toLowerCase().split(/\s+/).some((part) => part.startsWith(word)));
     this.offers = [...this.room.members.values()].filter(fits).slice(0, OFFERS);

@@ -5,7 +5,7 @@ import { byId, h, uuid } from "./dom.js";
 import { avatar, badge, nameOf } from "./people.js";
 
 /** A searchable list of participants with boxes to tick; `chosen()` gives those ticked. */
-function picker(participants) {
+export function picker(participants) {
   const boxes = new Map();
   const rows = participants.map((person) => {
     const box = h("input", { type: "checkbox", value: person.id });
@@ -25,7 +25,7 @@ function picker(participants) {
 }
 
 /** Shows a form in the one dialog; `submit()` resolves to close it, or throws what went wrong. */
-function ask({ title, fields, action, submit }) {
+export function ask({ title, fields, action, submit }) {
   const dialog = byId("dialog");
   const problem = h("p", { class: "problem", role: "alert", hidden: true });
   const send = h("button", { class: "primary", type: "submit" }, action);
@@ -80,11 +80,11 @@ export function askAddMembers({ participants, room, add }) {
   ask({ title: `Add to ${room.info.name}`, fields: [people.node], action: "Add", submit });
 }
 
-/** `save(text)` gives a message another text. */
-export function askEdit({ content, save }) {
+/** `save(text)` gives a message another text; `action` and a `hint` say what comes of it. */
+export function askEdit({ content, save, action = "Save", hint = null }) {
   const text = h("textarea", { id: "edit-field", rows: "5", required: true, autofocus: true, value: content });
-  const fields = [h("label", { for: "edit-field" }, "Message"), text];
-  ask({ title: "Edit message", fields, action: "Save", submit: () => save(text.value.trim()) });
+  const fields = [h("label", { for: "edit-field" }, "Message"), text, ...(hint ? [h("p", { class: "faint" }, hint)] : [])];
+  ask({ title: "Edit message", fields, action, submit: () => save(text.value.trim()) });
 }
 
 /** `remove()` erases a message's text for everybody. */

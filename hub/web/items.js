@@ -2,6 +2,7 @@
 
 import { h, icon } from "./dom.js";
 import { Row, runLink } from "./message.js";
+import { modelIn, titleOf } from "./session.js";
 import { dayName, dayKey, timeNode } from "./time.js";
 
 const GROUP_MS = 5 * 60000;
@@ -35,20 +36,31 @@ function dayPart() {
 
 /** A word about what happened; one about a run that came to nothing offers to try it again. */
 export function noteItem(note, view) {
-  const version = `${note.again}${view.canPost()}`;
+  const version = `${note.again}${view.canAsk()}`;
   return { key: note.key, note, version, make: () => notePart(note.kind, view) };
 }
 
 function notePart(kind, view) {
   const node = h("p", { class: `note ${kind}` });
-  const again = ({ again }) => again && view.canPost() && runLink("again", "Try again", "Try again", () => view.actions.again(again));
+  const again = ({ again }) => again && view.canAsk() && runLink("again", "Try again", "Try again", () => view.actions.again(again));
   const parts = (note) => [note.text, " ", note.at && timeNode(note.at), " ", again(note)];
   return { node, update: ({ note }) => node.replaceChildren(...parts(note).filter(Boolean)) };
 }
 
-/** Where a room begins. */
-export function intro({ info, roots }) {
-  const hint = roots.length ? null : h("p", { class: "intro-hint" }, "Nothing here yet. Say hello, or type @ to call somebody, people and AI participants alike.");
-  const mark = h("span", { class: "intro-mark" }, icon(info.private === false ? "hash" : "lock"));
-  return h("div", { class: "intro" }, mark, h("h2", {}, info.name || "This room"), h("p", {}, info.description || "This is where the room begins."), hint);
+/** Where a room or session begins. */
+export function intro(room) {
+  const { info, roots } = room;
+  if (room.session) return sessionIntro(room);
+  const hint = "Nothing here yet. Say hello, or type @ to call somebody, people and AI participants alike.";
+  return beginning(info.private === false ? "hash" : "lock", info.name || "This room", info.description || "This is where the room begins.", roots.length ? null : hint);
+}
+
+function sessionIntro(room) {
+  const { session, roots } = room;
+  const prompt = session.system_prompt ? `It was told: “${session.system_prompt}”` : "This is where the session begins.";
+  return beginning("bubble", titleOf(session), prompt, roots.length ? null : `Nothing here yet. Whatever you write, ${modelIn(room)} answers.`);
+}
+
+function beginning(mark, name, about, hint) {
+  return h("div", { class: "intro" }, h("span", { class: "intro-mark" }, icon(mark)), h("h2", {}, name), h("p", {}, about), hint && h("p", { class: "intro-hint" }, hint));
 }

@@ -3,6 +3,7 @@
 
 import { byId, h, icon, reconcile } from "./dom.js";
 import { dayItem, follows, intro, mergeBySeq, noteItem, previousOf, rowPart } from "./items.js";
+import { whyNot } from "./rights.js";
 import { fillDraft, fillMessage, fillPending, fillThinking } from "./message.js";
 import { Thread } from "./thread.js";
 import { dayKey } from "./time.js";
@@ -11,8 +12,8 @@ const END_PX = 24;
 const TOP_PX = 240;
 
 export class LogView {
-  /** `actions`: reply, react, edit, remove, retry, takeBack, older, openThread, threadAgain, send, typing, and of runs stop
-   * and again; `outbox` for pending rows. */
+  /** `actions`: reply, react, edit, remove, retry, takeBack, older, openThread, threadAgain, send, typing, of runs stop
+   * and again, of sessions rephrase and regenerate; `outbox` for pending rows. */
   constructor(actions, outbox, me) {
     Object.assign(this, { actions, outbox, me });
     this.scroller = byId("log");
@@ -52,8 +53,12 @@ export class LogView {
   }
 
   canPost() {
-    const member = this.room.members.get(this.me);
-    return Boolean(member) && member.role !== "observer" && !this.room.info.archived_at;
+    return whyNot(this.room, this.me) === null;
+  }
+
+  /** Whether an AI participant may be asked again: not while a person answers in its place. */
+  canAsk() {
+    return this.canPost() && !this.room.session?.handler;
   }
 
   canManage() {
@@ -85,8 +90,9 @@ export class LogView {
   items() {
     const items = [];
     const notes = this.room.notes.filter((note) => !this.room.messages.has(note.place));
+    this.last = this.room.last();
     let previous = null;
-    for (const entry of mergeBySeq(this.room.roots, notes)) {
+    for (const entry of mergeBySeq(this.room.shown(), notes)) {
       const at = entry.created_at || entry.at;
       const newDay = at && dayKey(at) !== previous?.day;
       if (newDay) items.push(dayItem(at));
@@ -136,7 +142,8 @@ export class LogView {
   }
 
   messageItem(message, grouped) {
-    const version = `m${message.rev}${grouped}${this.canPost()}${this.canManage()}`;
+    const last = message === this.last.asked || message === this.last.reply;
+    const version = `m${message.rev}${grouped}${this.canPost()}${this.canManage()}${this.canAsk()}${last}`;
     return { key: message.key || message.id, message, grouped, version, make: () => this.livePart() };
   }
 
@@ -188,7 +195,7 @@ export class LogView {
 
   renderTop() {
     const { room } = this;
-    const state = `${room.more}${room.loadingOlder}${room.olderProblem}${room.info.name}${room.info.description}${room.roots.length === 0}`;
+    const state = `${room.more}${room.loadingOlder}${room.olderProblem}${room.info.name}${room.info.description}${room.session?.system_prompt}${room.roots.length === 0}`;
     if (this.top.dataset.state === state) return;
     this.top.dataset.state = state;
     this.top.replaceChildren(room.more ? this.olderButton() : intro(room));

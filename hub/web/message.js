@@ -3,7 +3,8 @@
 
 import { h, icon } from "./dom.js";
 import { format } from "./format.js";
-import { avatar, badge, nameOf } from "./people.js";
+import { avatar, badge, helperBadge, nameOf } from "./people.js";
+import { isHelper } from "./session.js";
 import { clockNode, timeOfDay } from "./time.js";
 
 export class Row {
@@ -65,7 +66,17 @@ export function runLink(act, words, label, onclick) {
 
 const stopLink = (id, person, view) => view.canPost() && runLink("stop", "Stop", `Stop ${nameOf(person)}`, () => view.actions.stop(id));
 
+/** What is done with messages of a session: only its end can be had anew. */
+function sessionTools(message, view) {
+  const { actions, last, me } = view;
+  return [
+    message === last.asked && message.author.id === me && tool("edit", "pencil", "Edit and ask again", () => actions.rephrase(message)),
+    message === last.reply && view.canAsk() && view.room.session.owner === me && tool("regenerate", "again", "Answer again", () => actions.regenerate(message)),
+  ];
+}
+
 function tools(message, view) {
+  if (view.room.session) return sessionTools(message, view);
   const { actions } = view;
   const own = message.author?.id === view.me;
   return [
@@ -85,14 +96,15 @@ export function fillMessage(row, message, view, grouped) {
   row.fill({
     person: view.room.person(message.author) && { ...view.room.person(message.author), ...message.author },
     stamp: message.created_at,
-    classes: `message ${grouped ? "grouped" : ""} ${gone ? "gone" : ""}`,
+    classes: `message ${grouped ? "grouped" : ""} ${gone ? "gone" : ""} ${message.replaced ? "replaced" : ""}`,
     text: message.content,
     people,
     blank: gone ? h("p", { class: "tombstone" }, "This message was deleted.") : null,
     extra: [
+      isHelper(view.room, message.author) && helperBadge(message.author, message.author.id === view.me),
       !gone && message.edited_at && h("span", { class: "faint", title: new Date(message.edited_at).toLocaleString() }, "edited"),
       cut && h("span", { class: "faint" }, cut),
-      cut && !gone && message.run_id && view.canPost() && runLink("again", "Try again", `Let ${nameOf(message.author)} try again`, () => actions.again(message.run_id)),
+      cut && !gone && message.run_id && view.canAsk() && runLink("again", "Try again", `Let ${nameOf(message.author)} try again`, () => actions.again(message.run_id)),
     ],
     foot: gone ? [] : reactions(message, view),
     tools: gone || !view.canPost() ? [] : tools(message, view),

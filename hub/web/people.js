@@ -27,8 +27,14 @@ export function avatar(person, size = "") {
   return h("span", { class: `avatar ${shape} hue-${hue(person.id)} ${size}`, "aria-hidden": "true" }, size === "tiny" ? Array.from(letters)[0] : letters);
 }
 
-/** Nothing for people, a small label for the three kinds of AI participant. */
+/** Says of somebody in a session that it is a person who answers, not the model. */
+export function helperBadge(person, me) {
+  return h("span", { class: "badge helper", title: me ? "You answer here instead of the model" : `${nameOf(person)} is a person and answers instead of the model` }, "person");
+}
+
+/** Nothing for people, a small label for the three kinds of AI participant, and for a bare model. */
 export function badge(person) {
   if (!isAi(person)) return null;
+  if (person.id?.startsWith("persona_model-")) return h("span", { class: "badge persona", title: `${nameOf(person)} is a model` }, "model");
   return h("span", { class: `badge ${person.type}`, title: `${nameOf(person)} is ${WHAT[person.type]}` }, person.type);
 }

@@ -1,8 +1,9 @@
-// One room as this reader knows it: members, messages by thread, drafts, runs. Durable events are
-// applied in seq order exactly once; no DOM in here.
+// One room or session as this reader knows it: members, messages by thread, drafts, runs. Durable
+// events are applied in seq order exactly once; no DOM in here.
 
 import { grow, openDraft } from "./draft.js";
-import { nameOf } from "./people.js";
+import { isAi, nameOf } from "./people.js";
+import { whatChanged } from "./session.js";
 
 const ENDED = new Set(["succeeded", "silent", "failed", "cancelled", "suppressed"]);
 const TYPING_MS = 5000;
@@ -27,6 +28,7 @@ export class Room {
   clear() {
     this.info = this.info || {};
     this.members = new Map();
+    this.past = new Map();
     this.messages = new Map();
     this.roots = [];
     this.threads = new Map();
@@ -41,6 +43,25 @@ export class Room {
     this.seq = 0;
     this.oldest = Infinity;
     this.more = false;
+  }
+
+  /** What makes a room a session; null for a room. A session has no threads. */
+  get session() {
+    return this.info.session || null;
+  }
+
+  /** Roots to show: in a session a reply that was replaced by another is gone. */
+  shown() {
+    return this.session ? this.roots.filter((message) => !message.deleted_at) : this.roots;
+  }
+
+  /** In a session, what its user asked last and the reply that ends it, each if it can be had anew. */
+  last() {
+    if (!this.session || this.runs.size || this.drafts.size) return {};
+    const shown = this.shown();
+    const reply = shown.at(-1);
+    const asked = shown.findLast((message) => message.author?.id === this.session.owner);
+    return { asked, reply: reply && isAi(reply.author) ? reply : null };
   }
 
   /** Takes the answer of GET /v1/rooms/{id}; what was known before is replaced. */
@@ -109,7 +130,7 @@ export class Room {
   }
 
   person(value) {
-    return this.members.get(idOf(value)) || (typeof value === "object" && value) || { id: idOf(value) };
+    return this.members.get(idOf(value)) || this.past.get(idOf(value)) || (typeof value === "object" && value) || { id: idOf(value) };
   }
 
   /** Applies one durable event. Answers `"gap"`, or `{message}` when a new message came in. */
@@ -159,6 +180,7 @@ export class Room {
 
   /** The thread a run answers in: null for the room itself. */
   placeOf(run) {
+    if (this.session) return null;
     if (run.thread_id !== undefined) return run.thread_id;
     const trigger = this.messages.get(run.trigger_message_id);
     return trigger ? rootOf(trigger) || trigger.id : null;
@@ -177,6 +199,7 @@ export class Room {
     const known = this.runs.get(id) || run;
     this.ended.add(id);
     this.runs.delete(id);
+    for (const message of this.roots) if (message.replaced) this.change(message.id, (known) => (known.replaced = false));
     if (run.state === "succeeded") return;
     const draft = this.drafts.get(id);
     this.drafts.delete(id);
@@ -195,7 +218,7 @@ export class Room {
   delta(data) {
     if (this.ended.has(data.run_id) || this.messages.has(data.message_id)) return false;
     const before = this.drafts.get(data.run_id);
-    const after = grow(before, data);
+    const after = grow(before, { ...data, thread_id: this.placeOf(data) });
     this.drafts.set(data.run_id, after);
     return after !== before;
   }
@@ -205,7 +228,7 @@ export class Room {
     for (const data of drafts) {
       if (this.ended.has(data.run_id) || this.messages.has(data.message_id)) continue;
       const before = this.drafts.get(data.run_id);
-      const after = openDraft(data);
+      const after = openDraft({ ...data, thread_id: this.placeOf(data) });
       const further = before && (before.attempt > after.attempt || (before.attempt === after.attempt && before.length >= after.length));
       if (!further) this.drafts.set(data.run_id, { ...after, rev: (before?.rev ?? 0) + 1 });
     }
@@ -284,7 +307,7 @@ const EVENTS = {
   "member.joined": (room, data, event) => {
     const member = memberIn(data);
     room.members.set(member.id, { ...room.members.get(member.id), ...member });
-    room.note(event, `${nameOf(member)} joined`);
+    if (!room.session) room.note(event, `${nameOf(member)} joined`);
   },
   "member.updated": (room, data) => {
     const member = memberIn(data);
@@ -293,12 +316,18 @@ const EVENTS = {
   "member.left": (room, data, event) => {
     const member = room.person(memberIn(data).id || data.participant_id || data.participant);
     room.members.delete(member.id);
-    room.note(event, `${nameOf(member)} left`);
+    room.past.set(member.id, member);
+    if (!room.session) room.note(event, `${nameOf(member)} left`);
   },
-  "room.updated": (room, data) => void Object.assign(room.info, data.room || data),
+  "room.updated": (room, data, event) => {
+    const told = room.session && data.session && whatChanged(room, data.session);
+    Object.assign(room.info, data.room || data);
+    if (told) room.note(event, told);
+  },
   "room.archived": (room, data, event) => {
     room.info.archived_at = (data.room || data).archived_at || event.at;
-    room.note(event, "This room was archived");
+    if (!room.session) room.note(event, "This room was archived");
+    else if (!data.promoted_to) room.info.session = { ...room.session, deleted_at: room.info.archived_at };
   },
   "run.queued": (room, data) => room.runKnown(runIn(data)),
   "run.waiting": (room, data) => room.runKnown({ ...runIn(data), state: "waiting" }),

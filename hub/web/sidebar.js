@@ -1,16 +1,39 @@
-// The rooms on the left, who one is at the bottom, and the drawers of a narrow screen.
+// The rooms and sessions on the left, who one is at the bottom, and the drawers of a narrow screen.
 
 import { byId, h, icon } from "./dom.js";
 import { avatar, nameOf } from "./people.js";
+import { titleOf } from "./session.js";
+import { timeNode } from "./time.js";
 
 const narrow = matchMedia("(max-width: 820px)");
 
 export function renderRooms({ rooms, problem, current, called }, retry) {
-  const list = byId("rooms");
+  fill("rooms", (rooms || []).map((room) => roomLink(room, room.id === current, called.has(room.id))));
+  byId("rooms-state").replaceChildren(...stateOf(rooms, problem, retry, "You are in no room yet. Make the first one with +."));
+}
+
+/** The links of a list; the focus stays on the same one. */
+function fill(id, links) {
+  const list = byId(id);
   const held = list.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
-  list.replaceChildren(...(rooms || []).map((room) => roomLink(room, room.id === current, called.has(room.id))));
+  list.replaceChildren(...links);
   if (held) list.querySelector(`[href="${CSS.escape(held)}"]`)?.focus();
-  byId("rooms-state").replaceChildren(...stateOf(rooms, problem, retry));
+}
+
+/** One's own sessions, and for who helps: those that wait for a person, and those one answers. */
+export function renderSessions({ own, waiting, answering, loaded, problem, current, older }, retry) {
+  const lists = { sessions: own, waiting, answering };
+  for (const [id, sessions] of Object.entries(lists)) fill(id, sessions.map((session) => sessionLink(session, session.id === current, id === "waiting")));
+  byId("waiting-part").hidden = !waiting.length;
+  byId("answering-part").hidden = !answering.length;
+  byId("sessions-state").replaceChildren(...stateOf(loaded ? own : null, problem, retry, "A session is a talk with one model. Begin one with +."), ...(older ? [h("button", { class: "ghost", type: "button", onclick: older }, "Older sessions")] : []));
+}
+
+function sessionLink(session, here, queued) {
+  const mark = queued ? timeNode(session.queue.since) : session.queue ? "waiting" : session.handler ? "person" : null;
+  const link = h("a", { href: `#session=${encodeURIComponent(session.id)}`, class: session.status === "closed" ? "archived" : null, "aria-current": here ? "page" : null, title: session.queue?.message || session.model },
+    icon("bubble"), h("span", { class: "room-label" }, titleOf(session)), mark && h("span", { class: "room-mark" }, mark));
+  return h("li", {}, link);
 }
 
 function roomLink(room, here, called) {
@@ -20,10 +43,10 @@ function roomLink(room, here, called) {
   return h("li", {}, link);
 }
 
-function stateOf(rooms, problem, retry) {
+function stateOf(rooms, problem, retry, empty) {
   if (problem) return [h("p", { class: "problem" }, problem), h("button", { class: "ghost", type: "button", onclick: retry }, "Try again")];
   if (!rooms) return [0, 1, 2, 3].map((at) => h("div", { class: `bone bone-${at}`, "aria-hidden": "true" }));
-  if (!rooms.length) return [h("p", { class: "faint" }, "You are in no room yet. Make the first one with +.")];
+  if (!rooms.length) return [h("p", { class: "faint" }, empty)];
   return [];
 }
 

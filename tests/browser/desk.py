@@ -30,8 +30,8 @@ class Desk:
     windows: list[Window] = field(default_factory=list)
     people: list[Person] = field(default_factory=list)
 
-    def person(self, name: str) -> Person:
-        person = add_person(self.hub, name)
+    def person(self, name: str, role: str = "tenant_user") -> Person:
+        person = add_person(self.hub, name, role)
         self.people.append(person)
         return person
 
@@ -46,6 +46,12 @@ class Desk:
 
     def room(self, owner: Person, *members: str, **fields: Any) -> str:
         return add_room(owner, members, **fields)
+
+    def session(self, owner: Person, **fields: Any) -> str:
+        """The id of a session of theirs, with the voice unless another `model` is named."""
+        body = {"model": SLUG} | fields
+        made = owner.client.post("/v1/sessions", json=body).raise_for_status().json()
+        return str(made["data"]["id"])
 
     async def window(self, person: Person, *, cuttable: bool = False, **context: Any) -> Window:
         """A window of a context of its own; a `cuttable` one reaches the hub through the proxy."""

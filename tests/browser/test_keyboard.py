@@ -19,6 +19,7 @@ async def test_tab_goes_through_the_page_in_reading_order_and_is_seen(desk: Desk
     stops = [
         page.get_by_role("button", name="New room"),
         page.get_by_role("link", name="Quiet corner"),
+        page.get_by_role("button", name="New session"),
         page.get_by_role("button", name="Log out"),
         page.get_by_role("button", name="Members, 1"),
         page.get_by_role("log", name="Messages"),

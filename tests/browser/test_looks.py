@@ -10,6 +10,7 @@ from playwright.async_api import expect
 from tests.browser.audit import poor_contrast, sideways
 from tests.browser.desk import Desk, post
 from tests.browser.voice import Voice
+from tests.e2e.people import named
 
 PHONE: Final[dict[str, Any]] = {
     "viewport": {"width": 390, "height": 844},
@@ -57,6 +58,33 @@ async def test_every_text_can_be_read_in_both_schemes(
     voice.end()
 
 
+@pytest.mark.parametrize("scheme", GROUNDS)
+async def test_every_text_of_a_session_can_be_read_in_both_schemes(desk: Desk, scheme: str) -> None:
+    chief, ann = desk.person("chief", "tenant_admin"), desk.person("ann")
+    title = named("Waiting")
+    sessions = [
+        desk.session(ann, model="builtin/echo", system_prompt="Be brief.", title=title)
+        for title in ("Taken", title)
+    ]
+    desk.session(chief, title="Mine")
+    taken, waiting = (f"/v1/sessions/{each}" for each in sessions)
+    ann.client.post(f"{waiting}/escalate").raise_for_status()
+    chief.client.post(f"{taken}/takeover").raise_for_status()
+    chief.client.post(f"{taken}/messages", json={"content": "Here."}).raise_for_status()
+    options: dict[str, Any] = {"color_scheme": scheme, "reduced_motion": "reduce"}
+    window = await (await desk.window(chief, **options)).enter(sessions[0])
+    page = window.page
+    await expect(page.locator("#log .badge.helper")).to_be_visible()
+    await page.get_by_role("button", name="Session details").click()
+    assert [] == await poor_contrast(page)
+    await page.get_by_role("list", name="Waiting").get_by_role("link", name=title).click()
+    await expect(page.locator("#strip")).to_contain_text("Waits for a person")
+    assert [] == await poor_contrast(page)
+    await page.get_by_role("button", name="New session").click()
+    await expect(page.get_by_role("dialog")).to_be_visible()
+    assert [] == await poor_contrast(page)
+
+
 async def test_a_phone_never_scrolls_sideways(desk: Desk) -> None:
     ann = desk.person("ann")
     room_id = desk.room(ann, name="Name " * 30, description="About " * 100)
@@ -69,6 +97,21 @@ async def test_a_phone_never_scrolls_sideways(desk: Desk) -> None:
         await expect(window.page.locator("#scrim")).to_be_visible()
         assert [] == await sideways(window.page)
         await window.page.keyboard.press("Escape")
+
+
+async def test_a_session_on_a_phone_never_scrolls_sideways(desk: Desk) -> None:
+    ann = desk.person("ann")
+    session_id = desk.session(ann, model="builtin/echo", title="T" * 200, system_prompt="p" * 900)
+    window = await (await desk.window(ann, **PHONE)).enter(session_id)
+    await window.say(WIDE[0])
+    await window.shows(WIDE[0], WIDE[0])
+    page = window.page
+    assert [] == await sideways(page)
+    for name in ("Rooms", "Session details"):
+        await page.get_by_role("button", name=name, exact=True).tap()
+        await expect(page.locator("#scrim")).to_be_visible()
+        assert [] == await sideways(page)
+        await page.keyboard.press("Escape")
 
 
 async def test_a_phone_has_its_rooms_in_a_drawer(desk: Desk) -> None:
