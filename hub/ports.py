@@ -509,9 +509,15 @@ class RunStore(Protocol):
     async def end_cancelled(self, run_id: str, at_ms: int) -> Ended | None:
         """End a run whose end was asked for, if nobody works on it."""
 
-    async def again(self, tenant_id: str, run_id: str, new: Run) -> Ended | None:
+    async def again(
+        self, tenant_id: str, run_id: str, new: Run, key: RequestKey | None = None
+    ) -> Ended | None:
         """Open the next generation of an ended run, with the ids and time of `new`; None when the
-        run is open, or a later generation is there."""
+        run is open, or a later generation is there. A request of the same key changes nothing more
+        and gets the run that the first has opened."""
+
+    async def made_by(self, key: RequestKey) -> Run | None:
+        """The run that a request of this key has opened; Conflict when it had another body."""
 
     async def take(
         self, tenant_id: str, participant_id: str, run_id: str, worker: str, lease_ms: int

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from hub.core.errors import missing
 from hub.core.ids import IdMaker
-from hub.core.posts import session_busy, session_closed, session_taken
+from hub.core.posts import RequestKey, session_busy, session_closed, session_taken
 from hub.core.values import Actor, Json, Message, Run, Session
 from hub.ports import Clock, Edit, Page, Store
 from hub.service.publisher import Publisher
@@ -44,10 +44,21 @@ class Rewriting:
         return found
 
     async def regenerate(
-        self, actor: Actor, session_id: str, sampling: Json
+        self, actor: Actor, session_id: str, sampling: Json, key: RequestKey | None = None
     ) -> tuple[Session, Message, Run]:
         """Answer the last message again; the new reply takes the place of the one before."""
         session = await self._sessions.writable(actor, session_id)
+        run = await self._runs.once(key, lambda: self._open_next(actor, session, sampling, key))
+        asked = await self._store.messages.get(
+            session.tenant_id, session_id, run.trigger_message_id
+        )
+        if asked is None:
+            raise missing("message")
+        return session, asked, run
+
+    async def _open_next(
+        self, actor: Actor, session: Session, sampling: Json, key: RequestKey | None
+    ) -> Run:
         if session.status == "closed":
             raise session_closed()
         last = await self._last_run(session)
@@ -55,17 +66,12 @@ class Rewriting:
             raise session_taken(session.handler)
         if last is None:
             raise missing("run")
-        asked = await self._store.messages.get(
-            session.tenant_id, session_id, last.trigger_message_id
-        )
-        if asked is None:
-            raise missing("message")
         new = self._next(actor, last, sampling)
-        opened = await self._store.runs.again(session.tenant_id, last.id, new)
+        opened = await self._store.runs.again(session.tenant_id, last.id, new, key)
         if opened is None:
             raise session_busy()
         self._runs.publish([opened])
-        return session, asked, opened.run
+        return opened.run
 
     async def edit(
         self, actor: Actor, session_id: str, message_id: str, content: str, sampling: Json

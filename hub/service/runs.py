@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 from typing import Final
 
 from hub.core import permissions
 from hub.core.errors import Conflict, Denied, Missing, missing
 from hub.core.ids import IdMaker, is_ai
-from hub.core.posts import session_closed, session_taken
+from hub.core.posts import RequestKey, session_closed, session_taken
 from hub.core.runs import ENDED
 from hub.core.values import Actor, Member, RoomView, Run
 from hub.ports import Clock, Ended, Store
@@ -45,17 +45,30 @@ class Runs:
         self.publish(ended)
         return await self._again_read(actor, run)
 
-    async def retry(self, actor: Actor, run_id: str) -> Run:
+    async def retry(self, actor: Actor, run_id: str, key: RequestKey | None = None) -> Run:
         """Open the next generation of a run that did not succeed."""
         run, view = await self._seen(actor, run_id)
         self._may_act(actor, view)
+        return await self.once(key, lambda: self._retry(actor, run, view, key))
+
+    async def once(self, key: RequestKey | None, open_next: Callable[[], Awaitable[Run]]) -> Run:
+        """What `open_next` opens; of a request that came before, what it has opened then, though
+        what that did since may stand against doing it now."""
+        try:
+            return await open_next()
+        except Conflict:
+            if key is None or (earlier := await self._store.runs.made_by(key)) is None:
+                raise
+            return earlier
+
+    async def _retry(self, actor: Actor, run: Run, view: RoomView, key: RequestKey | None) -> Run:
         if run.state not in ENDED:
             raise Conflict(f"the run is {run.state}; cancel it first", code="RUN_STATE")
         if run.state not in AGAIN or (run.state == "suppressed" and is_ai(actor.id)):
             raise Conflict(f"a run that {run.state} is not tried again", code="RUN_STATE")
         await self._may_go_on(view, view.members.get(run.participant_id))
         new = self.next_generation(actor, run)
-        opened = await self._store.runs.again(actor.tenant_id, run_id, new)
+        opened = await self._store.runs.again(actor.tenant_id, run.id, new, key)
         if opened is None:
             raise Conflict("the run was tried again already", code="RUN_STATE")
         self.publish([opened])

@@ -55,10 +55,15 @@ def claim_key(connection: Connection, key: RequestKey | None, ref: str, at_ms: i
     insert_into = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     row = {"scope": key.scope, "key": key.key, "digest": key.digest, "ref": ref}
     claim = insert_into(idempotency).values(**row, created_ms=at_ms).on_conflict_do_nothing()
-    if connection.execute(claim).rowcount:
-        return None
+    return None if connection.execute(claim).rowcount else made_by(connection, key)
+
+
+def made_by(connection: Connection, key: RequestKey) -> str | None:
+    """The id of what a request of this key made, if there was one; Conflict for another body."""
     same = (idempotency.c.scope == key.scope) & (idempotency.c.key == key.key)
-    earlier = connection.execute(select(idempotency).where(same)).one()
+    earlier = connection.execute(select(idempotency).where(same)).first()
+    if earlier is None:
+        return None
     if earlier.digest != key.digest:
         raise Conflict(
             "this key was used before with another request body; use a new key",

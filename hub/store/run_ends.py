@@ -10,7 +10,7 @@ from sqlalchemy import Connection, and_, case, literal, select, update
 
 from hub.core.errors import Limited
 from hub.core.governor import Budget, Limits, Spent, budget_of
-from hub.core.posts import LogRow, run_event
+from hub.core.posts import LogRow, RequestKey, run_event
 from hub.core.runs import ENDED, NEWER, NEWER_CAME, sources_of
 from hub.core.triggers import (
     Call,
@@ -26,7 +26,7 @@ from hub.core.triggers import (
 from hub.core.values import Author, Json, Message, Run
 from hub.ports import Ended, Pause, Reply
 from hub.store import rows, session_rows
-from hub.store.common import append
+from hub.store.common import append, claim_key
 from hub.store.posted import INSERT_RUN, run_row
 from hub.store.queries import drive, fetch, json_text, json_value
 from hub.store.rows import RUN_TEXT, run_of_text
@@ -309,13 +309,24 @@ def end_cancelled(connection: Connection, run_id: str, at_ms: int) -> Ended | No
     return Ended(run, rows_of_log, (*begun, *_next_in_lane(connection, run)))
 
 
+class NotAgain(Exception):
+    """The run is open, or was tried again, or is not there."""
+
+
 def again(
-    connection: Connection, tenant_id: str, run_id: str, new: Run, limits: Limits
-) -> Ended | None:
-    """See `RunStore.again`."""
+    connection: Connection,
+    tenant_id: str,
+    run_id: str,
+    new: Run,
+    limits: Limits,
+    key: RequestKey | None = None,
+) -> Ended:
+    """See `RunStore.again`; NotAgain takes the claim of the key back."""
     which = (runs.c.tenant_id == tenant_id) & (runs.c.id == run_id)
     if connection.execute(rows.select_runs().where(which)).first() is None:
-        return None
+        raise NotAgain
+    if earlier := claim_key(connection, key, new.id, new.created_ms):
+        return Ended(read(connection, earlier), ())
     budget = _lock_room_of(connection, run_id)
     old = read(connection, run_id)
     later = select(runs.c.id).where(
@@ -324,7 +335,7 @@ def again(
         runs.c.generation > old.generation,
     )
     if old.state not in ENDED or connection.execute(later).first():
-        return None
+        raise NotAgain
     count_again(connection, new, budget, limits)
     insert_runs(connection, [new])
     queued: list[NewEntry] = [("run.queued", new.id, run_event(new))]

@@ -16,11 +16,12 @@ from sqlalchemy import (
 )
 
 from hub.core.governor import Limits
+from hub.core.posts import RequestKey
 from hub.core.runs import ENDED
 from hub.core.values import Json, Run
 from hub.ports import Ended, Page, Pause, Reply
 from hub.store import rows, run_ends, run_leases
-from hub.store.common import date_of
+from hub.store.common import date_of, made_by
 from hub.store.database import Database, sqlite_driver
 from hub.store.schema import participants, runs
 
@@ -95,10 +96,18 @@ class SqlRuns:
     async def end_cancelled(self, run_id: str, at_ms: int) -> Ended | None:
         return await self._database.write(lambda c: run_ends.end_cancelled(c, run_id, at_ms))
 
-    async def again(self, tenant_id: str, run_id: str, new: Run) -> Ended | None:
-        return await self._database.write(
-            lambda c: run_ends.again(c, tenant_id, run_id, new, self._limits)
-        )
+    async def again(
+        self, tenant_id: str, run_id: str, new: Run, key: RequestKey | None = None
+    ) -> Ended | None:
+        try:
+            return await self._database.write(
+                lambda c: run_ends.again(c, tenant_id, run_id, new, self._limits, key)
+            )
+        except run_ends.NotAgain:
+            return None
+
+    async def made_by(self, key: RequestKey) -> Run | None:
+        return await self._database.read(lambda c: _made_by(c, key))
 
     async def take(
         self, tenant_id: str, participant_id: str, run_id: str, worker: str, lease_ms: int
@@ -126,6 +135,11 @@ class SqlRuns:
 def _select(connection: Connection, which: ColumnElement[bool]) -> list[Run]:
     found = connection.execute(rows.select_runs().where(which).order_by(runs.c.id))
     return [rows.run_of(row) for row in found]
+
+
+def _made_by(connection: Connection, key: RequestKey) -> Run | None:
+    found = _select(connection, runs.c.id == made_by(connection, key))
+    return found[0] if found else None
 
 
 def _page(connection: Connection, room_id: str, page: Page) -> list[Run]:

@@ -182,6 +182,19 @@ def test_a_reply_that_is_stopped_keeps_its_text(scene: Scene) -> None:
     assert reply["content"] == first.text + "".join(event.text for event in rest)
 
 
+def test_regenerating_twice_with_one_key_is_regenerating_once(scene: Scene) -> None:
+    path, key = scene.session("plain"), {"Idempotency-Key": named("key")}
+    client = scene.person.client
+    client.post(f"{path}/messages", json={"content": "hello"}).raise_for_status()
+    first, again = (
+        client.post(f"{path}/regenerate", json={}, headers=key).json()["data"] for _ in range(2)
+    )
+    assert first == again
+    other = client.post(f"{path}/regenerate", json={"temperature": 0.5}, headers=key)
+    assert (409, "IDEMPOTENCY_CONFLICT") == (other.status_code, other.json()["error"]["code"])
+    assert first["message_id"] == scene.said(path)[-1]["id"]
+
+
 def test_regenerating_takes_the_place_of_the_reply(scene: Scene) -> None:
     path = scene.session("plain")
     scene.person.client.post(f"{path}/messages", json={"content": "hello"}).raise_for_status()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from hub.core.errors import Conflict, Denied, Limited, Missing
+from hub.core.posts import RequestKey
 from hub.core.values import Actor, Json, Run
 from hub.parts import Parts
 from hub.ports import Reply
@@ -93,6 +95,27 @@ async def test_a_run_that_failed_is_tried_again_once(parts: Parts) -> None:
         await parts.runs.retry(ALICE, run.id)
     with pytest.raises(Conflict, match="cancel it first"):
         await parts.runs.retry(ALICE, again.id)
+
+
+async def test_a_retry_that_is_asked_for_twice_with_one_key_is_one(parts: Parts) -> None:
+    run = await failed(parts)
+    key = RequestKey("acme/user_bob/retry", "k", "same")
+    again = await parts.runs.retry(BOB, run.id, key)
+    assert again.id == (await parts.runs.retry(BOB, run.id, key)).id
+    ended = await end(parts, again)
+    assert (ended.id, "failed") == (again.id, (await parts.runs.retry(BOB, run.id, key)).state)
+    with pytest.raises(Conflict) as caught:
+        await parts.runs.retry(BOB, run.id, replace(key, digest="other"))
+    assert "IDEMPOTENCY_CONFLICT" == caught.value.code
+
+
+async def test_a_key_whose_retry_was_refused_is_free(parts: Parts) -> None:
+    run = await asked(parts)
+    key = RequestKey("acme/user_bob/retry", "k", "same")
+    with pytest.raises(Conflict, match="cancel it first"):
+        await parts.runs.retry(BOB, run.id, key)
+    await end(parts, run)
+    assert 1 == (await parts.runs.retry(BOB, run.id, key)).generation
 
 
 async def test_a_run_that_succeeded_is_not_tried_again(parts: Parts) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from hub.core.errors import Limited
 from hub.core.governor import Budget, Limits
-from hub.core.posts import NewPost, Outcome, Posted
+from hub.core.posts import NewPost, Outcome, Posted, RequestKey
 from hub.core.triggers import Summons
 from hub.core.values import Run
 from hub.parts import now_ms
@@ -233,6 +233,21 @@ async def test_the_next_generation_takes_the_place_of_the_reply_that_failed(
         m.content for m in thread if m.author.id == ELIZA and m.deleted_ms is None
     ]
     assert 1 == thread[0].reply_count
+
+
+async def test_a_key_opens_one_next_generation_and_none_when_it_is_refused(
+    store: SqlStore,
+) -> None:
+    run = await working(store, await room_of(store))
+    new, key = next_of(run), RequestKey("acme/retry", "k", "digest")
+    assert await store.runs.again(ACME, run.id, new, key) is None
+    assert await store.runs.made_by(key) is None
+    await store.runs.finish(run.id, 1, Reply("failed", "Sorry", AT_MS, "failed", "broken"))
+    opened = await store.runs.again(ACME, run.id, new, key)
+    twice = await store.runs.again(ACME, run.id, replace(new, id="run_z"), key)
+    assert opened is not None
+    assert twice == Ended(opened.run, ())
+    assert opened.run == await store.runs.made_by(key)
 
 
 async def test_a_next_generation_that_fails_too_leaves_what_was_there(store: SqlStore) -> None:

@@ -69,11 +69,11 @@ def _newest(posted: Posted) -> Run | None:
 async def regenerate(call: Call) -> Answer | Response:
     body = await call.body_if_any(Regenerate)
     session = await call.parts.sessions.writable(call.actor, call.path("session_id"))
+    key = call.key(f"regenerate/{session.id}", body.model_copy(update={"stream": False}))
 
     async def ask() -> Asked:
-        return Asked(
-            *await call.parts.rewriting.regenerate(call.actor, session.id, body.sampling())
-        )
+        asked = await call.parts.rewriting.regenerate(call.actor, session.id, body.sampling(), key)
+        return Asked(*asked, behind=key is not None)
 
     return await _answer(call, session.id, ask, whole=not body.stream, status=201)
 

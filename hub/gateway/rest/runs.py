@@ -14,7 +14,7 @@ from hub.core.values import Run
 from hub.gateway.auth import bearer
 from hub.gateway.gateway import Gateway
 from hub.gateway.rest.call import Answer, Call, Operation, envelope, read_body
-from hub.wire.bodies import parse_object, validate
+from hub.wire.bodies import Body, parse_object, validate
 from hub.wire.requests import AnswerRun, AppendDelta
 
 GROUPS: Final = ("tenant", "room", "participant", "model", "day", "run", "key")
@@ -29,7 +29,9 @@ async def cancel(call: Call) -> Answer:
 
 
 async def retry(call: Call) -> Answer:
-    return Answer((await call.parts.runs.retry(call.actor, call.path("run_id"))).as_dict(), 201)
+    run_id = call.path("run_id")
+    run = await call.parts.runs.retry(call.actor, run_id, call.key(f"retry/{run_id}", Body()))
+    return Answer(run.as_dict(), 201)
 
 
 async def usage(call: Call) -> Answer:
