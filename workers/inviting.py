@@ -108,6 +108,9 @@ async def _session(
     )
     if session is None:
         raise Backend("the session was deleted")
+    trigger = await _trigger(parts, run, history)
+    if trigger not in history:  # so much was said while it waited
+        history = await store.messages.page(run.room_id, limit=HISTORY, before=trigger.seq + 1)
     context = session_context(run, session, driver, participant.author(), history, budget)
     return session.as_dict(), history, context
 
