@@ -48,6 +48,8 @@ class Desk:
         """Renew what is taken; the ids of runs that were lost or cancelled meanwhile."""
         gone = []
         for run in list(self._taken.values()):
+            if run.id not in self._taken:  # answered, or given back, meanwhile
+                continue
             try:
                 kept = await self._answers.renew(run)
                 if kept is not None and kept.cancelled_by:
@@ -56,8 +58,8 @@ class Desk:
                 continue
             except HubError:
                 kept = None
-            if kept is None or kept.cancelled_by:
-                self._taken.pop(run.id, None)
+            lost = kept is None or kept.cancelled_by
+            if lost and self._taken.pop(run.id, None) is not None:
                 gone.append(run.id)
         return gone
 

@@ -23,7 +23,7 @@ from hub.wire.frames import PLAIN, bodies
 
 POLL_S: Final = 2.0
 log = structlog.get_logger("hub.following")
-_QUEUE: Final = 10_000
+_QUEUE: Final = 512
 
 
 class Replaced(HubError):

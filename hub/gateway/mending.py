@@ -76,14 +76,14 @@ class Mender:
             await self._work.wait()
             self._work.clear()
             suspects, self._suspects = self._suspects, set()
-            await self._check([room_id for room_id in suspects if room_id in self._feeds])
+            for part in _slices([room_id for room_id in suspects if room_id in self._feeds]):
+                await self._check(part)
 
     async def check_all(self) -> None:
         """Every room's head within `head_check_s`, a slice at a time; oftener while deaf."""
         while True:
             began = asyncio.get_running_loop().time()
-            rooms = list(self._feeds)
-            slices = [rooms[i : i + HEADS_SLICE] for i in range(0, len(rooms), HEADS_SLICE)]
+            slices = _slices(list(self._feeds))
             for number, part in enumerate(slices):
                 await self._check(part)
                 await self._pause(began, (number + 1) / len(slices))
@@ -139,10 +139,11 @@ class Mender:
             log.exception("a room could not be mended", room_id=feed.room_id)
 
     async def mend(self, feed: Feed, head: int) -> None:
-        """Read what is missing from the log until the position has reached `head`."""
+        """Read what is missing from the log until the position has reached `head`; of a feed that
+        was ended meanwhile, nothing."""
         timeline = feed.timeline
         timeline.hear(head)
-        while timeline is feed.timeline and timeline.behind:
+        while timeline is feed.timeline and timeline.started and timeline.behind:
             limit = min(REPAIR_PAGE, max(REPAIR_LEAST, timeline.gap))
             rows = await self._log.read(feed.room_id, timeline.position, limit)
             if not rows or timeline is not feed.timeline:
@@ -150,3 +151,8 @@ class Mender:
             frames = b"".join([event_frame(entry, message) for entry, message in rows])
             feed.take(Packet(rows[0][0].seq, len(rows), frames, access=True))
             self._flush(feed)
+
+
+def _slices(room_ids: list[str]) -> list[list[str]]:
+    """As many as are asked for by one statement."""
+    return [room_ids[i : i + HEADS_SLICE] for i in range(0, len(room_ids), HEADS_SLICE)]

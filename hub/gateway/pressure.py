@@ -99,9 +99,14 @@ class Backlog:
             self._timer.cancel()
         self._timer = self._loop.call_later(self._stalled_s, self._look)
 
+    @property
+    def taken(self) -> int:
+        """Bytes that the peer has taken since it fell behind."""
+        return self._given - self._waiter.pending_bytes
+
     def _look(self) -> None:
         self._timer = None
-        taken = self._given - self._waiter.pending_bytes
+        taken = self.taken
         if taken <= self._taken:
             self._waiter.let_go()
         else:

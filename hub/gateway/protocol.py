@@ -113,8 +113,9 @@ class HubSocket(WebSocketsSansIOProtocol):
         """Send frames that are made already."""
         if self.close_sent or self.disconnected:
             return
+        behind = self.congested
         self.transport.write(frames)
-        if self.congested:
+        if behind:  # whoever falls behind by this write is weighed with it
             self._backlog.grow(len(frames))
 
     @property

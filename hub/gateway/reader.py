@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from hub.core.errors import HubError, Limited, Unauthenticated, Unavailable, missing
 from hub.core.values import Actor
 from hub.gateway.fanout import Cursor, Joining
+from hub.gateway.seats import Full
 from hub.wire.frames import PLAIN, bodies
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ class RoomReader:
         if not self._ended:
             self._ended, self._error = True, error
             self._gateway.readers.discard(self)
+            self._gateway.seats.leave(self)
             self._gateway.fanout.leave(self, self._room_id)
             self._changed.set()
 
@@ -105,9 +107,13 @@ async def prepare_reader(
     """A reader half joined, to be completed; `end` it in any case."""
     if gateway.stopping:
         raise Unavailable("the hub is stopping; come back", retry_after=2)
-    if len(gateway.seats) + len(gateway.readers) >= gateway.parts.settings.max_connections:
-        raise Limited("too many connections", retry_after=5)
+    if gateway.parts.access.revoked(actor.key_id):  # since it was authenticated
+        raise Unauthenticated("the key was revoked")
     reader = RoomReader(gateway, actor, room_id, durable=durable)
+    try:
+        gateway.seats.admit(reader, actor.key_id)
+    except Full:
+        raise Limited("too many connections", retry_after=5) from None
     gateway.readers.add(reader)
     try:
         return reader, await gateway.fanout.prepare(reader, room_id, cursor)

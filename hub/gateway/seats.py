@@ -1,5 +1,5 @@
-"""How many sockets a gateway has open: in all, from one address before it is known whose they are,
-and with one key."""
+"""How many sockets and streams a gateway has open: in all, from one address before it is known
+whose they are, and with one key."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections import Counter
 
 
 class Full(Exception):
-    """There is no room for this socket now."""
+    """There is no room for one more now."""
 
 
 class Seats:
-    """The sockets that are open, each with what it counts for: an address, then a key."""
+    """What is open, each with what it counts for: an address, then a key."""
 
     def __init__(self, most: int, strangers: int, per_key: int) -> None:
         self._most, self._strangers, self._per_key = most, strangers, per_key
@@ -23,9 +23,13 @@ class Seats:
 
     def take(self, socket: object, address: str) -> None:
         """A socket has come, of nobody yet. Raises Full."""
-        if len(self._taken) >= self._most:
-            raise Full
+        self._one_more()
         self._sit(socket, ("address", address), self._strangers)
+
+    def admit(self, stream: object, key_id: str) -> None:
+        """A stream has come whose key is known. Raises Full."""
+        self._one_more()
+        self._sit(stream, ("key", key_id), self._per_key)
 
     def known(self, socket: object, key_id: str) -> None:
         """It belongs to this key. Raises Full, and the socket keeps the seat it had."""
@@ -38,7 +42,13 @@ class Seats:
             if not self._count[had]:
                 del self._count[had]
 
+    def _one_more(self) -> None:
+        if len(self._taken) >= self._most:
+            raise Full
+
     def _sit(self, socket: object, counts_for: tuple[str, str], most: int) -> None:
+        if self._taken.get(socket) == counts_for:
+            return
         if self._count.get(counts_for, 0) >= most:
             raise Full
         self.leave(socket)

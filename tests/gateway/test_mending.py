@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
+
 import pytest
 from sqlalchemy import update
 
 from hub.core.errors import Unavailable
+from hub.gateway.feed import Feed
+from hub.gateway.mending import HEADS_SLICE, Mender
+from hub.ports import Head, LogStore
 from hub.store.schema import rooms
 from hub.store.store import SqlStore
 
@@ -78,3 +84,41 @@ async def test_while_nothing_is_heard_heads_are_read_every_second(open_house: Op
     house.bus.listener.deaf = True
     await house.post()
     await client.wait_for(lambda c: len(c.seqs) == 1)
+
+
+def mender_of(rooms_log: LogStore, feeds: dict[str, Feed]) -> Mender:
+    return Mender(
+        rooms_log, feeds, flush=lambda feed: None, gone=lambda feed: None, deaf=lambda: False,
+        head_check_s=60,
+    )  # fmt: skip
+
+
+async def test_of_a_room_that_was_left_meanwhile_nothing_is_read(open_house: Open) -> None:
+    """It has no position that could reach the head."""
+    house = await open_house()
+    await house.post(3)
+    feed = Feed("room_1")
+    await asyncio.wait_for(mender_of(house.store.log, {}).mend(feed, 3), 5)
+    assert not feed.timeline.started
+
+
+async def test_heads_of_many_rooms_are_read_by_many_statements(open_house: Open) -> None:
+    """One statement takes so many values and no more."""
+    house, sizes, done = await open_house(), list[int](), asyncio.Event()
+    feeds = {f"room_{n}": Feed(f"room_{n}") for n in range(3 * HEADS_SLICE)}
+    for feed in feeds.values():
+        feed.start(0, "e1")
+
+    class Log(type(house.store.log)):  # type: ignore[misc]
+        async def heads(self, room_ids: Sequence[str]) -> dict[str, Head]:
+            sizes.append(len(room_ids))
+            if sum(sizes) >= len(feeds):
+                done.set()
+            return {}
+
+    mender = mender_of(Log(house.store.database), feeds)
+    tending = asyncio.create_task(mender.tend())
+    mender.suspect(feeds)
+    await asyncio.wait_for(done.wait(), 5)
+    tending.cancel()
+    assert 3 * [HEADS_SLICE] == sizes

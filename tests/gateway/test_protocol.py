@@ -213,6 +213,15 @@ async def test_a_server_that_stops_says_1012_and_waits_for_nobody() -> None:
         stalled.close()
 
 
+async def test_what_a_peer_falls_behind_by_is_not_taken_for_taken(served: Served) -> None:
+    """Else a peer that takes nothing is given twice the time."""
+    peer, sink = await upgraded(served, receive_bytes=STALLED)
+    with contextlib.closing(peer):
+        sink.socket.write(40 * BIG)
+        await until(lambda: sink.socket.congested)
+        assert sink.socket._backlog.taken < 20 * len(BIG)
+
+
 async def test_a_peer_that_takes_nothing_is_let_go_and_a_slow_one_is_not() -> None:
     async with serving(Bounds(drain_s=1, stalled_s=0.3)) as served:
         with contextlib.ExitStack() as stack:

@@ -15,16 +15,16 @@ from hub.gateway.gateway import Gateway
 from hub.gateway.reader import RoomReader, open_reader, prepare_reader
 from hub.parts import Parts
 from hub.wire.frames import frame
-from tests.support.parts import ALICE, AT_MS, Posts, actor, add_room
+from tests.support.parts import ALICE, AT_MS, BOB, Posts, actor, add_room
 
 TYPING = frame(b'{"type":"typing"}')
 
 
 @pytest.fixture
 async def gateway(parts: Parts) -> AsyncIterator[Gateway]:
-    """A gateway with small bounds: 1,000 pending bytes, four connections."""
+    """Small bounds: 1,000 pending bytes, four connections, three of one key."""
     await add_room(parts.store)
-    bounds = {"pending_bytes": 1_000, "max_connections": 4}
+    bounds = {"pending_bytes": 1_000, "max_connections": 4, "connections_per_key": 3}
     opened = Gateway(replace(parts, settings=parts.settings.model_copy(update=bounds)))
     async with opened.running():
         yield opened
@@ -101,6 +101,20 @@ async def test_readers_count_as_connections(gateway: Gateway) -> None:
         with pytest.raises(Limited):
             await live(gateway)
     await live(gateway)
+
+
+async def test_a_key_has_so_many_streams(gateway: Gateway) -> None:
+    for _ in range(3):
+        await prepare_reader(gateway, ALICE, "room_1", None)
+    with pytest.raises(Limited):
+        await prepare_reader(gateway, ALICE, "room_1", None)
+    await prepare_reader(gateway, BOB, "room_1", None)
+
+
+async def test_a_key_that_was_revoked_since_reads_nothing(gateway: Gateway) -> None:
+    gateway.parts.access.forget(ALICE.key_id)
+    with pytest.raises(Unauthenticated):
+        await prepare_reader(gateway, ALICE, "room_1", None)
 
 
 async def test_who_may_not_read_leaves_nothing_behind(gateway: Gateway) -> None:

@@ -43,6 +43,19 @@ def test_a_key_has_so_many_connections() -> None:
     seats.known(0, "key_a")
 
 
+def test_a_stream_counts_for_its_key_and_in_all() -> None:
+    seats = Seats(3, 9, 2)
+    seats.admit("stream", "key_a")
+    seats.take(1, "192.0.2.1")
+    seats.known(1, "key_a")
+    with pytest.raises(Full):
+        seats.admit("another", "key_a")
+    seats.known(1, "key_a")
+    seats.admit("another", "key_b")
+    with pytest.raises(Full):
+        seats.admit("one more", "key_c")
+
+
 def test_nothing_is_kept_of_those_who_left() -> None:
     seats = Seats(9, 9, 9)
     for socket in range(5):
