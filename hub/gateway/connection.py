@@ -280,8 +280,8 @@ class Connection:
     async def _serve(self) -> None:
         while not self._closed:
             if not self._inbox:
+                self._wake.clear()  # what comes while runs are offered wakes us too
                 await self._offer()
-                self._wake.clear()
                 await self._wake.wait()
                 continue
             about, command, size = self._inbox[0]
@@ -537,6 +537,12 @@ class Connection:
         actor = await self._parts.access.authenticate_socket(command.token)
         if (actor.tenant_id, actor.id) != (self.actor.tenant_id, self.actor.id):
             raise invalid("token", "must be of the same participant")
+        if self._parts.access.revoked(actor.key_id):  # since it was authenticated
+            raise Unauthenticated("the key was revoked")
+        try:
+            self._gateway.seats.known(self, actor.key_id)
+        except Full:
+            raise Limited("this key has too many connections", retry_after=5) from None
         self._actor = actor
         self._reply(about, {"expires_at": optional_rfc3339(actor.expires_ms)})
 

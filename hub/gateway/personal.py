@@ -101,6 +101,7 @@ class Personal:
             await self._fanout.follow(name, lambda packet: self._hear(name, packet))
         except Unavailable as error:
             log.warning("a channel is not heard yet", name=name, reason=error.message)
+            await self._fanout.unfollow(name)
             asyncio.get_running_loop().call_later(RETRY_S, self._look_at, name)
             return
         self._followed.add(name)

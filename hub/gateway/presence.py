@@ -112,6 +112,7 @@ class Presence:
         """Every room's lease well before it ends, a slice at a time; who is missing is noticed."""
         while True:
             rooms = self._fanout.rooms()
+            self._told = {room: self._told[room] for room in rooms if room in self._told}
             slices = [rooms[i : i + SLICE] for i in range(0, len(rooms), SLICE)]
             for part in slices:
                 try:

@@ -29,6 +29,7 @@ class FakeListener:
         self.deaf = False
         self.rooms: list[str] = []
         self.asked: list[str] = []
+        self.left: list[str] = []
         self.confirmed = asyncio.Event()
         self.confirmed.set()
 
@@ -41,7 +42,9 @@ class FakeListener:
 
     async def unsubscribe(self, room_id: str) -> None:
         await asyncio.sleep(0)
-        self.rooms.remove(room_id)
+        self.left.append(room_id)
+        if room_id in self.rooms:
+            self.rooms.remove(room_id)
 
 
 class FakeBus:

@@ -469,6 +469,31 @@ async def test_a_later_auth_refreshes_the_same_participant_only(gateway: Gateway
         assert talk.connection.actor.key_id == key_id
 
 
+async def test_a_later_auth_by_a_key_that_was_revoked_meanwhile_is_refused(
+    gateway: Gateway,
+) -> None:
+    access = gateway.parts.access
+    token, key_id = await token_of(gateway.parts)
+    ticket = (await access.create_ticket(await access.authenticate(token), "ws"))["ticket"]
+    access.forget(key_id)  # as another gateway's news, while the ticket is being redeemed
+    async with talking(gateway) as talk:
+        refused = await talk.ask("auth", token=ticket)
+        assert "AUTH_TOKEN_INVALID" == refused["error"]["code"]
+        assert ALICE.key_id == talk.connection.actor.key_id
+
+
+async def test_a_later_auth_counts_for_its_own_key(parts: Parts) -> None:
+    token, _ = await token_of(parts)
+    limits = parts.settings.model_copy(update={"connections_per_key": 1})
+    gateway = Gateway(replace(parts, settings=limits))
+    async with gateway.running(), talking(gateway) as first:
+        assert (await first.ask("auth", token=token))["ok"]
+        assert (await first.ask("auth", token=token))["ok"]
+        async with talking(gateway) as second:
+            refused = await second.ask("auth", token=token)
+            assert "RATE_LIMITED" == refused["error"]["code"]
+
+
 async def test_too_many_commands_are_refused_with_a_time(parts: Parts) -> None:
     slow_limits = parts.settings.model_copy(update={"commands_per_s": 5})
     limited = Gateway(replace(parts, settings=slow_limits))

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 import pytest
 
 from hub.core.values import Actor
 from hub.gateway.gateway import Gateway
+from hub.gateway.personal import Personal
 from hub.wire.bodies import validate
 from hub.wire.frames import Coding, packed
 from hub.wire.requests import CreateRoom, NewMember, PostMessage
 from tests.support.parts import ALICE, BOB, CAROL, ELIZA, RIVAL, actor, add_room
 from tests.support.redis import until
 
+from .fakes import Client
 from .houses import Here, Pair, pair
+from .test_fanout import House, house, open_house
 
-__all__ = ["pair"]
+__all__ = ["house", "open_house", "pair"]
 NAMES_BOB = [{"type": "user", "id": "user_bob"}]
 
 
@@ -140,3 +144,29 @@ async def test_each_is_told_in_its_own_encoding(pair: Pair, speaks_packed: bool)
     pair.parts.notices.tell("acme", ["user_bob"], "queue", "sess_1", {})
     await until(lambda: bool(owner.got and plain.got))
     assert [packed(plain.got[0]) if speaks_packed else plain.got[0]] == owner.got
+
+
+class Owner(Client):
+    """A connection of Alice's that only waits for her channel."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rooms: set[str] = set()
+        self.offered = 0
+
+    def reoffer(self) -> None:
+        self.offered += 1
+
+
+async def test_a_channel_that_could_not_be_heard_is_not_kept_for_who_has_left(
+    house: House,
+) -> None:
+    personal, owner = Personal(house.fanout), Owner()
+    settling = asyncio.create_task(personal.run())
+    house.bus.listener.deaf = True
+    personal.join(owner)
+    await until(lambda: bool(house.bus.listener.asked))
+    personal.leave(owner)
+    await until(lambda: house.bus.listener.asked == house.bus.listener.left)
+    settling.cancel()
+    assert 0 == owner.offered

@@ -11,15 +11,16 @@ import pytest
 from redis.asyncio import Redis
 
 from hub.core.values import Actor, Author
-from hub.gateway.presence import LISTED_MOST, difference
+from hub.gateway.presence import LISTED_MOST, Presence, difference
 from hub.gateway.reader import open_reader, prepare_reader
-from tests.support.parts import ADMIN, ALICE, BOB, CAROL, add_room
+from tests.support.parts import ADMIN, ALICE, AT_MS, BOB, CAROL, Ticker, add_room
 from tests.support.redis import until
 
-from .fakes import Client
+from .fakes import Client, FakeBus
 from .houses import Here, Pair, pair
+from .test_fanout import Open, open_house
 
-__all__ = ["pair"]
+__all__ = ["open_house", "pair"]
 EVERYBODY = ("user_alice", "user_bob", "user_carol")
 
 
@@ -148,3 +149,35 @@ def test_of_a_crowd_only_its_number_is_told_until_it_can_be_listed_again(
 ) -> None:
     data = difference(people(before), people(present))
     assert (joined, left, present) == (len(data["joined"]), len(data["left"]), data["count"])
+
+
+class Elsewhere(FakeBus):
+    """A bus by which Bob is in every room, on another gateway."""
+
+    @property
+    def presence(self) -> Elsewhere:
+        return self
+
+    async def put(self, rooms: object, lease_ms: int) -> None:
+        return
+
+    async def publish(self, packets: object) -> None:
+        return
+
+    async def read(self, room_ids: list[str]) -> dict[str, frozenset[str]]:
+        return {room_id: frozenset({"user_bob"}) for room_id in room_ids}
+
+
+async def test_of_a_room_that_nobody_here_follows_any_more_nothing_is_kept(
+    open_house: Open,
+) -> None:
+    house = await open_house(delay_s=0.01)
+    bus: Any = Elsewhere()
+    presence = Presence(house.fanout, bus, Ticker(AT_MS), tick_s=0.01, lease_s=0.06)
+    client = Client()
+    async with presence.running():
+        await house.join(client)
+        presence.moved("room_1")
+        await until(lambda: presence.snapshot("room_1")["count"] == 1)
+        house.fanout.leave(client, "room_1")
+        await until(lambda: presence.snapshot("room_1")["count"] == 0)
