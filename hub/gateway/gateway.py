@@ -17,6 +17,7 @@ from hub.gateway.orphans import Orphans
 from hub.gateway.personal import Personal
 from hub.gateway.presence import Presence
 from hub.gateway.seats import Seats
+from hub.gateway.turns import Turns
 from hub.parts import Parts, now_ms
 from hub.service.taken import Taken
 
@@ -41,6 +42,7 @@ class Gateway:
         self.seats = Seats(
             limits.max_connections, limits.strangers_per_address, limits.connections_per_key
         )
+        self.turns = Turns()
         self.stopping = False
         self.fanout = Fanout(
             parts.store,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
@@ -100,6 +101,10 @@ class Call:
     def limit(self) -> int:
         return self.number("limit", least=1, most=LIMIT_MOST) or LIMIT
 
+    def turn(self, entries: int) -> AbstractAsyncContextManager[None]:
+        """Wait until an answer of so many entries may be made, and make it within the context."""
+        return self.gateway.turns.hold(entries, self.actor.key_id)
+
     def choice(self, name: str, *allowed: str) -> str | None:
         text = self.query(name)
         if text is not None and text not in allowed:
@@ -144,7 +149,8 @@ Handler = Callable[[Call], Awaitable[Answer | Response]]
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One line of the API: how it is called, what it takes, who serves it."""
+    """One line of the API: how it is called, what it takes, who serves it. `entries` is how many
+    its answer may have when no limit is given; an answer that is `live` takes its turns itself."""
 
     method: str
     path: str
@@ -152,6 +158,14 @@ class Operation:
     summary: str
     body: type[BaseModel] | None = None
     query: tuple[str, ...] = ()
+    entries: int | None = None
+    live: bool = False
+
+    def weight(self, call: Call) -> int:
+        """How many entries the answer to a call may have."""
+        if "limit" in self.query and (self.entries is None or call.query("limit") is not None):
+            return call.limit()
+        return self.entries or 1
 
 
 async def read_body(request: Request, most: int = BODY_BYTES) -> bytes:

@@ -7,6 +7,7 @@ import asyncio
 from typing import Final
 
 import orjson
+from starlette.responses import Response
 
 from hub.core.errors import HubError, Missing, invalid, missing
 from hub.core.posts import LogRow
@@ -14,7 +15,7 @@ from hub.core.times import rfc3339
 from hub.core.values import Json
 from hub.gateway.fanout import Cursor, Joining, continues
 from hub.gateway.reader import RoomReader, open_reader, prepare_reader
-from hub.gateway.rest.call import Answer, Call, Operation
+from hub.gateway.rest.call import Answer, Call, Operation, envelope
 from hub.gateway.sse import EventStream, Say, gone
 from hub.parts import now_ms
 from hub.wire.events import event
@@ -24,7 +25,7 @@ WAIT_MOST_S: Final = 60
 RETRY_MS: Final = 2_000
 
 
-async def events(call: Call) -> Answer:
+async def events(call: Call) -> Response:
     """The log after `since`; with `wait`, an answer as soon as there is anything, at the latest
     after so many seconds. A cursor that does not fit the log is answered `recovered: false`."""
     room_id, limit = call.path("room_id"), call.limit()
@@ -32,10 +33,11 @@ async def events(call: Call) -> Answer:
     cursor = call.cursor(f"events/{room_id}")
     since = int(cursor) if cursor else call.number("since") or 0
     at = Cursor(since, call.query("epoch"))
-    found = await call.parts.messages.log(call.actor, room_id, since=since, limit=limit + 1)
-    if wait_s and not found and await _fits(call, room_id, at):
-        found = await _waited(call, room_id, since, wait_s)
-    return await _told(call, room_id, at, found)
+    if wait_s:
+        await _wait(call, room_id, at, wait_s)
+    async with call.turn(limit):
+        found = await call.parts.messages.log(call.actor, room_id, since=since, limit=limit + 1)
+        return envelope(await _told(call, room_id, at, found))
 
 
 async def _fits(call: Call, room_id: str, at: Cursor) -> bool:
@@ -43,16 +45,20 @@ async def _fits(call: Call, room_id: str, at: Cursor) -> bool:
     return head is not None and continues(at, head)
 
 
-async def _waited(call: Call, room_id: str, since: int, wait_s: int) -> list[LogRow]:
-    """What comes in time. The room is followed first and the log read after, so that nothing
-    falls between."""
+async def _wait(call: Call, room_id: str, at: Cursor, wait_s: int) -> None:
+    """Until there is anything behind a cursor that fits, or the time is over. The room is followed
+    first and the log asked after, so that nothing falls between."""
     deadline = asyncio.get_running_loop().time() + wait_s
+    if await _anything(call, room_id, at) or not await _fits(call, room_id, at):
+        return
     async with open_reader(call.gateway, call.actor, room_id) as reader:
-        while True:
-            limit = call.limit() + 1
-            found = await call.parts.messages.log(call.actor, room_id, since=since, limit=limit)
-            if found or not await _something(call, reader, deadline):
-                return found
+        while not await _anything(call, room_id, at):
+            if not await _something(call, reader, deadline):
+                return
+
+
+async def _anything(call: Call, room_id: str, at: Cursor) -> bool:
+    return bool(await call.parts.messages.log(call.actor, room_id, since=at.since, limit=1))
 
 
 async def _something(call: Call, reader: RoomReader, deadline: float) -> bool:
@@ -151,10 +157,10 @@ _ROOM = "/v1/rooms/{room_id}"
 OPERATIONS = [
     Operation(
         "GET", f"{_ROOM}/events", events, "Read the room's log, or wait for it",
-        query=("since", "epoch", "limit", "cursor", "wait"),
+        query=("since", "epoch", "limit", "cursor", "wait"), live=True,
     ),
     Operation(
         "GET", f"{_ROOM}/stream", stream, "Follow the room's log as server-sent events",
-        query=("since", "epoch"),
+        query=("since", "epoch"), live=True,
     ),
 ]  # fmt: skip

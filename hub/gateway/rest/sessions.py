@@ -11,6 +11,7 @@ from hub.core.values import Session
 from hub.gateway.rest.call import Answer, Call, Operation
 from hub.gateway.rest.messages import between, paged
 from hub.gateway.rest.rooms import whole
+from hub.gateway.turns import ENTRIES
 from hub.wire.requests import ChangeSession, CreateSession, PromoteSession
 
 
@@ -106,11 +107,13 @@ OPERATIONS = [
     Operation("POST", "/v1/sessions", create, "Create a session", CreateSession),
     Operation("GET", "/v1/sessions", page, "List the caller's sessions",
               query=("limit", "cursor", "scope", "status", "queue")),
-    Operation("GET", _ONE, read, "Read a session and its messages", query=("limit", "before")),
+    Operation("GET", _ONE, read, "Read a session and its messages", query=("limit", "before"),
+              entries=ENTRIES),
     Operation("PATCH", _ONE, change, "Change a session", ChangeSession),
     Operation("DELETE", _ONE, delete, "Delete a session", query=("hard",)),
     Operation("GET", f"{_ONE}/messages", messages, "List a session's messages by seq",
               query=("limit", "cursor", "before", "after")),
-    Operation("GET", f"{_ONE}/export", export, "Export a session", query=("format",)),
+    Operation("GET", f"{_ONE}/export", export, "Export a session", query=("format",),
+              entries=ENTRIES),
     Operation("POST", f"{_ONE}/promote", promote, "Make a session a room", PromoteSession),
 ]  # fmt: skip

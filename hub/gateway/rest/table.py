@@ -26,7 +26,7 @@ from hub.gateway.rest import (
     search,
     sessions,
 )
-from hub.gateway.rest.call import Call, Operation, envelope
+from hub.gateway.rest.call import Answer, Call, Operation, envelope
 
 OPERATIONS: list[Operation] = [
     *sessions.OPERATIONS,
@@ -73,7 +73,13 @@ def _endpoint(gateway: Gateway, operations: dict[str, Operation]) -> Endpoint:
         actor = await caller(request, gateway.parts.access)
         call = Call(request, gateway, actor)
         call.allow(*operation.query)
-        answer = await operation.handler(call)
-        return answer if isinstance(answer, Response) else envelope(answer)
+        if operation.method != "GET" or operation.live:
+            return _response(await operation.handler(call))
+        async with call.turn(operation.weight(call)):
+            return _response(await operation.handler(call))
 
     return endpoint
+
+
+def _response(answer: Answer | Response) -> Response:
+    return answer if isinstance(answer, Response) else envelope(answer)

@@ -1,0 +1,30 @@
+"""`hub.service.rewriting`: a reply asked for again."""
+
+from __future__ import annotations
+
+import pytest
+
+from hub.core.errors import Conflict
+from hub.core.posts import RequestKey
+from hub.parts import Parts
+from hub.ports import Reply
+from tests.support.parts import ALICE, AT_MS
+
+from .test_handling import new, say
+
+KEY = RequestKey("acme/user_alice/regenerate", "k", "same")
+
+
+async def test_a_retry_by_the_same_key_attaches_to_the_reply_that_is_written(parts: Parts) -> None:
+    session = await new(parts)
+    first = (await say(parts, ALICE, session.id, "one")).runs[0]
+    await parts.store.runs.claim(first.id, "w", 60_000)
+    await parts.store.runs.finish(first.id, 1, Reply("succeeded", "fine", AT_MS))
+    _, asked, again = await parts.rewriting.regenerate(ALICE, session.id, {}, KEY)
+    assert (1, "one", "queued") == (again.generation, asked.content, again.state)
+    assert (asked.id, again.id) == tuple(
+        each.id for each in (await parts.rewriting.regenerate(ALICE, session.id, {}, KEY))[1:]
+    )
+    with pytest.raises(Conflict) as caught:
+        await parts.rewriting.regenerate(ALICE, session.id, {})
+    assert "SESSION_BUSY" == caught.value.code
