@@ -81,6 +81,7 @@ class Line:
 async def test_one_that_is_killed_takes_its_own_clients_and_is_started_again(
     hub: HubProcess,
 ) -> None:
+    await until(lambda: len(processes(hub)) == 2)
     before, room_id = processes(hub), make_room(hub)
     async with contextlib.AsyncExitStack() as stack:
         lines = [await follow(stack, hub, room_id) for _ in range(CLIENTS)]

@@ -96,6 +96,14 @@ class CutClient:
             for each in self._half_open:
                 each.close()
 
+    def where(self, heads: dict[str, int]) -> str:
+        """What it still waits for, to be told when that does not come."""
+        behind = {
+            room_id: head - self.applied[room_id].position if room_id in self.applied else None
+            for room_id, head in heads.items()
+        }
+        return f"at {self._last}, behind {behind}, no reply for {sorted(self._waiting)}"
+
     async def _connection(self, *, stay: bool) -> None:
         address = self._pick.choice(self._cutting.addresses)
         self._outcome.moved += bool(self._last) and address != self._last
@@ -269,7 +277,11 @@ class Cutting:
             self.outcome.seconds = time.monotonic() - began
             self._posted.set()
             _, late = await asyncio.wait(running, timeout=SETTLED_S)
-            self.outcome.wrong += [f"{len(late)} clients did not catch up"] if late else []
+            self.outcome.wrong += [
+                f"did not catch up: {client.where(self._heads)}"
+                for client, task in zip(clients, running, strict=True)
+                if task in late
+            ]
             for task in late:
                 task.cancel()
         return clients
