@@ -76,7 +76,7 @@ async def reach_redis(parts: Parts) -> None:
 
 def without_password(url: str) -> str:
     """A URL as it may be shown."""
-    return re.sub(r"(://[^:@/]*):[^@/]*@", r"\1:…@", url)
+    return re.sub(r"(password=)[^&]*", r"\1…", re.sub(r"(://[^:@/]*):[^@/]*@", r"\1:…@", url))
 
 
 def check_shared(settings: Settings, command: str) -> str:

@@ -25,6 +25,20 @@ Delay = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 _ORIGIN: Final = re.compile(r"https?://[^/?#@\s]+")
 
 
+def _sentinels(url: str) -> str:
+    """A URL of sentinels, which urlsplit cannot take apart: it may name many hosts."""
+    place = url.partition("://")[2].partition("?")[0].rpartition("@")[2]
+    hosts, _, path = place.partition("/")
+    master, slash, database = path.partition("/")
+    try:
+        named = all(urlsplit(f"//{host}").port != 0 and host for host in hosts.split(","))
+    except ValueError:
+        named = False
+    if not named or not master or (slash and not database.isdecimal()):
+        raise ValueError("must be like redis+sentinel://host:26379,host2:26379/mymaster")
+    return url
+
+
 class SettingsError(Exception):
     """A setting that is wrong, in one line that names it."""
 
@@ -118,8 +132,10 @@ class Settings(BaseSettings):
     @field_validator("redis_url")
     @classmethod
     def _is_redis(cls, value: str | None) -> str | None:
+        if value and value.startswith(("redis+sentinel://", "rediss+sentinel://")):
+            return _sentinels(value)
         if value and not value.startswith(("redis://", "rediss://", "unix://")):
-            raise ValueError("must begin with redis://, rediss:// or unix://")
+            raise ValueError("must begin with redis://, rediss://, unix:// or redis+sentinel://")
         try:
             _ = urlsplit(value or "").port
         except ValueError:

@@ -191,9 +191,33 @@ def test_a_file_that_is_not_there_is_said_to_be_missing(
         load()
 
 
-@pytest.mark.parametrize("value", ["", "redis://h:1/0", "rediss://h", "unix:///run/v.sock"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "", "redis://h:1/0", "rediss://h", "unix:///run/v.sock",
+        "redis+sentinel://h/main", "rediss+sentinel://u:p@h:1,[::1]:2,[::2]/main/3?sentinel_password=a",
+    ],
+)  # fmt: skip
 def test_a_redis_url_has_a_scheme_that_redis_knows(value: str) -> None:
     assert load(redis_url=value).redis_url == (value or None)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "redis+sentinel://", "redis+sentinel://h", "redis+sentinel://h/", "redis+sentinel:///main",
+        "redis+sentinel://h,/main", "redis+sentinel://h:x,i/main", "redis+sentinel://h:99999/main",
+        "redis+sentinel://h:0/main", "redis+sentinel://[::1/main", "redis+sentinel://h/main/a",
+        "redis+sentinel://h/main/",
+    ],
+)  # fmt: skip
+def test_a_url_of_sentinels_that_cannot_work_is_refused_with_one_that_does(value: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        load(redis_url=value)
+    told = str(refused.value)
+    assert "HUB_REDIS_URL" in told
+    assert "redis+sentinel://host:26379,host2:26379/mymaster" in told
+    assert "\n" not in told
 
 
 def test_settings_are_frozen() -> None:

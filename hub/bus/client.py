@@ -16,6 +16,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
+from hub.bus.sentinel import SCHEMES, sentinel_pool
 from hub.core.errors import Unavailable
 
 CONNECTIONS: Final = 32
@@ -29,18 +30,19 @@ TORN: Final = (RedisError, OSError, AttributeError)
 def make_client(url: str, *, answer_timeout_s: float | None = ANSWER_TIMEOUT_S) -> Redis:
     """A client of its own pool; a read that blocks needs `answer_timeout_s` beyond its wait. Who
     finds every connection busy waits as long for one."""
-    pool = BlockingConnectionPool.from_url(
-        url,
-        max_connections=CONNECTIONS,
-        timeout=answer_timeout_s,
-        protocol=2,
-        retry=Retry(NoBackoff(), 0),
-        retry_on_error=[],
-        socket_timeout=answer_timeout_s,
-        socket_connect_timeout=CONNECT_TIMEOUT_S,
-        client_name="roomhub",
-    )
-    return Redis.from_pool(pool)
+    options: dict[str, Any] = {
+        "max_connections": CONNECTIONS,
+        "timeout": answer_timeout_s,
+        "protocol": 2,
+        "retry": Retry(NoBackoff(), 0),
+        "retry_on_error": [],
+        "socket_timeout": answer_timeout_s,
+        "socket_connect_timeout": CONNECT_TIMEOUT_S,
+        "client_name": "roomhub",
+    }
+    if url.startswith(SCHEMES):
+        return Redis.from_pool(sentinel_pool(url, options))
+    return Redis.from_pool(BlockingConnectionPool.from_url(url, **options))
 
 
 @contextlib.contextmanager

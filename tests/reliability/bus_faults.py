@@ -221,9 +221,10 @@ class Watcher:
 class Load:
     """Posts at an even pace to random rooms, by turns over the gateways that are awake."""
 
-    def __init__(self, house: House, outcome: Outcome) -> None:
+    def __init__(self, key: str, room_ids: Sequence[str], outcome: Outcome) -> None:
         self.acked_s: dict[str, float] = {}
-        self._house = house
+        self._key = key
+        self._room_ids = room_ids
         self._outcome = outcome
         self._run = random.randbytes(4).hex()
         self._pick = random.Random(1)
@@ -240,12 +241,8 @@ class Load:
                 number += 1
                 await asyncio.sleep(max(0.0, began + number / PER_S - time.monotonic()))
 
-    @property
-    def _key(self) -> str:
-        return self._house.cluster.key
-
     async def _one(self, door: RoomConnection, number: int) -> None:
-        began, room_id = time.monotonic(), self._pick.choice(self._house.room_ids)
+        began, room_id = time.monotonic(), self._pick.choice(self._room_ids)
         self._outcome.posts += 1
         try:
             posted = await door.post(room_id, "hello", client_id=f"{self._run}-{number}")
@@ -258,23 +255,34 @@ class Load:
 
 async def measure(house: House, fault: Fault) -> Outcome:
     """One fault under load, and what clients of both gateways saw of it."""
-    outcome, stop = Outcome(), asyncio.Event()
-    load = Load(house, outcome)
-    watchers = [Watcher(hub, house.cluster.key) for hub in house.gateways]
     frozen = fault is paused_subscriber  # no door for posts, and time begins when it goes on
+    return await under_load(house.cluster, house.room_ids, lambda: fault(house), one_frozen=frozen)
+
+
+async def under_load(
+    cluster: Cluster,
+    room_ids: Sequence[str],
+    fault: Callable[[], Awaitable[None]],
+    *,
+    one_frozen: bool = False,
+) -> Outcome:
+    """Whatever `fault` does, while the first gateway, or all, take posts to these rooms."""
+    outcome, stop = Outcome(), asyncio.Event()
+    load = Load(cluster.key, room_ids, outcome)
+    watchers = [Watcher(hub, cluster.key) for hub in cluster.gateways]
     async with contextlib.AsyncExitStack() as stack:
         for watcher in watchers:
-            await stack.enter_async_context(watcher.watching(house.room_ids))
-        doors = house.gateways[:1] if frozen else house.gateways
+            await stack.enter_async_context(watcher.watching(room_ids))
+        doors = cluster.gateways[:1] if one_frozen else cluster.gateways
         loading = asyncio.create_task(load.run(stop, doors))
         await asyncio.sleep(BEFORE_S)
-        await fault(house)
-        thawed_s = time.monotonic() if frozen else 0.0
+        await fault()
+        thawed_s = time.monotonic() if one_frozen else 0.0
         stop.set()
         await loading
         await _until_seen(load, watchers)
     _judge(outcome, load, watchers, thawed_s)
-    await _compare(house, outcome, watchers)
+    await _compare(cluster, room_ids, outcome, watchers)
     return outcome
 
 
@@ -301,9 +309,11 @@ def _judge(outcome: Outcome, load: Load, watchers: Sequence[Watcher], from_s: fl
             outcome.unseen += late_s > UNSEEN_S
 
 
-async def _compare(house: House, outcome: Outcome, watchers: Sequence[Watcher]) -> None:
-    stored = await read_messages(house.cluster.postgres.url())
-    for room_id in house.room_ids:
+async def _compare(
+    cluster: Cluster, room_ids: Sequence[str], outcome: Outcome, watchers: Sequence[Watcher]
+) -> None:
+    stored = await read_messages(cluster.postgres.url())
+    for room_id in room_ids:
         lists = [watcher.applied[room_id] for watcher in watchers]
         outcome.tally += compare(stored.get(room_id, []), lists)
 
@@ -322,7 +332,7 @@ async def open_house(cluster: Cluster, server: Server, rooms: int = ROOMS) -> As
         yield house
 
 
-def _row(name: str, outcome: Outcome) -> str:
+def row(name: str, outcome: Outcome) -> str:
     return (
         f"{name:22} {outcome.posts:6} posts, longest answer {outcome.slowest_s:5.2f} s; seen "
         f"after at most {outcome.stalest_s:5.2f} s, unseen {outcome.unseen}; {outcome.tally}"
@@ -334,7 +344,7 @@ async def _run(cluster: Cluster, server: Server, names: Sequence[str]) -> bool:
     async with open_house(cluster, server) as house:
         for name in names:
             outcome = await measure(house, FAULTS[name])
-            print(_row(name, outcome), flush=True)
+            print(row(name, outcome), flush=True)
             for fault in outcome.faults():
                 print(f"FAULT {fault}", file=sys.stderr)
             broken = broken or bool(outcome.faults())
