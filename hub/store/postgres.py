@@ -21,7 +21,8 @@ STATEMENT_S: Final = 10.0
 RETRIES: Final = 5
 RETRY_AFTER_S: Final = 1.0
 _AWAY: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
-_RETRY_STATES: Final = frozenset({"40P01", "40001"})
+_TAKEN: Final = "23505"  # by who was quicker: looked for again, it is found
+_RETRY_STATES: Final = frozenset({"40P01", "40001", _TAKEN})
 
 
 def postgres_url(url: str) -> URL:
@@ -73,7 +74,8 @@ class PostgresDatabase:
         return await self.transact(lambda connection: connection.run_sync(work))
 
     async def transact(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
-        """Run `work` in one transaction; again after a deadlock or a serialization failure.
+        """Run `work` in one transaction; again after a deadlock, a serialization failure
+        or when another was quicker to insert a row that was looked for and not found.
 
         Raises OUTCOME_UNKNOWN when the answer to the commit was lost: it may be stored.
         """
