@@ -107,7 +107,7 @@ class Rooms:
         self._changed(room_id, written.entries)
         after = await self._views.fresh(actor, room_id)
         self._notices.members_changed(actor, after.room, written.entries)
-        return after.members[body.id], bool(written.entries)
+        return after.members.get(body.id, members[0]), bool(written.entries)
 
     async def change_member(
         self, actor: Actor, room_id: str, participant_id: str, body: MemberChange
@@ -126,7 +126,10 @@ class Rooms:
         self._changed(room_id, written.entries)
         if not permissions.may_post(member):
             await self._end_runs(actor, room_id, participant_id)
-        return (await self._views.fresh(actor, room_id)).members[participant_id]
+        after = (await self._views.fresh(actor, room_id)).members.get(participant_id)
+        if after is None:  # removed meanwhile
+            raise missing("participant")
+        return after
 
     async def remove_member(self, actor: Actor, room_id: str, participant_id: str) -> Member:
         """Remove somebody, or leave."""

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
 
 import pytest
 
-from hub.core.errors import HubError, Invalid
+from hub.core.errors import Conflict, HubError, Invalid, Missing
+from hub.core.values import Participant
 from hub.parts import Parts
 from hub.wire.bodies import validate
-from hub.wire.requests import CreateKey, MemberChange
+from hub.wire.requests import CreateKey, CreateParticipant, MemberChange, NewMember
 from tests.support.parts import ACME, ALICE, BOB, add_room
+from tests.support.parts import ADMIN as BOSS
 
 OWNER, ADMIN = (validate(MemberChange, {"role": role}) for role in ("owner", "admin"))
 
@@ -26,6 +30,34 @@ async def test_two_owners_who_go_at_the_same_time_leave_one(parts: Parts) -> Non
     view = await parts.store.rooms.view(ACME, "room_1")
     assert view is not None
     assert [m for m in view.members.values() if m.role == "owner"]
+
+
+async def test_a_member_comes_changes_and_goes_at_the_same_time(parts: Parts) -> None:
+    await add_room(parts.store)
+    carol = validate(NewMember, {"type": "user", "id": "user_carol"})
+
+    async def again(work: Callable[[], Awaitable[object]]) -> None:
+        for _ in range(20):
+            with contextlib.suppress(Missing):
+                await work()
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(2):
+            group.create_task(again(lambda: parts.rooms.add_member(ALICE, "room_1", carol)))
+            group.create_task(
+                again(lambda: parts.rooms.remove_member(ALICE, "room_1", "user_carol"))
+            )
+            group.create_task(
+                again(lambda: parts.rooms.change_member(ALICE, "room_1", "user_carol", ADMIN))
+            )
+
+
+async def test_of_many_who_take_a_name_at_the_same_time_one_has_it(parts: Parts) -> None:
+    body = validate(CreateParticipant, {"type": "user", "id": "user_dave", "name": "Dave"})
+    work = [parts.participants.create(BOSS, body) for _ in range(8)]
+    outcomes = await asyncio.gather(*work, return_exceptions=True)
+    refused = [outcome for outcome in outcomes if isinstance(outcome, Conflict)]
+    assert (7, 1) == (len(refused), len([o for o in outcomes if isinstance(o, Participant)]))
 
 
 @pytest.mark.parametrize("time", ["9999-12-31T23:59:59-23:59", "9999-12-31T23:59:59.9999999Z"])
