@@ -8,11 +8,11 @@ from pydantic import AfterValidator, Field, model_validator
 
 from hub.core.text import CONTENT_BYTES
 from hub.wire.bodies import Body
-from hub.wire.requests import Content, EditMessage, Emoji, MarkRead, PostMessage
+from hub.wire.requests import Content, EditMessage, Emoji, Id, MarkRead, Plain, PostMessage
 
-RunId = Annotated[str, Field(min_length=1, max_length=80)]
-MessageId = Annotated[str, Field(min_length=1, max_length=80)]
-RoomId = Annotated[str, Field(min_length=1, max_length=80)]
+RunId = Annotated[Id, Field(min_length=1)]
+MessageId = Annotated[Id, Field(min_length=1)]
+RoomId = Annotated[Id, Field(min_length=1)]
 Seq = Annotated[int, Field(ge=0, le=2**53)]
 
 
@@ -28,7 +28,7 @@ CommandId = Annotated[Any, AfterValidator(_command_id)]
 class RoomCursor(Body):
     room_id: RoomId
     since: Seq | None = None
-    epoch: Annotated[str, Field(max_length=80)] | None = None
+    epoch: Id | None = None
 
 
 class Command(Body):
@@ -39,7 +39,7 @@ class Subscribe(Command):
     type: Literal["subscribe"]
     room_id: RoomId | None = None
     since: Seq | None = None
-    epoch: Annotated[str, Field(max_length=80)] | None = None
+    epoch: Id | None = None
     rooms: Annotated[list[RoomCursor], Field(min_length=1, max_length=500)] | None = None
 
     @model_validator(mode="after")
@@ -64,7 +64,7 @@ class Post(PostMessage):
     id: CommandId = None
     type: Literal["post"]
     room_id: RoomId
-    thread_id: Annotated[str, Field(max_length=80)] | None = None
+    thread_id: Id | None = None
 
 
 class Edit(EditMessage):
@@ -99,7 +99,7 @@ class Read(MarkRead):
 class Typing(Command):
     type: Literal["typing"]
     room_id: RoomId
-    thread_id: Annotated[str, Field(max_length=80)] | None = None
+    thread_id: Id | None = None
 
 
 class Ping(Command):
@@ -138,7 +138,7 @@ class RunSilence(RunCommand):
 
 class RunFail(RunCommand):
     type: Literal["run.fail"]
-    message: Annotated[str, Field(min_length=1, max_length=500)]
+    message: Annotated[Plain, Field(min_length=1, max_length=500)]
 
 
 class Auth(Command):

@@ -105,6 +105,8 @@ Stops = Annotated[list[StopText], Field(max_length=4), BeforeValidator(_as_list)
 ClientId = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_plain)]
 Emoji = Annotated[str, AfterValidator(_emoji)]
 Url = Annotated[str, Field(max_length=2_048), AfterValidator(_plain)]
+Plain = Annotated[str, AfterValidator(_plain)]
+Id = Annotated[Plain, Field(max_length=80)]
 ParticipantKind = Literal["user", "bot", "agent", "persona"]
 
 
@@ -112,7 +114,7 @@ class ParticipantRef(Body):
     """`{type, id}`: a participant by name."""
 
     type: ParticipantKind
-    id: Annotated[str, Field(max_length=80)]
+    id: Id
 
     @field_validator("id")
     @classmethod
@@ -163,7 +165,7 @@ class EditMessage(Body):
 
 class MarkRead(Body):
     seq: Annotated[int, Field(ge=0, le=2**53)]
-    thread_id: Annotated[str, Field(max_length=80)] | None = None
+    thread_id: Id | None = None
 
 
 class CreateSession(Body):
@@ -229,7 +231,7 @@ class AnyDriver(Body):
 
 class ModelDriver(AnyDriver):
     kind: Literal["model"]
-    model: Annotated[str, Field(min_length=1, max_length=200)]
+    model: Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_plain)]
     system_prompt: Prompt | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     max_tokens: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
@@ -328,7 +330,7 @@ class AppendDelta(Body):
 
 class CreateKey(Body):
     name: Name
-    participant_id: Annotated[str, Field(max_length=80)] | None = None
+    participant_id: Id | None = None
     role: TenantRole = "tenant_user"
     expires_at: Time | None = None
 

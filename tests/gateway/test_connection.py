@@ -286,7 +286,7 @@ async def test_a_stranger_and_a_missing_room_read_the_same(
         async with talking(gateway, who) as talk:
             reply = await talk.ask(kind, room_id=room_id, **fields)
             answers.append(reply["error"])
-    code = "VALIDATION_ERROR" if room_id == "" else "ROOM_NOT_FOUND"
+    code = "VALIDATION_ERROR" if room_id in ("", "\0") else "ROOM_NOT_FOUND"
     assert [answer["code"] for answer in answers] == [code] * 3
     assert answers[0] == answers[1] == answers[2]
 
