@@ -167,11 +167,13 @@ class Rooms:
     async def change(self, actor: Actor, room_id: str, body: ChangeRoom) -> Room:
         await self._managed(actor, room_id)
         changes = {name: value for name, value in given(body).items() if value is not None}
-        return (
-            await self._update(actor, room_id, changes)
-            if changes
-            else (await self._views.fresh(actor, room_id)).room
-        )
+        if not changes:
+            return (await self._views.fresh(actor, room_id)).room
+        room = await self._update(actor, room_id, changes)
+        if "settings" in changes and room.settings.get("paused") is not True:
+            queued = [r.id for r in await self._store.runs.open_in(room_id) if r.state == "queued"]
+            self._publisher.put((), queued)  # a pause has held them
+        return room
 
     async def archive(self, actor: Actor, room_id: str) -> Room:
         """No new messages from now on; the room can still be read and restored."""

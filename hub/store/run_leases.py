@@ -14,8 +14,12 @@ _OVER: Final = "state IN ('running', 'waiting') AND lease_until_ms < now_ms()"
 _FIRST: Final = """NOT EXISTS (SELECT 1 FROM runs AS other
     WHERE other.lane = runs.lane AND other.id <> runs.id AND (other.state IN ('running', 'waiting')
     OR (other.state = 'queued' AND other.id < runs.id)))"""
-_CLAIMABLE: Final = f"(state = 'queued' OR ({_OVER})) AND {_FIRST}"
-"""Queued, abandoned, or waiting past its time; and first in its lane."""
+# The flag is 1 to one database and 'true' to the other.
+_PAUSED: Final = """EXISTS (SELECT 1 FROM rooms WHERE rooms.id = runs.room_id
+    AND CAST(rooms.settings ->> 'paused' AS TEXT) IN ('1', 'true'))"""
+_CLAIMABLE: Final = f"((state = 'queued' AND NOT {_PAUSED}) OR ({_OVER})) AND {_FIRST}"
+"""Queued where the room is not paused, abandoned, or waiting past its time; and first in its
+lane."""
 
 _BEGIN: Final = """UPDATE runs SET state = 'running', attempt = attempt + 1, worker = $2,
     started_ms = now_ms(), lease_until_ms = now_ms() + $3"""

@@ -216,3 +216,12 @@ async def test_a_preview_says_who_would_run_and_stores_nothing(parts: Parts) -> 
     seen = await parts.messages.preview(ALICE, "room_1", PostMessage(content="@eliza"))
     assert [ELIZA] == [each["participant"]["id"] for each in seen["would_run"]]
     assert 1 == len(await parts.store.messages.page("room_1", limit=10))
+
+
+async def test_a_room_that_goes_on_lets_go_what_its_pause_has_held(parts: Parts) -> None:
+    await parts.bus.woken("w", 10, 0.01)  # the first call makes the group
+    run = await asked(parts)
+    assert [run.id] == await parts.bus.woken("w", 10, 5)
+    await change_room(parts, paused=True)
+    await change_room(parts, paused=False)
+    assert [run.id] == await parts.bus.woken("w", 10, 5)
