@@ -9,9 +9,9 @@ from typing import Final
 from hub.core import permissions
 from hub.core.errors import Conflict, Denied, Missing, missing
 from hub.core.ids import IdMaker, is_ai
-from hub.core.posts import RequestKey, session_closed, session_taken
+from hub.core.posts import RequestKey
 from hub.core.runs import ENDED
-from hub.core.values import Actor, Member, RoomView, Run
+from hub.core.values import Actor, RoomView, Run
 from hub.ports import Clock, Ended, Store
 from hub.service.calling import held_back
 from hub.service.publisher import Publisher
@@ -66,29 +66,14 @@ class Runs:
             raise Conflict(f"the run is {run.state}; cancel it first", code="RUN_STATE")
         if run.state not in AGAIN or (run.state == "suppressed" and is_ai(actor.id)):
             raise Conflict(f"a run that {run.state} is not tried again", code="RUN_STATE")
-        await self._may_go_on(view, view.members.get(run.participant_id))
+        if why := held_back(view, view.members.get(run.participant_id)):
+            raise Conflict(f"it is not tried again: {why}", code="RUN_STATE")
         new = self.next_generation(actor, run)
         opened = await self._store.runs.again(actor.tenant_id, run.id, new, key)
         if opened is None:
             raise Conflict("the run was tried again already", code="RUN_STATE")
         self.publish([opened])
         return opened.run
-
-    async def _may_go_on(self, view: RoomView, member: Member | None) -> None:
-        """Nothing is tried again where nothing may be said, or by who may not be set to work."""
-        room = view.room
-        if room.archived_ms is not None:
-            raise Conflict("the room is archived; restore it first", code="ROOM_ARCHIVED")
-        if why := held_back(view, member):
-            raise Conflict(f"it is not tried again: {why}", code="RUN_STATE")
-        if room.kind == "session":
-            session = await self._store.sessions.get(room.tenant_id, room.id)
-            if session is None:
-                raise missing("run")
-            if session.status == "closed":
-                raise session_closed(session.room_id if session.promoted else None)
-            if session.handler is not None:
-                raise session_taken(session.handler)
 
     def next_generation(self, actor: Actor, run: Run) -> Run:
         """The run that would do the work of this one again."""

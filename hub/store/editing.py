@@ -9,11 +9,11 @@ from hub.core.governor import Limits
 from hub.core.posts import LogRow, run_event, session_busy
 from hub.core.values import Message, Session
 from hub.ports import Edit, Edited
-from hub.store import rows, run_ends, session_rows
-from hub.store.common import append
+from hub.store import rows, session_rows
+from hub.store.common import NewEntry, append
+from hub.store.run_again import count_again
+from hub.store.run_ends import insert_runs
 from hub.store.schema import messages, runs, sessions
-
-NewEntry = run_ends.NewEntry
 
 
 def edit_last(
@@ -32,8 +32,8 @@ def edit_last(
     new: list[NewEntry] = [("message.updated", edit.message_id, None)]
     new += [("message.deleted", answer, None) for answer in answers]
     if run is not None:
-        run_ends.count_again(connection, run, None, limits)
-        run_ends.insert_runs(connection, [run])
+        count_again(connection, run, None, limits)
+        insert_runs(connection, [run])
         new.append(("run.queued", run.id, run_event(run)))
     entries = append(connection, session_id, new, edit.at_ms, access=False)
     about = {one: _message(connection, one) for one in (edit.message_id, *answers)}

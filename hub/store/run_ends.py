@@ -6,35 +6,30 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-from sqlalchemy import Connection, and_, case, literal, select, update
+from sqlalchemy import Connection, and_, select, update
 
-from hub.core.errors import Limited
 from hub.core.governor import Budget, Limits, Spent, budget_of
-from hub.core.posts import LogRow, RequestKey, run_event
-from hub.core.runs import ENDED, NEWER, NEWER_CAME, sources_of
+from hub.core.posts import LogRow, run_event
+from hub.core.runs import ENDED, sources_of
 from hub.core.triggers import (
     Call,
     Cause,
     Effects,
-    Summons,
     decide,
     lane_of,
     refused,
-    reopen,
     unsummoned,
 )
 from hub.core.values import Author, Json, Message, Run
 from hub.ports import Ended, Pause, Reply
 from hub.store import rows, session_rows
-from hub.store.common import append, claim_key
+from hub.store.common import NewEntry, append
 from hub.store.posted import INSERT_RUN, run_row
 from hub.store.queries import drive, fetch, json_text, json_value
 from hub.store.rows import RUN_TEXT, run_of_text
 from hub.store.run_leases import HELD
 from hub.store.schema import messages, runs
 from hub.store.triggers import read_ground, write_effects, write_use
-
-NewEntry = tuple[str, str, Json | None]
 
 _LOCK_ROOM: Final = """SELECT settings FROM rooms WHERE id = (SELECT room_id FROM runs
     WHERE id = $1) FOR NO KEY UPDATE"""
@@ -68,7 +63,7 @@ def finish(
     connection: Connection, run_id: str, attempt: int, reply: Reply, limits: Limits
 ) -> Ended | None:
     """See `RunStore.finish`."""
-    budget = _lock_room_of(connection, run_id)
+    budget = lock_room_of(connection, run_id)
     said = (
         reply.state, reply.reason, json_text(reply.usage), json_text(reply.error),
         json_text(reply.context), reply.first_delta_ms, reply.at_ms,
@@ -79,10 +74,10 @@ def finish(
     run = _count_use(connection, run_of_text(ended[0]), budget, limits)
     entries, called, cut = _write_end(connection, run, reply, limits)
     entries += _escalate(connection, run, reply)
-    return Ended(run, tuple(entries), (*called, *_next_in_lane(connection, run)), tuple(cut))
+    return Ended(run, tuple(entries), (*called, *next_in_lane(connection, run)), tuple(cut))
 
 
-def _lock_room_of(connection: Connection, run_id: str) -> Budget | None:
+def lock_room_of(connection: Connection, run_id: str) -> Budget | None:
     """Rooms are locked before runs, in every transaction. Returns the room's budget."""
     found = fetch(connection, _LOCK_ROOM, run_id)
     return budget_of(json_value(found[0][0])) if found else None
@@ -223,14 +218,14 @@ def _count_use(connection: Connection, run: Run, budget: Budget | None, limits: 
     return replace(run, reason=reason)
 
 
-def _next_in_lane(connection: Connection, run: Run) -> tuple[str, ...]:
+def next_in_lane(connection: Connection, run: Run) -> tuple[str, ...]:
     lane = lane_of(run.room_id, run.thread_id, run.participant_id)
     return tuple(run_id for (run_id,) in fetch(connection, _NEXT, lane))
 
 
 def pause(connection: Connection, run_id: str, attempt: int, pause: Pause) -> Ended | None:
     """See `RunStore.pause`."""
-    _lock_room_of(connection, run_id)
+    lock_room_of(connection, run_id)
     said = (pause.awaits, pause.reason, json_text(pause.memory), pause.wait_ms)
     paused = fetch(connection, _PAUSE, run_id, attempt, *said)
     if not paused:
@@ -248,110 +243,3 @@ def pause(connection: Connection, run_id: str, attempt: int, pause: Pause) -> En
         about[pause.message_id] = _store(connection, run, asked)
     woken = (run.id,) if run.cancelled_by else ()  # its end was asked for meanwhile
     return Ended(run, tuple((entry, about.get(entry.ref)) for entry in entries), woken)
-
-
-def cancel(connection: Connection, tenant_id: str, run_id: str, by: str, at_ms: int) -> list[Ended]:
-    """See `RunStore.cancel`."""
-    which = (runs.c.tenant_id == tenant_id) & (runs.c.id == run_id)
-    row = connection.execute(rows.select_runs().where(which)).first()
-    if row is None:
-        return []
-    run = rows.run_of(row)
-    _lock_room_of(connection, run_id)
-    family = _with_children(connection, run)
-    asked = and_(
-        runs.c.id.in_([one.id for one in family]),
-        runs.c.finished_ms.is_(None),
-        runs.c.cancelled_by.is_(None),
-    )
-    connection.execute(update(runs).where(asked).values(cancelled_by=by))
-    ended = [end_cancelled(connection, one.id, at_ms) for one in family]
-    running = [
-        one.id
-        for one in (read(connection, one.id) for one in family)
-        if one.state == "running" and one.cancelled_by
-    ]
-    mark = Ended(read(connection, run_id), (), (), tuple(running))
-    return [mark, *[each for each in ended if each]]
-
-
-def _with_children(connection: Connection, run: Run) -> list[Run]:
-    """A run and those that its reply called, and theirs."""
-    family, generation = [run], [run]
-    while generation:
-        called_by = runs.c.trigger_message_id.in_([one.reply_message_id for one in generation])
-        found = connection.execute(rows.select_runs().where(called_by).order_by(runs.c.id))
-        generation = [rows.run_of(row) for row in found]
-        family += generation
-    return family
-
-
-def end_cancelled(connection: Connection, run_id: str, at_ms: int) -> Ended | None:
-    """See `RunStore.end_cancelled`."""
-    _lock_room_of(connection, run_id)
-    mine = and_(
-        runs.c.id == run_id,
-        runs.c.cancelled_by.is_not(None),
-        runs.c.state.in_(("queued", "waiting")),
-    )
-    values = {
-        "state": "cancelled", "finished_ms": at_ms, "lease_until_ms": None, "awaits": None,
-        "reason": case((runs.c.cancelled_by == NEWER, NEWER_CAME),
-                       else_=literal("cancelled by ") + runs.c.cancelled_by),
-    }  # fmt: skip
-    if not connection.execute(update(runs).where(mine).values(**values)).rowcount:
-        return None
-    run = read(connection, run_id)
-    new: list[NewEntry] = [("run.finished", run.id, run_event(run))]
-    entries = append(connection, run.room_id, new, at_ms, access=False)
-    rows_of_log = tuple((entry, None) for entry in entries)
-    begun = (run.id,) if run.attempt else ()
-    return Ended(run, rows_of_log, (*begun, *_next_in_lane(connection, run)))
-
-
-class NotAgain(Exception):
-    """The run is open, or was tried again, or is not there."""
-
-
-def again(
-    connection: Connection,
-    tenant_id: str,
-    run_id: str,
-    new: Run,
-    limits: Limits,
-    key: RequestKey | None = None,
-) -> Ended:
-    """See `RunStore.again`; NotAgain takes the claim of the key back."""
-    which = (runs.c.tenant_id == tenant_id) & (runs.c.id == run_id)
-    if connection.execute(rows.select_runs().where(which)).first() is None:
-        raise NotAgain
-    if earlier := claim_key(connection, key, new.id, new.created_ms):
-        return Ended(read(connection, earlier), ())
-    budget = _lock_room_of(connection, run_id)
-    old = read(connection, run_id)
-    later = select(runs.c.id).where(
-        runs.c.trigger_message_id == old.trigger_message_id,
-        runs.c.participant_id == old.participant_id,
-        runs.c.generation > old.generation,
-    )
-    if old.state not in ENDED or connection.execute(later).first():
-        raise NotAgain
-    count_again(connection, new, budget, limits)
-    insert_runs(connection, [new])
-    queued: list[NewEntry] = [("run.queued", new.id, run_event(new))]
-    entries = append(connection, new.room_id, queued, new.created_ms, access=False)
-    return Ended(new, tuple((entry, None) for entry in entries), (new.id,))
-
-
-def count_again(connection: Connection, new: Run, budget: Budget | None, limits: Limits) -> None:
-    """A run that is tried again counts like any other; Limited when there is no room for it. It
-    is as if its reply called: the trigger itself may be the person's message that began it all."""
-    summons = Summons(new.participant_id, new.id, new.reply_message_id)
-    call = Call(
-        new.tenant_id, new.room_id, new.reply_message_id, new.thread_id, new.caller_id,
-        new.created_ms, Cause(new.depth - 1, new.root_message_id), (summons,), budget=budget,
-    )  # fmt: skip
-    ground, effects = drive(connection, read_ground([call], limits)), Effects()
-    if over := reopen(call, ground, effects, limits):
-        raise Limited(f"it is not tried again: {over}", code="BUDGET_EXCEEDED")
-    drive(connection, write_effects(effects, new.created_ms))

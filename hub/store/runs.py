@@ -1,5 +1,5 @@
 """Runs as they are read and summed up; their leases are in `run_leases.py`, their ends in
-`run_ends.py`."""
+`run_ends.py` and `run_cancels.py`, what is tried again in `run_again.py`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from hub.core.posts import RequestKey
 from hub.core.runs import ENDED
 from hub.core.values import Json, Run
 from hub.ports import Ended, Page, Pause, Reply
-from hub.store import rows, run_ends, run_leases
+from hub.store import rows, run_again, run_cancels, run_ends, run_leases
 from hub.store.common import date_of, made_by
 from hub.store.database import Database, sqlite_driver
 from hub.store.schema import participants, runs
@@ -90,20 +90,20 @@ class SqlRuns:
 
     async def cancel(self, tenant_id: str, run_id: str, by: str, at_ms: int) -> list[Ended]:
         return await self._database.write(
-            lambda c: run_ends.cancel(c, tenant_id, run_id, by, at_ms)
+            lambda c: run_cancels.cancel(c, tenant_id, run_id, by, at_ms)
         )
 
     async def end_cancelled(self, run_id: str, at_ms: int) -> Ended | None:
-        return await self._database.write(lambda c: run_ends.end_cancelled(c, run_id, at_ms))
+        return await self._database.write(lambda c: run_cancels.end_cancelled(c, run_id, at_ms))
 
     async def again(
         self, tenant_id: str, run_id: str, new: Run, key: RequestKey | None = None
     ) -> Ended | None:
         try:
             return await self._database.write(
-                lambda c: run_ends.again(c, tenant_id, run_id, new, self._limits, key)
+                lambda c: run_again.again(c, tenant_id, run_id, new, self._limits, key)
             )
-        except run_ends.NotAgain:
+        except run_again.NotAgain:
             return None
 
     async def made_by(self, key: RequestKey) -> Run | None:

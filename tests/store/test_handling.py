@@ -209,3 +209,25 @@ async def test_a_participant_calls_a_person_with_the_message_that_ends_its_run(
     seqs = [entry.seq for entry, _ in ended.entries]
     assert list(range(seqs[0], seqs[0] + len(seqs))) == seqs
     assert ("billing", AT_MS) == ((s := await read(store)).waiting_for, s.waiting_ms)
+
+
+async def test_nothing_is_tried_again_while_a_person_has_the_session(store: SqlStore) -> None:
+    """Whoever asked a moment before does not make the model talk beside the person."""
+    await add_session(store)
+    run = await asked_model(store, Posts(store))
+    await take(store)
+    new = replace(run, id="run_new", generation=1, reply_message_id="reply_new")
+    with pytest.raises(Conflict, match="user_bob has taken"):
+        await store.runs.again(ACME, run.id, new)
+    await give(store)
+    assert await store.runs.again(ACME, run.id, new) is not None
+
+
+async def test_nothing_is_tried_again_in_a_closed_session(store: SqlStore) -> None:
+    await add_session(store)
+    run = await asked_model(store, Posts(store))
+    await store.runs.cancel(ACME, run.id, "user_alice", AT_MS)
+    await store.sessions.update(ACME, SESSION, {"status": "closed"}, audit(SESSION))
+    new = replace(run, id="run_new", generation=1, reply_message_id="reply_new")
+    with pytest.raises(Conflict, match="closed"):
+        await store.runs.again(ACME, run.id, new)
