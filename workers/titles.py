@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Final
 
 import structlog
 
-from hub.core.chat import ChatMessage, ChatRequest, Sampling, TextDelta
+from hub.core.chat import (
+    ChatMessage,
+    ChatRequest,
+    Finish,
+    Sampling,
+    TextDelta,
+    Usage,
+    estimate_tokens,
+)
 from hub.core.errors import HubError
+from hub.core.models import priced
 from hub.core.sessions import TITLE_CHARS, role_of, title_from
 from hub.core.values import Message, Run, Session
 from hub.models.base import ModelBackend, open_stream
@@ -42,7 +52,8 @@ async def entitle(parts: Parts, run: Run) -> None:
 
 
 async def _asked(parts: Parts, session: Session, first: list[Message]) -> str | None:
-    """What the session's model proposes; None for a builtin one, and when it does not."""
+    """What the session's model proposes, counted as a completion of its participant; None for a
+    builtin one, and when it does not."""
     models = await parts.models.of(session.tenant_id)
     entry = models.get(session.model)
     if entry is None or entry.upstream is None:
@@ -52,23 +63,33 @@ async def _asked(parts: Parts, session: Session, first: list[Message]) -> str | 
     )
     turns = (ChatMessage("system", ASKED), ChatMessage("user", quoted))
     request = ChatRequest(session.model, turns, Sampling(max_tokens=32))
+    began = time.monotonic()
     try:
         async with asyncio.timeout(WITHIN_S):
-            return _clean(await _answer(models.backend(request.model), request))
+            text, usage = await _answer(models.backend(request.model), request)
     except (HubError, TimeoutError) as error:
         log.info("no title from the model", session=session.id, reason=str(error))
         return None
+    parts.usage.count_own(
+        session.tenant_id, session.participant_id, session.model, priced(usage, entry.price),
+        int((time.monotonic() - began) * 1000),
+    )  # fmt: skip
+    return _clean(text)
 
 
-async def _answer(backend: ModelBackend, request: ChatRequest) -> str:
-    text = ""
+async def _answer(backend: ModelBackend, request: ChatRequest) -> tuple[str, Usage]:
+    """The text and what it used; estimated where the server does not say, or is cut short."""
+    text, usage = "", None
     async with open_stream(backend, request) as answer:
         async for part in answer:
             if isinstance(part, TextDelta):
                 text += part.text
+            elif isinstance(part, Finish):
+                usage = part.usage
             if len(text) > ANSWER_CHARS:
                 break
-    return text
+    estimated = Usage(request.prompt_tokens(), estimate_tokens(text), estimated=True)
+    return text, usage or estimated
 
 
 def _clean(answer: str) -> str | None:

@@ -50,8 +50,20 @@ class Usage:
 
     def count(self, actor: Actor, model: str, tokens: Tokens, ms: int) -> None:
         """One completion more; never waits."""
-        hour_ms = self._now_ms() // HOUR_MS * HOUR_MS
-        consumer = Consumer(actor.tenant_id, hour_ms, actor.key_id, actor.id, model)
+        self._count(
+            Consumer(actor.tenant_id, self._hour(), actor.key_id, actor.id, model), tokens, ms
+        )
+
+    def count_own(
+        self, tenant_id: str, participant_id: str, model: str, tokens: Tokens, ms: int
+    ) -> None:
+        """A completion that the hub itself asked for on a participant's behalf: of no key."""
+        self._count(Consumer(tenant_id, self._hour(), "", participant_id, model), tokens, ms)
+
+    def _hour(self) -> int:
+        return self._now_ms() // HOUR_MS * HOUR_MS
+
+    def _count(self, consumer: Consumer, tokens: Tokens, ms: int) -> None:
         consumed = Consumed(
             1, tokens.prompt_tokens, tokens.completion_tokens, tokens.cost or 0.0, ms
         )

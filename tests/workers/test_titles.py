@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
-from hub.core.chat import ChatPart, ChatRequest, Finish, TextDelta
+from hub.core.chat import ChatPart, ChatRequest, Finish, TextDelta, Usage
 from hub.core.errors import Backend
+from hub.core.models import Price
 from hub.core.values import Run
 from hub.parts import Parts
 from hub.ports import Reply
 from hub.store.store import SqlStore
-from tests.support.parts import ACME, AT_MS, ELIZA, Posts, add_session, audit
+from tests.support.parts import ACME, ADMIN, AT_MS, ELIZA, Posts, add_session, audit
 from workers.titles import entitle
 
 
@@ -22,9 +23,11 @@ class Speaker:
     """A model of somebody else that answers with `text`, or fails."""
 
     upstream = object()
+    price = Price(1_000_000.0, 2_000_000.0)
 
-    def __init__(self, text: str | None) -> None:
+    def __init__(self, text: str | None, usage: Usage | None = None) -> None:
         self.text = text
+        self.usage = usage
         self.asked: list[ChatRequest] = []
 
     async def of(self, _: str) -> Speaker:
@@ -41,7 +44,7 @@ class Speaker:
         if self.text is None:
             raise Backend("no")
         yield TextDelta(self.text)
-        yield Finish("stop")
+        yield Finish("stop", self.usage)
 
 
 async def exchange(store: SqlStore, content: str = "How do I *bake* bread?") -> Run:
@@ -61,6 +64,17 @@ async def title(store: SqlStore) -> str | None:
 
 def with_model(parts: Parts, speaker: Any) -> Parts:
     return replace(parts, models=speaker)
+
+
+async def test_what_a_title_costs_is_counted_for_the_session_s_model(parts: Parts) -> None:
+    run = await exchange(parts.store)
+    for speaker in (Speaker("Bread", Usage(30, 4)), Speaker("B" * 500)):  # told, and cut short
+        await entitle(with_model(parts, speaker), run)
+        await parts.store.sessions.update(ACME, "sess_1", {"title": None}, audit("sess_1"))
+    (row,) = await parts.usage.report(ADMIN, "participant", AT_MS)
+    assert (ELIZA, 2) == (row["key"], row["completions"])
+    assert row["completion_tokens"] == 4 + 125
+    assert row["cost"] == row["prompt_tokens"] + 2 * row["completion_tokens"]
 
 
 async def test_a_builtin_model_leaves_it_to_the_text(parts: Parts) -> None:
