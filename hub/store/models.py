@@ -50,7 +50,8 @@ def _model(row: Row[Any]) -> StoredModel:
 
 def _lock(connection: Connection, tenant_id: str) -> None:
     """One change of a tenant's models at a time: each is checked against all the others."""
-    connection.execute(select(tenants.c.id).where(tenants.c.id == tenant_id).with_for_update())
+    lock = select(tenants.c.id).where(tenants.c.id == tenant_id).with_for_update(key_share=True)
+    connection.execute(lock)
 
 
 def _put(

@@ -103,6 +103,7 @@ def _update(
     connection: Connection, tenant_id: str, participant_id: str, changes: Json
 ) -> Participant | None:
     mine = (participants.c.tenant_id == tenant_id) & (participants.c.id == participant_id)
+    inside = _lock_rooms_of(connection, tenant_id, participant_id) if changes else []
     if handle := changes.get("handle"):
         other = select(participants.c.id).where(
             participants.c.tenant_id == tenant_id,
@@ -113,13 +114,20 @@ def _update(
             raise Conflict(f"the handle {handle} is taken; choose another")
     if changes:
         connection.execute(update(participants).where(mine).values(**changes))
-        inside = select(members.c.room_id).where(
-            members.c.tenant_id == tenant_id, members.c.participant_id == participant_id
-        )
         version = {"acl_version": rooms.c.acl_version + 1}
         connection.execute(update(rooms).where(rooms.c.id.in_(inside)).values(**version))
     row = connection.execute(rows.select_participants().where(mine)).first()
     return rows.participant_of(row) if row else None
+
+
+def _lock_rooms_of(connection: Connection, tenant_id: str, participant_id: str) -> list[str]:
+    """The rooms somebody is in, locked in the order in which all rooms are, and before the
+    participant: who joins a room locks that first too."""
+    inside = select(members.c.room_id).where(
+        members.c.tenant_id == tenant_id, members.c.participant_id == participant_id
+    )
+    lock = select(rooms.c.id).where(rooms.c.id.in_(inside)).order_by(rooms.c.id)
+    return list(connection.execute(lock.with_for_update(key_share=True)).scalars())
 
 
 def _handles(connection: Connection, tenant_id: str, handles: Sequence[str]) -> set[str]:

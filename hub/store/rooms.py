@@ -149,10 +149,13 @@ def _add(connection: Connection, tenant_id: str, room_id: str, wanted: Sequence[
     return Written(bare(join(connection, tenant_id, room_id, new)) if new else ())
 
 
-def _keep_an_owner(connection: Connection, room_id: str, leaving: str) -> None:
-    """Under the room's lock, so that two owners cannot both step down."""
+def _lock(connection: Connection, room_id: str) -> None:
     lock = select(rooms.c.id).where(rooms.c.id == room_id).with_for_update(key_share=True)
     connection.execute(lock)
+
+
+def _keep_an_owner(connection: Connection, room_id: str, leaving: str) -> None:
+    """Under the room's lock, so that two owners cannot both step down."""
     owners = set(
         connection.execute(
             select(members.c.participant_id).where(
@@ -165,6 +168,7 @@ def _keep_an_owner(connection: Connection, room_id: str, leaving: str) -> None:
 
 
 def _set_member(connection: Connection, tenant_id: str, room_id: str, member: Member) -> Written:
+    _lock(connection, room_id)
     if member.role != "owner":
         _keep_an_owner(connection, room_id, member.author.id)
     changed = connection.execute(
@@ -181,6 +185,7 @@ def _set_member(connection: Connection, tenant_id: str, room_id: str, member: Me
 def _remove(
     connection: Connection, tenant_id: str, room_id: str, participant_id: str, at_ms: int
 ) -> Written:
+    _lock(connection, room_id)
     _keep_an_owner(connection, room_id, participant_id)
     gone = connection.execute(delete(members).where(*_here(tenant_id, room_id, participant_id)))
     if not gone.rowcount:

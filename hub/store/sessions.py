@@ -195,7 +195,10 @@ def _delete(
 
 
 def _erase(connection: Connection, tenant_id: str, session_id: str, audit: AuditEntry) -> bool:
+    """Under the room's lock: what is just being posted is stored before, and goes with it, or
+    finds no session. Keys come after: those of other requests in flight are not seen here."""
     mine = (rooms.c.tenant_id == tenant_id) & (rooms.c.id == session_id)
+    connection.execute(select(rooms.c.id).where(mine).with_for_update())
     inside = select(rooms.c.id).where(mine)
     made = select(messages.c.id).where(messages.c.room_id.in_(inside))
     refs = idempotency.c.ref.in_(made) | idempotency.c.ref.in_(inside)

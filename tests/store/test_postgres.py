@@ -21,7 +21,7 @@ from hub.store.lanes import CONNECTIONS, HELD, Lane
 from hub.store.opening import open_store
 from hub.store.postgres import STATEMENT_S, PostgresDatabase, make_engine
 from hub.store.store import SqlStore
-from tests.support.parts import Posts, add_room
+from tests.support.parts import ACME, Posts, add_room, add_session, audit
 from tests.support.postgres import PostgresServer
 from tests.support.redis import until
 
@@ -273,6 +273,28 @@ async def test_a_held_room_is_skipped_and_waited_for_only_when_told_to(url: str)
             await holding.rollback()
             (stored,) = await waiting
             assert isinstance(stored, Posted)
+        finally:
+            await other.close()
+
+
+async def test_what_is_posted_while_a_session_is_erased_goes_with_it(url: str) -> None:
+    waits = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+    said = """INSERT INTO messages (id, room_id, seq, tenant_id, author_id, content, created_ms,
+        depth, root_message_id) VALUES ('m', 'sess_1', 9, 'acme', 'user_alice', 'hi', 1, 0, 'm')"""
+    async with open_store(url) as store:
+        await add_session(store)
+        other = await asyncpg.connect(url)
+        try:
+            posting = other.transaction()
+            await posting.start()
+            await other.execute("SELECT 1 FROM rooms WHERE id = 'sess_1' FOR NO KEY UPDATE")
+            gone = audit("sess_1", "session.erased")
+            erasing = asyncio.create_task(store.sessions.erase(ACME, "sess_1", gone))
+            await until(lambda: other.fetchval(waits))
+            await other.execute(said)
+            await posting.commit()
+            assert await erasing
+            assert 0 == await other.fetchval("SELECT count(*) FROM messages")
         finally:
             await other.close()
 
