@@ -20,6 +20,9 @@ RUN_COLUMNS = (
     "thread_id", "lane", "state", "reason", "attempt", "depth", "root_message_id",
     "reply_message_id", "params", "created_ms", "finished_ms", "caller_id",
 )  # fmt: skip
+HUMAN_AMONG = 1_000
+"""The room's last human message is looked for among so many of its newest: where machines alone
+speak, a post must not read the whole room."""
 INSERT_RUN = f"""INSERT INTO runs ({", ".join(RUN_COLUMNS)})
     VALUES ({", ".join(f"${i}" for i in range(1, len(RUN_COLUMNS) + 1))})"""
 

@@ -24,7 +24,7 @@ from hub.core.posts import (
 )
 from hub.core.triggers import Cause
 from hub.store.database import Database, sqlite_driver
-from hub.store.posted import RUN_COLUMNS, calls_of, closed, run_row, stored
+from hub.store.posted import HUMAN_AMONG, RUN_COLUMNS, calls_of, closed, run_row, stored
 from hub.store.queries import Queries, json_text
 from hub.store.triggers import read_ground, write_effects
 
@@ -40,8 +40,9 @@ _COUNT = """UPDATE sessions SET message_count = message_count + ?, updated_ms = 
 _THREAD = "UPDATE messages SET reply_count = reply_count + ?, last_reply_ms = ? WHERE id = ?"
 _CAUSE = """SELECT depth + 1, root_message_id FROM addressed
             WHERE room_id = ? AND participant_id = ?"""
-_HUMAN = """SELECT root_message_id FROM messages WHERE room_id = ? AND author_id GLOB 'user_*'
-            ORDER BY seq DESC LIMIT 1"""
+_HUMAN = f"""SELECT root_message_id FROM (SELECT author_id, root_message_id, seq FROM messages
+             WHERE room_id = ? ORDER BY seq DESC LIMIT {HUMAN_AMONG})
+             WHERE author_id GLOB 'user_*' ORDER BY seq DESC LIMIT 1"""
 
 
 def _insert(table: str, *columns: str) -> str:

@@ -29,7 +29,7 @@ from hub.core.posts import (
 )
 from hub.core.triggers import Cause
 from hub.store.lanes import Lane
-from hub.store.posted import RUN_COLUMNS, calls_of, closed, run_row, stored
+from hub.store.posted import HUMAN_AMONG, RUN_COLUMNS, calls_of, closed, run_row, stored
 from hub.store.postgres import PostgresDatabase
 from hub.store.queries import Queries, json_text
 from hub.store.triggers import read_ground, write_effects
@@ -48,8 +48,9 @@ _SESSIONS = "SELECT id, status, deleted_ms FROM sessions WHERE id = ANY($1::text
 _ROOTS = "SELECT id, room_id, thread_id FROM messages WHERE id = ANY($1::text[])"
 _CAUSE = """SELECT depth + 1, root_message_id FROM addressed
     WHERE room_id = $1 AND participant_id = $2"""
-_HUMAN = r"""SELECT root_message_id FROM messages WHERE room_id = $1 AND author_id LIKE 'user\_%'
-    ORDER BY seq DESC LIMIT 1"""
+_HUMAN = rf"""SELECT root_message_id FROM (SELECT author_id, root_message_id, seq FROM messages
+    WHERE room_id = $1 ORDER BY seq DESC LIMIT {HUMAN_AMONG}) AS newest
+    WHERE author_id LIKE 'user\_%' ORDER BY seq DESC LIMIT 1"""
 _MESSAGES = """INSERT INTO messages (id, room_id, seq, tenant_id, thread_id, author_id, content,
     mention, created_ms, client_id, depth, root_message_id)
     SELECT id, room_id, seq, tenant_id, thread_id, author_id, content, mention::json, created_ms,

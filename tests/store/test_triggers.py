@@ -22,6 +22,7 @@ from hub.core.values import Run
 from hub.ports import Pause, Reply
 from hub.settings import Settings
 from hub.store.opening import open_store
+from hub.store.posted import HUMAN_AMONG
 from hub.store.postgres import PostgresDatabase
 from hub.store.store import SqlStore
 from tests.support.parts import ACME, AT_MS, ELIZA, Posts, add_room
@@ -380,3 +381,19 @@ async def test_a_machine_that_tries_again_stays_in_its_chain(
             await gateway.runs.again(ACME, second.id, next_of(second))
         by_person = replace(next_of(second), caller_id="user_bob")
         assert await gateway.runs.again(ACME, second.id, by_person) is not None
+
+
+async def test_a_person_is_looked_for_among_the_newest_messages_alone(store: SqlStore) -> None:
+    """A machine that nobody speaks to posts for ever without reading all it has said."""
+    await add_room(store, people=("user_alice", OWN))
+    posts = Posts(store)
+    human = await posts.send()
+    await store.posts.commit([await posts.new(by=OWN) for _ in range(HUMAN_AMONG - 1)], wait=True)
+    roots = []
+    for _ in range(2):
+        own = await posts.send(by=OWN)
+        kept = await store.messages.get(ACME, "room_1", own.message_id)
+        assert kept is not None
+        roots.append((own.message_id, kept.root_message_id))
+    (_, last_known), (new, forgotten) = roots
+    assert (human.message_id, new) == (last_known, forgotten)
