@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import delete, text
+from typing import Final
+
+from sqlalchemy import ColumnElement, Table, delete, select, text, tuple_
 
 from hub.core.governor import Limits
 from hub.ports import PostStore
@@ -23,6 +25,7 @@ from hub.store.search import SqlSearch
 from hub.store.sessions import SqlSessions
 
 LIMITS = Limits()
+FORGOTTEN_AT_ONCE: Final = 2_000
 
 
 class SqlStore:
@@ -48,11 +51,19 @@ class SqlStore:
     async def forget_keys(self, before_ms: int) -> int:
         """Forget requests' keys from before a time, how many answers older human messages have
         had, and what was taken away; returns how many keys."""
-        old = delete(idempotency).where(idempotency.c.created_ms < before_ms)
-        ended = delete(chains).where(chains.c.at_ms < before_ms)
-        await self.database.write(lambda connection: connection.execute(ended).rowcount)
+        await self._forget(chains, chains.c.at_ms < before_ms)
         await self.access_changes.forget(before_ms)
-        return await self.database.write(lambda connection: connection.execute(old).rowcount)
+        return await self._forget(idempotency, idempotency.c.created_ms < before_ms)
+
+    async def _forget(self, table: Table, old: ColumnElement[bool]) -> int:
+        """By and by, so that no post waits behind a day's worth."""
+        key = table.primary_key.columns
+        slice_of = select(*key).where(old).limit(FORGOTTEN_AT_ONCE)
+        gone = delete(table).where(tuple_(*key).in_(slice_of))
+        count = 0
+        while found := await self.database.write(lambda c: c.execute(gone).rowcount):
+            count += found
+        return count
 
     async def ping(self) -> None:
         await self.database.read(lambda connection: connection.execute(text("SELECT 1")))
