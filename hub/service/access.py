@@ -98,7 +98,8 @@ class Access:
         owner = body.participant_id or actor.id
         if not actor.is_admin and (owner != actor.id or body.role != "tenant_user"):
             raise Denied("only a tenant_admin makes keys for others or of role tenant_admin")
-        if await self._store.participants.get(actor.tenant_id, owner) is None:
+        known = await self._store.participants.get(actor.tenant_id, owner)
+        if known is None or known.disabled_ms is not None:
             raise invalid("participant_id", f"there is no participant {owner}")
         now = self._now_ms()
         expires = parse_rfc3339(body.expires_at) if body.expires_at else None

@@ -117,6 +117,8 @@ class Participants:
         known_secrets: tuple[Json, ...] = ()
         if rotate or body.driver is not None:
             known = await self.get(actor, participant_id)
+            if known.disabled_ms is not None:
+                raise invalid("driver", f"{participant_id} is out of use and is not invoked again")
             known_secrets = known.secrets
             driver = changes.get("driver", known.driver)
             made = self._secrets(driver, known_secrets, rotate=rotate)
