@@ -9,7 +9,7 @@ import typer
 from hub.bootstrap import ADMIN
 from hub.cli.desk import at_desk
 from hub.cli.reach import DataDir, Stop
-from hub.cli.show import AsJson, print_json, print_table, tell
+from hub.cli.show import AsJson, print_json, print_table, printable, tell
 from hub.core.ids import participant_type
 from hub.core.values import Json
 
@@ -65,7 +65,7 @@ def revoke_key(
     if as_json:
         print_json(gone)
     else:
-        print(f"{gone['id']} ({gone['name']}, {gone['participant_id']}) is revoked")
+        print(f"{gone['id']} ({printable(gone['name'])}, {gone['participant_id']}) is revoked")
 
 
 # Participants.
@@ -106,7 +106,7 @@ def create_participant(
     if as_json:
         print_json(made)
     else:
-        print(f"{made['id']} ({made['name']}, @{made['handle']}) is made")
+        print(f"{made['id']} ({printable(made['name'])}, @{made['handle']}) is made")
 
 
 def _model_driver(model: str | None, system_prompt: str | None) -> Json:
@@ -129,7 +129,7 @@ def disable_participant(
     if as_json:
         print_json(gone)
     else:
-        print(f"{gone['id']} ({gone['name']}) is out of use")
+        print(f"{gone['id']} ({printable(gone['name'])}) is out of use")
 
 
 def _driver(participant: Json) -> str:

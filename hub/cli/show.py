@@ -36,8 +36,13 @@ def print_table(items: list[Json], columns: tuple[str, ...]) -> None:
 
 def _cell(column: str, value: Any) -> str:
     """Times to the minute, in UTC."""
-    text = "" if value is None else str(value)
+    text = "" if value is None else printable(str(value))
     return text[:16].replace("T", " ") if column.endswith("_at") else text
+
+
+def printable(text: str) -> str:
+    """One line that a terminal only shows: what users call things may hold control sequences."""
+    return "".join(char if char.isprintable() else "\ufffd" for char in text)
 
 
 def tell(line: str) -> None:
