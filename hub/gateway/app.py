@@ -29,6 +29,7 @@ from hub.wire.requests import LogIn
 
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _HEADER: Final = b"x-request-id"
+_PRIVATE: Final = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
 log = structlog.get_logger("hub.http")
 
 
@@ -87,7 +88,8 @@ def _open_routes(gateway: Gateway) -> list[Route]:
 
 
 class RequestIds:
-    """Gives every request an id, its own or a new one, and says it in the answer."""
+    """Gives every request an id, its own or a new one, and says it in the answer. What the API
+    answers is for its caller: no browser takes it for something else, and nobody keeps it."""
 
     def __init__(self, app: ASGIApp, make_id: Callable[[str], str]) -> None:
         self._app = app
@@ -101,11 +103,13 @@ class RequestIds:
         valid = _REQUEST_ID.fullmatch(given) is not None
         request_id = given.decode() if valid else self._make_id("req")
         scope.setdefault("state", {})["request_id"] = request_id
-        header = (_HEADER, request_id.encode())
+        own = [(_HEADER, request_id.encode())]
+        if scope["path"].startswith("/v1/"):
+            own += _PRIVATE
 
         async def tagged(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), header]
+                message["headers"] = [*message.get("headers", ()), *own]
             await send(message)
 
         await self._app(scope, receive, tagged)

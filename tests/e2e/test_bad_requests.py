@@ -329,3 +329,9 @@ def test_a_slash_at_the_end_is_another_path(person: Person) -> None:
 @pytest.mark.parametrize("path", ["/v1/rooms", "/v1/login", "/healthz"])
 def test_405_says_what_is_allowed(person: Person, path: str) -> None:
     assert person.client.put(path).headers.get("allow")
+
+
+@pytest.mark.parametrize("path", ["/v1/me", "/v1/nothing", "/v1/sessions/{session}/export"])
+def test_an_answer_is_taken_for_what_it_is_and_kept_by_nobody(stage: Stage, path: str) -> None:
+    headers = stage.owner.client.get(path.format(**stage.ids)).headers
+    assert ("nosniff", "no-store") == (headers["x-content-type-options"], headers["cache-control"])
