@@ -24,6 +24,7 @@ from hub.ports import Bus, Head, Listener, Store
 from hub.wire.packets import Packet
 
 REPLAY_MOST: Final = 1_000
+RECHECKED_AT_ONCE: Final = 500
 log = structlog.get_logger("hub.fanout")
 
 
@@ -210,16 +211,23 @@ class Fanout:
                 await self._unfollow(feed)
 
     async def _recheck(self, feed: Feed) -> None:
-        """Members changed: whoever may no longer read leaves the broadcast set."""
+        """Members changed: whoever may no longer read leaves the broadcast set. Many are asked for
+        at once and share what is read: a large room must not take a read for each."""
+        everybody = (*feed.subscribers, *feed.joining)
         try:
-            for subscriber in (*feed.subscribers, *feed.joining):
-                if not await self._may_read(subscriber.actor, feed.room_id):
-                    self.leave(subscriber, feed.room_id)
-                    subscriber.expelled(feed.room_id)
+            for start in range(0, len(everybody), RECHECKED_AT_ONCE):
+                await self._expel(feed, everybody[start : start + RECHECKED_AT_ONCE])
         except Unavailable as error:
             log.warning("access cannot be checked now", reason=error.message)
             await asyncio.sleep(RETRY_S)
             self._recheck_soon(feed)
+
+    async def _expel(self, feed: Feed, some: Sequence[Subscriber]) -> None:
+        may = await asyncio.gather(*(self._may_read(each.actor, feed.room_id) for each in some))
+        for subscriber, allowed in zip(some, may, strict=True):
+            if not allowed and feed.has(subscriber):
+                self.leave(subscriber, feed.room_id)
+                subscriber.expelled(feed.room_id)
 
     # Joining and leaving.
 

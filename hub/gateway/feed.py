@@ -82,6 +82,10 @@ class Feed:
     def in_use(self) -> bool:
         return bool(self.subscribers or self.joining)
 
+    def has(self, subscriber: Subscriber) -> bool:
+        """Whether it is here, or about to be."""
+        return subscriber in self.subscribers or subscriber in self.joining
+
     def stop(self) -> None:
         """Forget the position: the room is no longer subscribed on the bus."""
         self.timeline = Timeline(without_first)

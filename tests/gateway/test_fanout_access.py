@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -11,10 +12,11 @@ from hub.core.values import Actor
 from hub.gateway.fanout import Fanout
 from hub.gateway.history import REPLAY_FIRST
 from hub.parts import Parts
+from hub.store.store import SqlStore
 from tests.support.parts import ACME, AT_MS, BOB, add_room
 from tests.support.redis import until
 
-from .fakes import Client
+from .fakes import Client, FakeBus
 from .test_fanout import House, house, open_house
 
 __all__ = ["house", "open_house"]
@@ -74,3 +76,28 @@ async def test_a_fanout_ends_in_the_middle_of_unsubscribing(ticks: int, parts: P
         fanout.leave(client, "room_1")
         for _ in range(ticks):
             await asyncio.sleep(0)
+
+
+async def test_when_members_change_a_large_room_is_asked_for_at_once(store: SqlStore) -> None:
+    """A read for each of thousands would take longer than the second it may."""
+    await add_room(store)
+    asked, joined, everybody = list[str](), 50, asyncio.Event()
+    rechecking = False
+
+    async def may_read(actor: Actor, room_id: str) -> bool:
+        if rechecking:
+            asked.append(actor.id)
+            if len(asked) == joined:
+                everybody.set()
+            await everybody.wait()
+        return True
+
+    bus: Any = FakeBus()
+    fanout = Fanout(store, bus, may_read, head_check_s=60, unsubscribe_delay_s=60)
+    async with fanout.running():
+        for _ in range(joined):
+            client = Client()
+            await fanout.complete(client, await fanout.prepare(client, "room_1", None))
+        rechecking = True
+        fanout.suspect_access("room_1")
+        await asyncio.wait_for(everybody.wait(), 5)
