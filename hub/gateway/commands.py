@@ -1,4 +1,4 @@
-"""Commands on a WebSocket: their fields."""
+"""Commands on a WebSocket: their fields, and how a frame is read as one."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
+from hub.core.errors import Invalid, invalid
 from hub.core.text import CONTENT_BYTES
-from hub.wire.bodies import Body
+from hub.wire.bodies import Body, parse_object, parse_packed, validate
 from hub.wire.requests import Content, EditMessage, Emoji, Id, MarkRead, Plain, PostMessage
 
 RunId = Annotated[Id, Field(min_length=1)]
@@ -171,3 +172,23 @@ def command_id(value: dict[str, Any]) -> int | str | None:
     """The id to answer to, whatever else is wrong with the command."""
     found = value.get("id")
     return found if isinstance(found, int | str) and not isinstance(found, bool) else None
+
+
+def decoded(data: str | bytes, *, packed: bool) -> dict[str, Any]:
+    """The map in a frame of a subprotocol; Invalid for anything else."""
+    if packed:
+        if isinstance(data, str):
+            raise Invalid("this subprotocol speaks MessagePack in binary frames")
+        return parse_packed(data)
+    if not isinstance(data, str):
+        raise Invalid("this subprotocol speaks JSON in text frames")
+    return parse_object(data)
+
+
+def parsed(value: dict[str, Any]) -> Body:
+    """The command that a map is; Invalid naming the field at fault."""
+    kind = value.get("type")
+    model = COMMANDS.get(kind) if isinstance(kind, str) else None
+    if model is None:
+        raise invalid("type", f"must be one of {', '.join(sorted(COMMANDS))}")
+    return validate(model, value)

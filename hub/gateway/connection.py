@@ -1,37 +1,26 @@
 """One WebSocket client: who it is, what it asks, what it is sent.
 
-Life: greeting (not authenticated, one small frame within 5 s) -> open -> closed. A frame is taken
-the moment it is read; posts to a known room go straight to the writer, everything else is done in
-order by the connection's own task.
+Life: greeting (see `greeting.py`) -> open -> closed. A frame is taken the moment it is read; posts
+to a known room go straight to the writer, everything else is done in order by the connection's own
+task (see `doing.py`).
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections import deque
+from functools import partial
 from math import ceil
 from typing import Any, Final, Protocol
 
 import orjson
 import structlog
 
-from hub.core.errors import (
-    Denied,
-    FieldError,
-    HubError,
-    Invalid,
-    Limited,
-    Unauthenticated,
-    Unavailable,
-    invalid,
-    missing,
-)
+from hub.core.errors import HubError, Limited, Unauthenticated, invalid
 from hub.core.limits import Bucket
-from hub.core.permissions import may_post
 from hub.core.posts import Outcome, Posted, StaleAccess
 from hub.core.times import optional_rfc3339, rfc3339
-from hub.core.values import Actor
+from hub.core.values import Actor, Json
 from hub.gateway.bounds import FRAME_BYTES
 from hub.gateway.closes import (
     EXPIRED,
@@ -44,42 +33,20 @@ from hub.gateway.closes import (
     TOO_MUCH,
     retry,
 )
-from hub.gateway.commands import (
-    COMMANDS,
-    Auth,
-    Cancel,
-    Delete,
-    Edit,
-    Post,
-    React,
-    Read,
-    RoomCursor,
-    RunCommand,
-    Subscribe,
-    Typing,
-    Unreact,
-    Unsubscribe,
-    command_id,
-)
+from hub.gateway.commands import Post, command_id, decoded, parsed
 from hub.gateway.desk import Desk
-from hub.gateway.fanout import Cursor, Joining
+from hub.gateway.doing import ROOMS, Doing, posted_reply
 from hub.gateway.gateway import Gateway
+from hub.gateway.greeting import Greeting
 from hub.gateway.seats import Full
 from hub.ports import Clock
-from hub.service.messages import run_brief
-from hub.wire.bodies import Body, parse_object, parse_packed, validate
+from hub.wire.bodies import Body
 from hub.wire.events import ephemeral_frame, error_frame, event_of, reply_frame
 from hub.wire.frames import PLAIN, Coding, frame
-from hub.wire.packets import Packet
 
-GREETING_S: Final = 5.0
-GREETING_BYTES: Final = 8_192
 INBOX: Final = 256
-EARLY: Final = 16
 IN_FLIGHT: Final = 256
-ROOMS: Final = 1_000
 HELD_BYTES: Final = 131_072
-TYPING_S: Final = 1.0
 EXPIRING_MS: Final = 60_000
 log = structlog.get_logger("hub.connection")
 
@@ -124,9 +91,8 @@ class Connection:
         self._now_ms = now_ms
         self._most_pending = gateway.parts.settings.pending_bytes
         self._actor: Actor | None = None
-        self._closed = False
-        self._auth_seen = False
-        self._early: list[str | bytes] = []
+        self.closed = False
+        self._greeting = Greeting(packed=coding.packed)
         self._inbox: deque[tuple[Any, Body, int]] = deque()
         self._wake = asyncio.Event()
         self._in_flight = 0
@@ -134,10 +100,10 @@ class Connection:
         self._allowed = Bucket(gateway.parts.settings.commands_per_s)
         self._patience = Bucket(gateway.parts.settings.commands_per_s)
         self._desk = Desk(gateway.parts.answers, connection_id)
+        self._doing = Doing(self, gateway, self._desk, now_ms)
         self._offers_due = False
         self._warned: int | None = None
         self._acks: list[bytes] = []
-        self._typed: dict[tuple[str, str | None], float] = {}
 
     # What others ask of it.
 
@@ -152,14 +118,14 @@ class Connection:
 
     def deliver(self, frames: bytes) -> None:
         """Write; a client that has let too much pile up is told to come back and resume."""
-        if self._closed:
+        if self.closed:
             return
         self._socket.write(frames)
         if self._socket.congested and self._socket.pending_bytes > self._most_pending:
             self.close(SLOW, "slow, resume")
 
     def replay(self, frames: bytes) -> None:
-        if not self._closed:
+        if not self.closed:
             self._socket.write(frames)
 
     async def drained(self) -> None:
@@ -177,7 +143,7 @@ class Connection:
 
     def close(self, code: int, reason: str) -> None:
         """Close, and leave every broadcast set in the same call."""
-        if not self._closed:
+        if not self.closed:
             self._flush_acks()
             self._socket.close_with(code, reason)
             self.on_closed()
@@ -195,9 +161,10 @@ class Connection:
             self._say(event_of("auth.expiring", about, now_ms))
 
     def on_closed(self) -> None:
-        self._closed = True
+        self.closed = True
         while self.rooms:
             self._gateway.fanout.leave(self, self.rooms.pop())
+        self._greeting.end()
         self._wake.set()
 
     # Life.
@@ -217,8 +184,7 @@ class Connection:
             return
         self._gateway.connections.add(self)
         self._say_hello()
-        early, self._early = self._early, []
-        for data in early:
+        for data in self._greeting.take_early():
             self.on_frame(data)
 
     async def run(self) -> None:
@@ -240,17 +206,10 @@ class Connection:
 
     async def _authenticate(self) -> Actor | None:
         try:
-            async with asyncio.timeout(GREETING_S):
-                await self._wake.wait()
-            if self._closed or not self._inbox:
+            auth = await self._greeting.heard()
+            if self.closed or auth is None:
                 return None
-            about, command, size = self._inbox.popleft()
-            self._held_bytes -= size
-            assert isinstance(command, Auth)
-            actor = await self._parts.access.authenticate_socket(command.token)
-        except TimeoutError:
-            self.close(NOT_AUTHENTICATED, "not authenticated in time")
-            return None
+            actor = await self._parts.access.authenticate_socket(auth.token)
         except Unauthenticated as error:
             self.close(NOT_AUTHENTICATED, error.message)
             return None
@@ -258,9 +217,23 @@ class Connection:
             log.warning("a client could not be authenticated now", reason=error.message)
             self.close(RESTARTING, RESUME)
             return None
-        if about is not None:
-            self._reply(about, {})
+        if auth.id is not None:
+            self._reply(auth.id, {})
         return actor
+
+    async def refresh(self, token: str) -> Json:
+        """Go on by another key of the same participant; the data of the reply."""
+        actor = await self._parts.access.authenticate_socket(token)
+        if (actor.tenant_id, actor.id) != (self.actor.tenant_id, self.actor.id):
+            raise invalid("token", "must be of the same participant")
+        if self._parts.access.revoked(actor.key_id):  # since it was authenticated
+            raise Unauthenticated("the key was revoked")
+        try:
+            self._gateway.seats.known(self, actor.key_id)
+        except Full:
+            raise Limited("this key has too many connections", retry_after=5) from None
+        self._actor = actor
+        return {"expires_at": optional_rfc3339(actor.expires_ms)}
 
     def _say_hello(self) -> None:
         hello = {
@@ -278,7 +251,7 @@ class Connection:
         self._say(frame(orjson.dumps(hello)))
 
     async def _serve(self) -> None:
-        while not self._closed:
+        while not self.closed:
             if not self._inbox:
                 self._wake.clear()  # what comes while runs are offered wakes us too
                 await self._offer()
@@ -286,7 +259,7 @@ class Connection:
                 continue
             about, command, size = self._inbox[0]
             try:
-                await self._do(about, command)
+                await self._doing.do(command, partial(self._reply, about))
             except HubError as error:
                 self._refuse(about, error)
             except Exception:
@@ -304,7 +277,7 @@ class Connection:
 
     async def _offer(self) -> None:
         """Tell of the runs that wait for this participant."""
-        while self._offers_due and not self._closed:
+        while self._offers_due and not self.closed:
             self._offers_due = False
             try:
                 for run in await self._parts.answers.offered(self.actor):
@@ -321,10 +294,10 @@ class Connection:
     # Frames in.
 
     def on_frame(self, data: str | bytes) -> None:
-        if self._closed:
+        if self.closed:
             return
         if self._actor is None:
-            self._take_greeting(data)
+            self._greet(data)
             return
         about: Any = None
         now_s = asyncio.get_running_loop().time()
@@ -333,11 +306,11 @@ class Connection:
             self.close(TOO_MUCH, retry(1 + ceil(wait_s)))
             return
         try:
-            value = self._decoded(data)
+            value = decoded(data, packed=self.coding.packed)
             about = command_id(value)
             if wait_s:
                 raise Limited("too many commands; send fewer", retry_after=wait_s)
-            command = self._parse(value)
+            command = parsed(value)
             if (
                 type(command) is Post
                 and not self._inbox
@@ -349,37 +322,11 @@ class Connection:
             return
         self._queue(about, command, len(data))
 
-    def _decoded(self, data: str | bytes) -> dict[str, Any]:
-        if self.coding.packed:
-            if isinstance(data, str):
-                raise Invalid("this subprotocol speaks MessagePack in binary frames")
-            return parse_packed(data)
-        if not isinstance(data, str):
-            raise Invalid("this subprotocol speaks JSON in text frames")
-        return parse_object(data)
-
-    def _parse(self, value: dict[str, Any]) -> Body:
-        kind = value.get("type")
-        model = COMMANDS.get(kind) if isinstance(kind, str) else None
-        if model is None:
-            raise invalid("type", f"must be one of {', '.join(sorted(COMMANDS))}")
-        return validate(model, value)
-
-    def _take_greeting(self, data: str | bytes) -> None:
-        """The first frame is `auth`, and small; what is sent behind it waits for the answer."""
-        if self._auth_seen:
-            self._early.append(data)
-            if sum(map(_size, self._early)) > GREETING_BYTES or len(self._early) > EARLY:
-                self.close(NOT_AUTHENTICATED, "too much was sent before authentication")
-            return
-        self._auth_seen = True
+    def _greet(self, data: str | bytes) -> None:
         try:
-            if _size(data) > GREETING_BYTES:
-                raise Invalid("the auth frame is too large")
-            value = self._decoded(data)
-            self._queue(command_id(value), validate(Auth, value), 0)
-        except HubError:
-            self.close(NOT_AUTHENTICATED, 'the first frame must be {"type":"auth","token":…}')
+            self._greeting.take(data)
+        except Unauthenticated as error:
+            self.close(NOT_AUTHENTICATED, error.message)
 
     def _queue(self, about: Any, command: Body, size: int) -> None:
         self._inbox.append((about, command, size))
@@ -399,90 +346,6 @@ class Connection:
         if room and self._held_bytes <= HELD_BYTES // 2:
             self._socket.resume()
 
-    # Commands.
-
-    async def _do(self, about: Any, command: Body) -> None:
-        if isinstance(command, Subscribe):
-            await self._subscribe(about, command)
-        elif isinstance(command, Post):
-            posted = await self._parts.messages.post(
-                self.actor, command.room_id, command, thread_id=command.thread_id
-            )
-            self._reply(about, _posted(posted))
-        elif isinstance(command, Unsubscribe):
-            self._leave(command.room_id)
-            self._reply(about, {})
-        elif isinstance(command, Edit | Delete | React | Unreact):
-            self._reply(about, {"seq": await self._touch(command)})
-        elif isinstance(command, Read):
-            await self._parts.reading.mark(
-                self.actor, command.room_id, command.seq, command.thread_id
-            )
-            self._reply(about, {})
-        elif isinstance(command, Typing):
-            await self._typing(command)
-            self._reply(about, {})
-        elif isinstance(command, Auth):
-            await self._refresh(about, command)
-        elif isinstance(command, Cancel):
-            await self._parts.runs.cancel(self.actor, command.run_id)
-            self._reply(about, {})
-        elif isinstance(command, RunCommand):
-            self._reply(about, await self._desk.do(self.actor, command))
-        else:
-            self._reply(about, {})
-
-    async def _subscribe(self, about: Any, command: Subscribe) -> None:
-        """Answer first, then the missed events, then live. Who may not read one of the rooms is
-        told which, and follows what it followed."""
-        for cursor in command.cursors:
-            await self._readable(cursor.room_id, command)
-        joining: list[Joining] = []
-        try:
-            for cursor in command.cursors:
-                joining.append(await self._prepare(cursor))
-            told = [self._gateway.told(each.joined) for each in joining]
-            self._reply(about, {"rooms": told} if command.rooms is not None else told[0])
-            await self._go_live(joining)
-        finally:
-            for each in joining:
-                self._leave(each.feed.room_id)
-            if self._closed:  # it went away meanwhile: leave what was entered since
-                self.on_closed()
-
-    async def _readable(self, room_id: str, command: Subscribe) -> None:
-        """No subscription for a stranger."""
-        try:
-            await self._parts.views.known(self.actor, room_id)
-        except HubError as error:
-            if command.rooms is not None:
-                place = [cursor.room_id for cursor in command.rooms].index(room_id)
-                error.details = (FieldError(f"rooms[{place}].room_id", error.message),)
-            raise
-
-    async def _go_live(self, joining: list[Joining]) -> None:
-        """The reply is out: what fails now can only be told by asking the client to resume."""
-        try:
-            while joining:
-                await self._gateway.fanout.complete(self, joining.pop(0))
-        except HubError as error:
-            log.warning("a replay broke off", reason=error.message)
-            self.close(RESTARTING, RESUME)
-
-    async def _prepare(self, cursor: RoomCursor) -> Joining:
-        room_id = cursor.room_id
-        if len(self.rooms) >= ROOMS and room_id not in self.rooms:
-            raise Limited(f"a connection follows at most {ROOMS} rooms")
-        self._leave(room_id)
-        since = None if cursor.since is None else Cursor(cursor.since, cursor.epoch)
-        joining = await self._gateway.fanout.prepare(self, room_id, since)
-        self.rooms.add(room_id)
-        return joining
-
-    def _leave(self, room_id: str) -> None:
-        self.rooms.discard(room_id)
-        self._gateway.fanout.leave(self, room_id)
-
     def _submit(self, about: Any, command: Post, size: int) -> bool:
         """The hot path of a post; False sends it the slow way."""
 
@@ -490,7 +353,7 @@ class Connection:
             self._in_flight -= 1
             self._gave(size)
             if isinstance(outcome, Posted):
-                self._acknowledge(reply_frame(about, _posted(outcome)))
+                self._acknowledge(reply_frame(about, posted_reply(outcome)))
             elif isinstance(outcome, StaleAccess):
                 self._parts.views.forget(command.room_id)
                 self._queue(about, command, size)
@@ -505,46 +368,7 @@ class Connection:
             self._took(size)
         return queued
 
-    async def _touch(self, command: Edit | Delete | React | Unreact) -> int | None:
-        """The seq of the change; None when nothing changed."""
-        editing, message_id = self._parts.editing, command.message_id
-        if isinstance(command, Edit):
-            return await editing.edit(self.actor, None, message_id, command.content)
-        if isinstance(command, Delete):
-            return await editing.delete(self.actor, None, message_id)
-        present = isinstance(command, React)
-        return await editing.react(self.actor, None, message_id, command.emoji, present=present)
-
-    async def _typing(self, command: Typing) -> None:
-        """Told once a second at most, however often it is said."""
-        if command.room_id not in self.rooms:
-            raise missing("room")
-        view = await self._parts.views.known(self.actor, command.room_id)
-        if not may_post(view.members.get(self.actor.id)):
-            raise Denied("only members of the room type, and observers do not")
-        now_s, at = asyncio.get_running_loop().time(), (command.room_id, command.thread_id)
-        if now_s - self._typed.get(at, -TYPING_S) < TYPING_S:
-            return
-        if len(self._typed) >= ROOMS:
-            self._typed.clear()
-        self._typed[at] = now_s
-        data = {"participant": self.actor.author.ref(), "thread_id": command.thread_id}
-        frame = ephemeral_frame("typing", command.room_id, self._now_ms(), data)
-        with contextlib.suppress(Unavailable):  # a signal that nobody misses
-            await self._parts.bus.publish([(command.room_id, Packet(0, 1, frame))])
-
-    async def _refresh(self, about: Any, command: Auth) -> None:
-        actor = await self._parts.access.authenticate_socket(command.token)
-        if (actor.tenant_id, actor.id) != (self.actor.tenant_id, self.actor.id):
-            raise invalid("token", "must be of the same participant")
-        if self._parts.access.revoked(actor.key_id):  # since it was authenticated
-            raise Unauthenticated("the key was revoked")
-        try:
-            self._gateway.seats.known(self, actor.key_id)
-        except Full:
-            raise Limited("this key has too many connections", retry_after=5) from None
-        self._actor = actor
-        self._reply(about, {"expires_at": optional_rfc3339(actor.expires_ms)})
+    # Out.
 
     def _say(self, frames: bytes) -> None:
         self.deliver(self.coding.encode(frames))
@@ -565,15 +389,3 @@ class Connection:
 
     def _refuse(self, about: Any, error: HubError) -> None:
         self._say(error_frame(about, error.as_dict()))
-
-
-def _size(data: str | bytes) -> int:
-    return len(data.encode() if isinstance(data, str) else data)
-
-
-def _posted(posted: Posted) -> dict[str, Any]:
-    return {
-        "id": posted.message_id,
-        "seq": posted.seq,
-        "runs": [run_brief(run) for run in posted.runs],
-    }

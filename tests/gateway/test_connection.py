@@ -14,14 +14,10 @@ import pytest
 
 from hub.core.values import Actor
 from hub.gateway.bounds import FRAME_BYTES
-from hub.gateway.connection import (
-    GREETING_BYTES,
-    HELD_BYTES,
-    INBOX,
-    ROOMS,
-    Connection,
-)
+from hub.gateway.connection import HELD_BYTES, INBOX, Connection
+from hub.gateway.doing import ROOMS
 from hub.gateway.gateway import Gateway
+from hub.gateway.greeting import GREETING_BYTES
 from hub.gateway.history import REPLAY_BYTES, REPLAY_FIRST
 from hub.parts import Parts, now_ms
 from hub.wire.bodies import validate
@@ -405,6 +401,14 @@ async def test_a_room_that_could_not_be_joined_is_not_typed_into(gateway: Gatewa
     async with talking(gateway, BOB) as talk:
         assert not (await talk.ask("subscribe", room_id="room_1"))["ok"]
         assert not (await talk.ask("typing", room_id="room_1"))["ok"]
+
+
+async def test_a_room_that_is_not_followed_is_not_typed_into(gateway: Gateway) -> None:
+    async with talking(gateway, BOB) as talk:
+        refused = await talk.ask("typing", room_id="room_1")
+        assert "ROOM_NOT_FOUND" == refused["error"]["code"]
+        assert (await talk.ask("subscribe", room_id="room_1"))["ok"]
+        assert (await talk.ask("typing", room_id="room_1"))["ok"]
 
 
 async def test_an_expired_key_closes_its_connection(gateway: Gateway, clock: Ticker) -> None:

@@ -10,8 +10,9 @@ import pytest
 
 from hub.core.values import Actor
 from hub.gateway.closes import NOT_AUTHENTICATED, REVOKED
-from hub.gateway.connection import EARLY, GREETING_BYTES, Connection
+from hub.gateway.connection import Connection
 from hub.gateway.gateway import Gateway
+from hub.gateway.greeting import EARLY, GREETING_BYTES
 from hub.wire.bodies import validate
 from hub.wire.requests import CreateKey
 from tests.support.parts import ALICE

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from hub.gateway.doing import ROOMS
 from tests.support.parts import ALICE, BOB, Posts, add_room
 
 from .fakes import Event
@@ -55,3 +56,16 @@ async def test_a_room_that_may_not_be_read_is_named_and_nothing_changes(pair: Pa
     assert {"room_1"} == bob.connection.rooms
     posted = await Posts(pair.parts.store).send()
     assert posted.seq == (await bob.told("message.created"))["seq"]
+
+
+async def test_a_batch_over_the_bound_leaves_what_is_followed(pair: Pair) -> None:
+    for room_id in ("room_1", "room_2"):
+        await add_room(pair.parts.store, room_id)
+    here = await pair.connect(ALICE)
+    assert (await subscribe(here, 1, "room_1"))["ok"]
+    here.connection.rooms.update(f"room_x{n}" for n in range(ROOMS - 1))
+    assert (await subscribe(here, 2, "room_1"))["ok"]
+    error = (await subscribe(here, 3, "room_1", "room_2"))["error"]
+    assert "RATE_LIMITED" == error["code"]
+    posted = await Posts(pair.parts.store).send()
+    assert posted.seq == (await here.told("message.created"))["seq"]
