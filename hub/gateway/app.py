@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 import orjson
@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import Route, WebSocketRoute
+from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hub.core.errors import HubError, MethodNotAllowed, Missing
@@ -30,14 +30,31 @@ from hub.wire.requests import LogIn
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _HEADER: Final = b"x-request-id"
 _PRIVATE: Final = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
+SOCKET_PATH: Final = "/v1/ws"
 log = structlog.get_logger("hub.http")
 
 
-def make_app(gateway: Gateway) -> Starlette:
+class Front:
+    """The application: sockets, and all else. A socket goes past the layers of Starlette, each of
+    which would weigh as long as the connection lasts."""
+
+    def __init__(self, socket: ASGIApp, rest: ASGIApp) -> None:
+        self._socket = socket
+        self._rest = rest
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        is_socket = scope["type"] == "websocket" and scope["path"] == SOCKET_PATH
+        return (self._socket if is_socket else self._rest)(scope, receive, send)
+
+
+def make_app(gateway: Gateway) -> Front:
     """The application; the caller opens and closes what it runs on."""
+    return Front(WebSocketApp(gateway), _make_rest(gateway))
+
+
+def _make_rest(gateway: Gateway) -> Starlette:
     app = Starlette(
         routes=[
-            WebSocketRoute("/v1/ws", WebSocketApp(gateway)),
             *table.routes(gateway),
             *_open_routes(gateway),
             *runs.token_routes(gateway),

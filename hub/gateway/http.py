@@ -186,6 +186,8 @@ class HubHttp(H11Protocol):
             return
         self._forget_deadline()
         super().handle_websocket_upgrade(event)
+        self._backlog.end()
+        del self._backlog  # it knows us as we know it: none of us would be freed for a long time
 
     def send_400_response(self, msg: str) -> None:
         assert isinstance(self.conn, BoundedConnection)

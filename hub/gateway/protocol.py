@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import random
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, cast
 
 from uvicorn.config import Config
+from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
 from websockets.frames import Frame
@@ -96,16 +97,32 @@ class HubSocket(WebSocketsSansIOProtocol):
         while not self.queue.empty():
             early.append(self.queue.get_nowait())
         self.sink = sink
+        self._forget_handshake()
         tap = _Tap(sink)
         self.queue = tap  # type: ignore[assignment]
         for event in early:
             tap.put_nowait(event)
         self.resume()
 
+    def _forget_handshake(self) -> None:
+        """What was said there would weigh some kilobytes as long as the connection lasts."""
+        self.scope.clear()  # type: ignore[attr-defined]
+        del self.request, self.response
+
     @property
     def deflated(self) -> bool:
         """Whether the client takes compressed frames."""
         return bool(self.conn.extensions)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """As uvicorn's, with the addresses that the request knows already: asking the kernel again
+        takes longer than all the rest of it."""
+        self.transport = cast(asyncio.Transport, transport)
+        http = self.transport.get_protocol()
+        assert isinstance(http, H11Protocol)
+        self.connections.add(self)
+        self.server, self.client = http.server, http.client
+        self.scheme = "wss" if http.scheme == "https" else "ws"
 
     # Out.
 

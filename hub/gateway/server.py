@@ -37,6 +37,7 @@ def make_server(app: ASGIApp, bounds: Bounds) -> Server:
     """A server for the application. h11 parses HTTP because it bounds headers."""
     config = uvicorn.Config(
         app,
+        interface="asgi3",
         http=HubHttp,
         ws=HubSocket,
         ws_max_size=FRAME_BYTES,

@@ -39,11 +39,9 @@ class WebSocketApp:
         self._gateway = gateway
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers, query = Headers(scope=scope), QueryParams(scope["query_string"])
         socket: HubSocket = scope["extensions"][EXTENSION]
         await receive()
-        offered = scope.get("subprotocols", [])
-        chosen = next((name for name in offered if name in PROTOCOLS), None)
+        chosen = next((each for each in scope.get("subprotocols", []) if each in PROTOCOLS), None)
         await send({"type": "websocket.accept", "subprotocol": chosen})
         connection_id = self._gateway.parts.ids.make("conn")
         coding = Coding(packed=chosen == PACKED_PROTOCOL, deflated=socket.deflated)
@@ -51,8 +49,7 @@ class WebSocketApp:
         address, _ = scope.get("client") or ("", 0)
         try:
             self._gateway.seats.take(connection, address)
-            actor = await self._admit(headers, query)
-            connection.greet(actor)
+            connection.greet(await self._admit(Headers(scope=scope), scope["query_string"]))
             socket.attach(connection)
             await connection.run()
         except Full:
@@ -63,7 +60,7 @@ class WebSocketApp:
             self._gateway.seats.leave(connection)
             socket.close_with(RESTARTING, RESUME)  # only what failed is open still
 
-    async def _admit(self, headers: Headers, query: QueryParams) -> Actor | None:
+    async def _admit(self, headers: Headers, query: bytes) -> Actor | None:
         """Who it is, when the handshake says so; Refused when it may not come in."""
         gateway = self._gateway
         if gateway.stopping:
@@ -73,7 +70,7 @@ class WebSocketApp:
         try:
             if token := bearer(headers):
                 return await gateway.parts.access.authenticate(token)
-            if ticket := query.get("ticket"):
+            if ticket := QueryParams(query).get("ticket"):
                 return await gateway.parts.access.redeem(ticket[:TICKET_CHARS], "ws")
         except Unauthenticated as error:
             raise Refused(NOT_AUTHENTICATED, error.message) from error

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 from collections.abc import AsyncIterator
 
 import h11
 import pytest
 
 from hub.gateway.bounds import Bounds
-from hub.gateway.http import HEAD_BYTES, HEADERS, BoundedConnection
+from hub.gateway.http import HEAD_BYTES, HEADERS, BoundedConnection, HubHttp
 from tests.support.redis import until
 
 from .serving import HANDSHAKE, Served, read_to_end, sent, serving, upgraded
@@ -78,6 +79,22 @@ async def test_a_socket_outlives_the_bounds_of_its_request(served: Served) -> No
     with contextlib.closing(peer):
         await asyncio.sleep(3 * QUICK.body_s)
         assert not sink.gone.is_set()
+
+
+async def test_a_socket_keeps_nothing_of_the_request_it_was(served: Served) -> None:
+    """Without the collector, which comes seldom; the addresses are those of the request."""
+    gc.collect()
+    gc.disable()
+    try:
+        peer, sink = await upgraded(served)
+        with contextlib.closing(peer):
+            assert peer.getsockname() == sink.socket.client
+            assert peer.getpeername() == sink.socket.server
+            assert not sink.socket.scope
+            assert not hasattr(sink.socket, "request") and not hasattr(sink.socket, "response")
+            await until(lambda: not any(isinstance(each, HubHttp) for each in gc.get_objects()))
+    finally:
+        gc.enable()
 
 
 async def test_requests_one_after_the_other_are_all_in_time(served: Served) -> None:
