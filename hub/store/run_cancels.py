@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, and_, case, literal, update
+from sqlalchemy import Connection, and_, case, literal, select, update
 
 from hub.core.posts import run_event
 from hub.core.runs import NEWER, NEWER_CAME
@@ -17,12 +17,13 @@ from hub.store.schema import runs
 def cancel(connection: Connection, tenant_id: str, run_id: str, by: str, at_ms: int) -> list[Ended]:
     """See `RunStore.cancel`."""
     which = (runs.c.tenant_id == tenant_id) & (runs.c.id == run_id)
-    row = connection.execute(rows.select_runs().where(which)).first()
-    if row is None:
+    if connection.execute(select(runs.c.id).where(which)).first() is None:
         return []
-    run = rows.run_of(row)
     lock_room_of(connection, run_id)
-    family = _with_children(connection, run)
+    row = connection.execute(rows.select_runs().where(which)).first()
+    if row is None:  # erased with its session meanwhile
+        return []
+    family = _with_children(connection, rows.run_of(row))
     asked = and_(
         runs.c.id.in_([one.id for one in family]),
         runs.c.finished_ms.is_(None),

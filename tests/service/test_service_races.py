@@ -13,7 +13,7 @@ from hub.core.values import Participant
 from hub.parts import Parts
 from hub.wire.bodies import validate
 from hub.wire.requests import CreateKey, CreateParticipant, MemberChange, NewMember
-from tests.support.parts import ACME, ALICE, BOB, add_room
+from tests.support.parts import ACME, ALICE, BOB, ELIZA, Posts, add_room, add_session
 from tests.support.parts import ADMIN as BOSS
 
 OWNER, ADMIN = (validate(MemberChange, {"role": role}) for role in ("owner", "admin"))
@@ -50,6 +50,20 @@ async def test_a_member_comes_changes_and_goes_at_the_same_time(parts: Parts) ->
             group.create_task(
                 again(lambda: parts.rooms.change_member(ALICE, "room_1", "user_carol", ADMIN))
             )
+
+
+async def test_a_run_is_cancelled_while_its_session_is_erased(parts: Parts) -> None:
+    posts = Posts(parts.store)
+    for number in range(5):
+        session_id = f"sess_{number}"
+        await add_session(parts.store, session_id)
+        asked = await posts.send(session_id, calls=[ELIZA])
+        work: list[Awaitable[object]] = [
+            parts.runs.cancel(BOSS, asked.runs[0].id) for _ in range(6)
+        ]
+        work.insert(3, parts.sessions.delete(BOSS, session_id, hard=True))
+        for outcome in await asyncio.gather(*work, return_exceptions=True):
+            assert not isinstance(outcome, BaseException) or isinstance(outcome, Missing), outcome
 
 
 async def test_of_many_who_take_a_name_at_the_same_time_one_has_it(parts: Parts) -> None:
