@@ -111,8 +111,8 @@ class Written:
 @dataclass(frozen=True, slots=True)
 class Reply:
     """How a run ends. `text` None ends it without a message. The message may speak to others:
-    `mention` and `calls` as in a post, `summons` whom it asks to answer, on the room's `budget`.
-    With an `escalation` its session waits for a person."""
+    `mention` and `calls` as in a post, `summons` whom it asks to answer. With an `escalation` its
+    session waits for a person."""
 
     state: str
     text: str | None
@@ -127,7 +127,6 @@ class Reply:
     mention: tuple[Json, ...] = ()
     calls: tuple[str, ...] = ()
     summons: tuple[Summons, ...] = ()
-    budget: Budget | None = None
     escalation: str | None = None
 
 

@@ -94,5 +94,5 @@ def _reply(
         finish_reason=finish_reason, error=error,
         usage=usage.as_dict(), context=context.receipt() if context else None,
         first_delta_ms=progress.first_delta_ms,
-        mention=said.mention, calls=said.calls, summons=said.summons, budget=said.budget,
+        mention=said.mention, calls=said.calls, summons=said.summons,
     )  # fmt: skip

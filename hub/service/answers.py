@@ -150,7 +150,7 @@ class Answers:
             Reply(
                 "succeeded", content, self._now_ms(), finish_reason="stop",
                 usage=usage | {"estimated": True}, mention=said.mention, calls=said.calls,
-                summons=said.summons, budget=said.budget,
+                summons=said.summons,
             ),
         )  # fmt: skip
 

@@ -72,7 +72,7 @@ def finish(
     if not ended:
         return None
     run = _count_use(connection, run_of_text(ended[0]), budget, limits)
-    entries, called, cut = _write_end(connection, run, reply, limits)
+    entries, called, cut = _write_end(connection, run, reply, budget, limits)
     entries += _escalate(connection, run, reply)
     return Ended(run, tuple(entries), (*called, *next_in_lane(connection, run)), tuple(cut))
 
@@ -84,14 +84,15 @@ def lock_room_of(connection: Connection, run_id: str) -> Budget | None:
 
 
 def _write_end(
-    connection: Connection, run: Run, reply: Reply, limits: Limits
+    connection: Connection, run: Run, reply: Reply, budget: Budget | None, limits: Limits
 ) -> tuple[list[LogRow], list[str], list[str]]:
-    """The log's entries, the runs called by the message, the runs it interrupts."""
+    """The log's entries, the runs called by the message on the room's budget, the runs it
+    interrupts."""
     called: tuple[Run, ...] = ()
     effects = Effects()
     mention = reply.mention
     if reply.text is not None and (reply.summons or reply.calls):
-        call = _call(run, reply)
+        call = _call(run, reply, budget)
         ground = drive(connection, read_ground([call], limits))
         if refused(call, ground, limits):
             unheard = unsummoned(call)  # past the cap, who listens by itself is not spoken to
@@ -128,11 +129,11 @@ def _escalate(connection: Connection, run: Run, reply: Reply) -> tuple[LogRow, .
     return session_rows.escalate(connection, session, reply.escalation, reply.at_ms)[1]
 
 
-def _call(run: Run, reply: Reply) -> Call:
+def _call(run: Run, reply: Reply, budget: Budget | None) -> Call:
     return Call(
         run.tenant_id, run.room_id, run.reply_message_id, run.thread_id, run.participant_id,
         reply.at_ms, Cause(run.depth, run.root_message_id), reply.summons, reply.calls,
-        reply.budget,
+        budget,
     )  # fmt: skip
 
 

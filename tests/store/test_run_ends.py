@@ -17,7 +17,7 @@ from hub.core.values import Run
 from hub.parts import now_ms
 from hub.ports import Ended, Pause, Reply
 from hub.store.store import SqlStore
-from tests.support.parts import ACME, AT_MS, ELIZA, RIVAL, Posts, add_room, add_session
+from tests.support.parts import ACME, ADMIN, AT_MS, ELIZA, RIVAL, Posts, add_room, add_session
 from tests.support.redis import until
 
 from .test_runs import LONG_MS, claimed, expired
@@ -382,6 +382,20 @@ async def test_a_budget_counts_what_is_started_and_what_it_used(store: SqlStore)
     over = await asked(Budget(tokens=40))
     assert ("suppressed", "the room's budget of 40 tokens a day is used up") == (
         over.state, over.reason,
+    )  # fmt: skip
+
+
+async def test_a_reply_calls_others_on_the_budget_that_the_room_has_then(store: SqlStore) -> None:
+    """Not on what it had when the reply was written."""
+    run = await working(store, await room_of(store))
+    tight = {"settings": {"budget": {"tokens": 1}}}
+    await store.rooms.update(ACME, "room_1", tight, ADMIN, AT_MS)
+    calling = replace(DONE, summons=(Summons(SECOND, "run_n", "msg_n"),), at_ms=now_ms())
+    await store.runs.finish(run.id, 1, calling)
+    called = await store.runs.get(ACME, "run_n")
+    assert called is not None
+    assert ("suppressed", "the room's budget of 1 tokens a day is used up") == (
+        called.state, called.reason,
     )  # fmt: skip
 
 
