@@ -34,7 +34,7 @@ CUTS: Final[tuple[Cut, ...]] = ("RST", "clean", "half-open")
 KINDS: Final[tuple[Kind, ...]] = (
     "plain", "plain", "plain", "during the resume", "from the future", "from another epoch",
 )  # fmt: skip
-SETTLED_S: Final = 30.0
+SETTLED_S: Final = 90.0
 HALF_OPEN: Final = 4
 FAR: Final = 1_000_000
 
