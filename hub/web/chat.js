@@ -14,7 +14,7 @@ import { Outbox } from "./outbox.js";
 import { nameOf } from "./people.js";
 import { whyNot } from "./rights.js";
 import { Room } from "./room.js";
-import { isSession } from "./session.js";
+import { addressOf, isSession } from "./session.js";
 import { Sessions } from "./sessions.js";
 import { drawer, isNarrow, openDrawer, renderMe, renderRooms } from "./sidebar.js";
 import { Socket } from "./socket.js";
@@ -112,7 +112,7 @@ export class Chat {
     }
     if (this.closed) return;
     this.showRooms();
-    if (!this.room && !this.placeInAddress()) this.suggestRoom();
+    if (!this.room && !this.placeInAddress()) this.suggest();
   }
 
   async listParticipants() {
@@ -126,15 +126,16 @@ export class Chat {
     renderRooms(state, () => this.listRooms());
   }
 
-  /** Without a place in the address: the first room, or a word on how to begin. */
-  suggestRoom() {
-    if (this.rooms?.length && !isNarrow()) {
-      history.replaceState(null, "", `#room=${encodeURIComponent(this.rooms[0].id)}`);
+  /** Without a place in the address: the first room or session, or a word on how to begin. */
+  suggest() {
+    const { rooms, sessions } = this;
+    if (!rooms || !sessions.state.loaded) return;
+    const first = rooms[0] || sessions.own()[0];
+    if (first && !isNarrow()) {
+      history.replaceState(null, "", addressOf(first.id));
       this.follow();
-    } else if (this.rooms) {
-      if (this.rooms.length) this.stage("Choose a room", "Your rooms are in the list.", ["Show rooms", () => drawer("rooms")]);
-      else this.stage("No rooms yet", "A room is a place for people and AI participants. Make the first one.", ["New room", () => this.newRoom()]);
-    }
+    } else if (first) this.stage("Choose a place", "Your rooms and sessions are in the list.", ["Show the list", () => drawer("rooms")]);
+    else this.stage("Nothing here yet", "A room is a place for people and AI participants, a session a talk with one model.", ["New room", () => this.newRoom()], ["New session", () => sessions.create()]);
   }
 
   placeInAddress() {
@@ -145,7 +146,7 @@ export class Chat {
   follow() {
     const id = this.placeInAddress();
     if (id && id !== this.room?.id) this.open(id);
-    else if (!id && this.rooms && !this.room) this.suggestRoom();
+    else if (!id && !this.room) this.suggest();
   }
 
   async open(id) {
@@ -185,7 +186,7 @@ export class Chat {
     this.clearStage();
     history.replaceState(null, "", location.pathname);
     drawer(null);
-    this.suggestRoom();
+    this.suggest();
   }
 
   newRoom() {
@@ -195,7 +196,7 @@ export class Chat {
       create: async (body, key) => {
         const room = await this.api.createRoom(body, key);
         await this.listRooms();
-        location.hash = `room=${encodeURIComponent(room.id)}`;
+        location.hash = addressOf(room.id);
         if (isNarrow()) drawer(null);
       },
     });
@@ -226,8 +227,8 @@ export class Chat {
   }
 
   /** A word in the middle of an empty log; nothing with null. */
-  stage(title, text, action = null) {
-    const parts = [title && h("h2", {}, title), text && h("p", {}, text), action && h("button", { class: "primary", type: "button", onclick: action[1] }, action[0])];
+  stage(title, text, ...actions) {
+    const parts = [title && h("h2", {}, title), text && h("p", {}, text), ...actions.map((action) => action && h("button", { class: "primary", type: "button", onclick: action[1] }, action[0]))];
     byId("log-state").replaceChildren(...parts.filter(Boolean));
   }
 
@@ -284,6 +285,7 @@ export class Chat {
   removed() {
     this.room.gone = true;
     this.room.members.delete(this.me);
+    this.showHeader();
     this.showComposer();
     this.view.schedule();
   }

@@ -6,6 +6,7 @@ import { modelIn, titleOf } from "./session.js";
 import { dayName, dayKey, timeNode } from "./time.js";
 
 const GROUP_MS = 5 * 60000;
+const PROMPT_CHARS = 300;
 
 /** What the next row is compared with. */
 export const previousOf = (message) => message && { author: message.author?.id, at: Date.parse(message.created_at) };
@@ -57,8 +58,9 @@ export function intro(room) {
 
 function sessionIntro(room) {
   const { session, roots } = room;
-  const prompt = session.system_prompt ? `It was told: “${session.system_prompt}”` : "This is where the session begins.";
-  return beginning("bubble", titleOf(session), prompt, roots.length ? null : `Nothing here yet. Whatever you write, ${modelIn(room)} answers.`);
+  const told = session.system_prompt || "";
+  const prompt = told ? `It was told: “${told.slice(0, PROMPT_CHARS)}${told.length > PROMPT_CHARS ? "…" : ""}”` : "This is where the session begins.";
+  return beginning("bubble", titleOf(session), prompt, roots.length ? null : `Nothing here yet. ${modelIn(room)} answers whatever is written.`);
 }
 
 function beginning(mark, name, about, hint) {

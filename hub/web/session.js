@@ -4,6 +4,9 @@ import { isAi, nameOf } from "./people.js";
 
 export const isSession = (id) => Boolean(id?.startsWith("sess_"));
 
+/** Where the page shows a room or session. */
+export const addressOf = (id) => `#${isSession(id) ? "session" : "room"}=${encodeURIComponent(id)}`;
+
 export const titleOf = (session) => session.title || "New session";
 
 /** The name of who answers unless a person does. */
@@ -28,7 +31,7 @@ export function whoAnswers(room, me) {
 }
 
 function waiting({ owner, queue }, me, model) {
-  if (owner === me) return `You asked for a person. ${model} answers until somebody comes.`;
+  if (owner === me) return `A person was asked for. ${model} answers until somebody comes.`;
   return `Waits for a person${queue.message ? `: “${queue.message}”` : "."}`;
 }
 

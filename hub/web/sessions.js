@@ -7,7 +7,7 @@ import { renderDetails } from "./details.js";
 import { nameOf } from "./people.js";
 import { rights } from "./rights.js";
 import { askCall, askDeleteSession, askHandBack, askNewSession, askPromote, askSettings } from "./sessiondialogs.js";
-import { titleOf } from "./session.js";
+import { addressOf, titleOf } from "./session.js";
 import { drawer, isNarrow, renderSessions } from "./sidebar.js";
 import { renderStrip } from "./strip.js";
 
@@ -50,6 +50,7 @@ export class Sessions {
       this.state.problem = explain(error);
     }
     this.show();
+    if (!this.chat.closed) this.chat.follow();
   }
 
   /** A hint may be lost, so who waits is read now and then; and whom one answers oneself. */
@@ -135,11 +136,11 @@ export class Sessions {
       may.handBack && { act: "handle", words: "Hand back", run: () => this.handBack() },
       may.call && { act: "call", words: "Talk to a person", run: () => this.call() },
       may.change && { act: "settings", words: "Title and instructions", run: () => this.settings() },
-      may.change && { act: "status", words: closed ? "Open again" : "Close", nearest: closed, run: () => this.change({ status: closed ? "active" : "closed" }) },
+      may.change && { act: "status", words: closed ? "Open again" : "Close session", nearest: closed, run: () => this.change({ status: closed ? "active" : "closed" }) },
       { act: "md", words: "Save as Markdown", run: () => this.save("md") },
       { act: "json", words: "Save as JSON", run: () => this.save("json") },
       may.promote && { act: "promote", words: "Make it a room", run: () => this.promote() },
-      may.change && { act: "delete", words: "Delete", danger: true, run: () => this.remove() },
+      may.change && { act: "delete", words: "Delete session", danger: true, run: () => this.remove() },
     ].filter(Boolean);
   }
 
@@ -155,13 +156,13 @@ export class Sessions {
 
   goTo(session) {
     this.take(session);
-    location.hash = `session=${encodeURIComponent(session.id)}`;
+    location.hash = addressOf(session.id);
     if (isNarrow()) drawer(null);
   }
 
   async goToRoom(id) {
     await this.chat.listRooms();
-    location.hash = `room=${encodeURIComponent(id)}`;
+    location.hash = addressOf(id);
   }
 
   call() {

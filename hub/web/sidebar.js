@@ -2,7 +2,7 @@
 
 import { byId, h, icon } from "./dom.js";
 import { avatar, nameOf } from "./people.js";
-import { titleOf } from "./session.js";
+import { addressOf, titleOf } from "./session.js";
 import { timeNode } from "./time.js";
 
 const narrow = matchMedia("(max-width: 820px)");
@@ -31,14 +31,14 @@ export function renderSessions({ own, waiting, answering, loaded, problem, curre
 
 function sessionLink(session, here, queued) {
   const mark = queued ? timeNode(session.queue.since) : session.queue ? "waiting" : session.handler ? "person" : null;
-  const link = h("a", { href: `#session=${encodeURIComponent(session.id)}`, class: session.status === "closed" ? "archived" : null, "aria-current": here ? "page" : null, title: session.queue?.message || session.model },
+  const link = h("a", { href: addressOf(session.id), class: session.status === "closed" ? "archived" : null, "aria-current": here ? "page" : null, title: session.queue?.message || session.model },
     icon("bubble"), h("span", { class: "room-label" }, titleOf(session)), mark && h("span", { class: "room-mark" }, mark));
   return h("li", {}, link);
 }
 
 function roomLink(room, here, called) {
   const mark = called ? h("span", { class: "called", title: "You were mentioned", "aria-label": "You were mentioned" }, "@") : null;
-  const link = h("a", { href: `#room=${encodeURIComponent(room.id)}`, class: room.archived_at ? "archived" : null, "aria-current": here ? "page" : null, title: room.description || null },
+  const link = h("a", { href: addressOf(room.id), class: room.archived_at ? "archived" : null, "aria-current": here ? "page" : null, title: room.description || null },
     icon(room.private === false ? "hash" : "lock"), h("span", { class: "room-label" }, room.name || room.id), mark);
   return h("li", {}, link);
 }

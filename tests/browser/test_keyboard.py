@@ -137,6 +137,37 @@ async def test_members_open_as_a_panel_and_escape_closes_it(desk: Desk) -> None:
     await expect(opener).to_be_focused()
 
 
+async def test_a_session_is_begun_and_a_person_asked_for_by_keys_alone(desk: Desk) -> None:
+    window, _ = await at_the_composer(desk)
+    page, keyboard = window.page, window.page.keyboard
+    await page.get_by_role("button", name="New session").press("Enter")
+    model = page.get_by_role("dialog").get_by_role("combobox", name="Model")
+    await expect(model).to_be_focused()
+    await named(page.get_by_role("dialog"))
+    await keyboard.type("builtin/echo")
+    await expect(model).to_have_value("builtin/echo")
+    await page.get_by_role("button", name="Begin").press("Enter")
+    await expect(page.get_by_role("textbox", name="Message")).to_be_focused()
+    await keyboard.type("Hello")
+    await keyboard.press("Enter")
+    await window.shows("Hello", "Hello")
+    opener = page.get_by_role("button", name="Session details")
+    await opener.press("Enter")
+    await named(page.locator("body"))
+    drawer = page.get_by_role("complementary", name="Session")
+    call = drawer.get_by_role("button", name="Talk to a person")
+    await call.press("Enter")
+    await expect(page.get_by_role("dialog").get_by_role("textbox")).to_be_focused()
+    await keyboard.press("Tab")
+    await keyboard.press("Tab")
+    await keyboard.press("Enter")
+    await expect(page.locator("#strip").get_by_role("status")).to_contain_text("asked for")
+    await expect(call).to_have_count(0)
+    await page.keyboard.press("Escape")
+    await expect(drawer).to_be_hidden()
+    await expect(opener).to_be_focused()
+
+
 async def test_every_control_has_a_name(desk: Desk) -> None:
     window, _ = await at_the_composer(desk, "ben")
     await window.say("Hello.")
@@ -149,7 +180,7 @@ async def test_every_control_has_a_name(desk: Desk) -> None:
 
 async def named(place: Locator) -> None:
     """No button, link or field of the place is without an accessible name."""
-    for role in ("button", "link", "textbox", "checkbox", "searchbox", "option"):
+    for role in ("button", "link", "textbox", "checkbox", "searchbox", "combobox", "option"):
         nameless = place.get_by_role(role, name="", exact=True)
         await expect(nameless).to_have_count(0)
 

@@ -49,7 +49,7 @@ async def test_a_key_signs_in_and_a_wrong_one_says_so(desk: Desk) -> None:
     await expect(page.get_by_role("alert")).to_contain_text("not accepted")
     await field.fill(ann.key)
     await field.press("Enter")
-    await expect(page.get_by_text("No rooms yet")).to_be_visible()
+    await expect(page.get_by_text("Nothing here yet")).to_be_visible()
     assert ann.key not in page.url
 
 

@@ -17,7 +17,7 @@ async def test_a_person_is_asked_for_answers_and_hands_back(desk: Desk) -> None:
     dialog = user.page.get_by_role("dialog", name="Talk to a person")
     await dialog.get_by_label("Message").fill("It is <b>broken</b>")
     await dialog.get_by_role("button", name="Ask for a person").click()
-    await expect(words(user)).to_contain_text("You asked for a person.")
+    await expect(words(user)).to_contain_text("A person was asked for.")
     waiting = helper.page.get_by_role("list", name="Waiting for a person")
     mine = waiting.get_by_role("link", name=title)
     await mine.click()
