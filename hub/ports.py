@@ -417,6 +417,10 @@ class SessionStore(Protocol):
         """The sessions that wait for a person, the longest wait first; `page.after` is the last
         one's `waiting_ms:id`."""
 
+    async def taken(self, tenant_id: str, handler: str, page: Page) -> list[Session]:
+        """The active sessions in which a person answers, the newest first; `page.after` is the
+        last one's id."""
+
     async def update(
         self, tenant_id: str, session_id: str, changes: Json, audit: AuditEntry
     ) -> Changed | None:

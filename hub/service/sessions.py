@@ -158,6 +158,10 @@ class Sessions:
         owner = None if actor.is_admin else actor.id
         return await self._store.sessions.waiting(actor.tenant_id, owner, page)
 
+    async def taken(self, actor: Actor, page: Page) -> list[Session]:
+        """Those that the caller has taken over, the newest first."""
+        return await self._store.sessions.taken(actor.tenant_id, actor.id, page)
+
     async def post(
         self, actor: Actor, session: Session, body: SendMessage, key: RequestKey | None
     ) -> Posted:

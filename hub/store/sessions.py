@@ -15,7 +15,7 @@ from hub.store.access_changes import note_change
 from hub.store.common import append, bare, write_audit
 from hub.store.database import Database
 from hub.store.rooms import create as create_room
-from hub.store.schema import events, idempotency, messages, rooms, runs, sessions
+from hub.store.schema import events, idempotency, members, messages, rooms, runs, sessions
 
 
 class SqlSessions:
@@ -44,6 +44,9 @@ class SqlSessions:
 
     async def waiting(self, tenant_id: str, owner: str | None, page: Page) -> list[Session]:
         return await self._database.read(lambda c: _waiting(c, tenant_id, owner, page))
+
+    async def taken(self, tenant_id: str, handler: str, page: Page) -> list[Session]:
+        return await self._database.read(lambda c: _taken(c, tenant_id, handler, page))
 
     async def update(
         self, tenant_id: str, session_id: str, changes: Json, audit: AuditEntry
@@ -146,6 +149,21 @@ def _waiting(
         statement = statement.where(place > tuple_(int(since), after))
     order = statement.order_by(sessions.c.waiting_ms, sessions.c.id).limit(page.limit)
     return [rows.session_of(row) for row in connection.execute(order)]
+
+
+def _taken(connection: Connection, tenant_id: str, handler: str, page: Page) -> list[Session]:
+    """Found by membership, which is indexed: who has a session is a member of its room."""
+    inside = select(members.c.room_id).where(
+        members.c.tenant_id == tenant_id, members.c.participant_id == handler
+    )
+    statement = sessions.select().where(
+        sessions.c.tenant_id == tenant_id, sessions.c.id.in_(inside),
+        sessions.c.handler == handler, sessions.c.status == "active",
+    )  # fmt: skip
+    if page.after:
+        statement = statement.where(sessions.c.id < page.after)
+    found = connection.execute(statement.order_by(sessions.c.id.desc()).limit(page.limit))
+    return [rows.session_of(row) for row in found]
 
 
 def _update(

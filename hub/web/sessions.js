@@ -57,13 +57,13 @@ export class Sessions {
   async listQueue() {
     if (!this.admin || this.chat.closed) return;
     const before = this.waiting();
-    const asked = [{ queue: "waiting" }, { scope: "tenant", status: "active" }];
-    const found = await Promise.all(asked.map((query) => this.api.sessions({ ...query, limit: 200 }))).catch(() => null);
+    const lists = ["waiting", "taken"].map((queue) => this.api.sessions({ queue, limit: 200 }));
+    const found = await Promise.all(lists).catch(() => null);
     if (!found) return;
-    const [queue, active] = found;
+    const [queue, taken] = found;
     const there = new Set(queue.items.map((session) => session.id));
     if (!queue.next) for (const session of before) if (!there.has(session.id)) this.known.delete(session.id);
-    for (const session of [...active.items, ...queue.items]) this.keep(session);
+    for (const session of [...queue.items, ...taken.items]) this.keep(session);
     this.show();
   }
 

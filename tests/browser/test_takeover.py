@@ -29,6 +29,8 @@ async def test_a_person_is_asked_for_answers_and_hands_back(desk: Desk) -> None:
     await expect(mine).to_have_count(0)
     answering = helper.page.get_by_role("list", name="You answer").get_by_role("link")
     await expect(answering).to_have_attribute("aria-current", "page")
+    await helper.reload()
+    await expect(answering).to_have_attribute("aria-current", "page")
     await user.say("Is anybody there?")
     await helper.shows("Hello", "Hello", "Is anybody there?")
     await helper.say("I am here.")
@@ -43,11 +45,12 @@ async def test_a_person_is_asked_for_answers_and_hands_back(desk: Desk) -> None:
     await expect(answering).to_have_count(0)
     await expect(helper.page.locator(".no-post")).to_contain_text("reading along")
     await user.say("Thanks")
+    said = ("Hello", "Hello", "Is anybody there?", "I am here.", "Thanks", "Thanks")
     for window in (user, helper):
-        await window.shows("Hello", "Hello", "Is anybody there?", "I am here.", "Thanks", "Thanks")
-        notes = window.page.locator("#log .note")
-        await expect(notes.nth(-2)).to_contain_text("Chief took over")
-        await expect(notes.last).to_contain_text("Chief handed back: builtin/echo answers again")
+        await window.shows(*said)
+        back_note = window.page.locator("#log .note").last
+        await expect(back_note).to_contain_text("Chief handed back: builtin/echo answers again")
+    await expect(user.page.locator("#log .note").nth(-2)).to_contain_text("Chief took over")
 
 
 async def test_of_two_who_take_a_session_one_is_told_who_has_it(desk: Desk) -> None:

@@ -164,6 +164,8 @@ def test_a_session_is_taken_over_and_handed_back(
     check_answer(stranger.client.post(f"{path}/takeover"), 404, "SESSION_NOT_FOUND")
     taken = chief.client.post(f"{path}/takeover").raise_for_status().json()["data"]
     assert ("human", chief.id, None) == (taken["handling"], taken["handler"], taken["queue"])
+    mine = chief.client.get("/v1/sessions?queue=taken").json()["data"]["items"]
+    assert [taken] == mine
     check_answer(tenant_admin.client.post(f"{path}/takeover"), 409, "SESSION_TAKEN", ["handler"])
     unanswered = say(person, path, "is anybody there?")
     assert (None, None, "human_agent") == (

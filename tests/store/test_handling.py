@@ -172,6 +172,25 @@ async def test_who_waits_longest_is_first_and_leaves_when_taken_or_closed(
     assert [] == await waiting(Page(9))
 
 
+async def test_whom_a_person_answers_is_listed_until_handed_back_or_closed(store: SqlStore) -> None:
+    for session_id in ("sess_a", "sess_b", "sess_c", "sess_d"):
+        await add_session(store, session_id)
+        by = "user_carol" if session_id == "sess_b" else "user_bob"
+        await store.sessions.take_over(ACME, session_id, member(by), {}, audit(session_id))
+
+    async def taken(page: Page, by: str = "user_bob") -> list[str]:
+        return [s.id for s in await store.sessions.taken(ACME, by, page)]
+
+    assert ["sess_d", "sess_c", "sess_a"] == await taken(Page(9))
+    assert ["sess_c"] == await taken(Page(1, "sess_d"))
+    assert ["sess_b"] == await taken(Page(9), "user_carol")
+    assert [] == await taken(Page(9), "user_alice")
+    await store.sessions.hand_back(ACME, "sess_a", None, audit("sess_a"))
+    await store.sessions.update(ACME, "sess_c", {"status": "closed"}, audit("sess_c"))
+    await store.sessions.delete(ACME, "sess_d", audit("sess_d"))
+    assert [] == await taken(Page(9))
+
+
 async def test_a_session_that_waits_keeps_its_place_and_its_words(store: SqlStore) -> None:
     await add_session(store)
     first = await ask(store, "first")

@@ -35,6 +35,7 @@ READS: dict[str, Ask] = {
     "deleted session": lambda s, t: s.sessions.get(t, "sess_1", deleted=True),
     "sessions": lambda s, t: s.sessions.page(t, None, None, Page(10)),
     "sessions that wait": lambda s, t: s.sessions.waiting(t, None, Page(10)),
+    "sessions that were taken": lambda s, t: s.sessions.taken(t, "user_bob", Page(10)),
     "sessions of an owner": lambda s, t: s.sessions.page(t, "user_alice", None, Page(10)),
     "keys": lambda s, t: s.keys.page(t, None, Page(10)),
     "participant": lambda s, t: s.participants.get(t, "user_only_acme"),

@@ -22,13 +22,18 @@ async def create(call: Call) -> Answer:
 
 
 async def page(call: Call) -> Answer:
-    """Newest first; those that wait for a person by how long they have."""
+    """Newest first; those that wait for a person by how long they have. A `queue` is of those that
+    wait, or of those that the caller has taken over."""
     whole_tenant = call.choice("scope", "tenant") == "tenant"
     status = call.choice("status", "active", "closed")
     sessions = call.parts.sessions
-    if call.choice("queue", "waiting"):
-        if status:
-            raise invalid("status", "give either queue or status")
+    queue = call.choice("queue", "waiting", "taken")
+    if queue and status:
+        raise invalid("status", "give either queue or status")
+    if queue == "taken":
+        taken = await sessions.taken(call.actor, call.page("taken"))
+        return call.listed("taken", taken, lambda session: str(session.id), Session.as_dict)
+    if queue:
         waiting = await sessions.queue(call.actor, call.page("queue"), whole_tenant=whole_tenant)
         return call.listed("queue", waiting, _place_in_queue, Session.as_dict)
     found = await sessions.page(
