@@ -335,3 +335,15 @@ def test_405_says_what_is_allowed(person: Person, path: str) -> None:
 def test_an_answer_is_taken_for_what_it_is_and_kept_by_nobody(stage: Stage, path: str) -> None:
     headers = stage.owner.client.get(path.format(**stage.ids)).headers
     assert ("nosniff", "no-store") == (headers["x-content-type-options"], headers["cache-control"])
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("/v1/search?q=x&room_id=room_%00", "room_id"),
+        ("/v1/rooms/{room}/events?epoch=%00", "epoch"),
+    ],
+)
+def test_a_parameter_that_is_no_text_is_named(stage: Stage, path: str, name: str) -> None:
+    answer = stage.owner.client.get(path.format(**stage.ids))
+    check_answer(answer, 422, INVALID, [name])

@@ -78,13 +78,15 @@ class Call:
     # Query parameters.
 
     def allow(self, *names: str) -> None:
-        """Refuse query parameters this call does not have, and repeated ones."""
+        """Refuse query parameters this call does not have, repeated ones, and what is no text."""
         seen: set[str] = set()
-        for name, _ in self.request.query_params.multi_items():
+        for name, value in self.request.query_params.multi_items():
             if name not in names:
                 raise invalid(name, "is not a parameter of this call")
             if name in seen:
                 raise invalid(name, "must be given once")
+            if fault := text_fault(value):
+                raise invalid(name, fault)
             seen.add(name)
 
     def query(self, name: str) -> str | None:
