@@ -17,6 +17,7 @@ import orjson
 from tests.e2e.raw import masked_frame
 
 LISTENING: Final = "0A"
+ESTABLISHED: Final = "01"
 _HANDSHAKE: Final = (
     "GET /v1/ws HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{more}\r\n"
@@ -94,12 +95,13 @@ def open_peers(address: str, count: int, receive_bytes: int = 4_096) -> Iterator
 
 
 def held_ports(address: str) -> set[int]:
-    """The ports of the peers whose connection a process of the hub still holds. A peer cannot tell:
-    it hears nothing when the hub's kernel gives it up."""
+    """The ports of the peers whose connection a process of the hub still holds, or has yet to take.
+    A peer cannot tell: it hears nothing when the hub's kernel gives it up."""
     own, held = urlsplit(address).port, set()
     for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
         _, local, remote, state, *_, inode = line.split()[:10]
-        if int(local.split(":")[1], 16) == own and state != LISTENING and inode != "0":
+        taken = inode != "0" or state == ESTABLISHED  # nobody has one that waits to be accepted
+        if int(local.split(":")[1], 16) == own and state != LISTENING and taken:
             held.add(int(remote.split(":")[1], 16))
     return held
 
