@@ -147,9 +147,10 @@ def replays(target: Target, count: float) -> Outcome:
 
 
 def pages(target: Target, count: float) -> Outcome:
-    """Pages of the log by HTTP, megabytes each, asked for and never read."""
+    """Pages of the log by HTTP, megabytes each, asked for and never read; or refused."""
     path = f"/v1/rooms/{target.room_id}/messages?limit=200"
-    request = f"GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {target.key}\r\n\r\n"
+    head = f"Host: x\r\nConnection: close\r\nAuthorization: Bearer {target.key}\r\n\r\n"
+    request = f"GET {path} HTTP/1.1\r\n{head}"
     with open_peers(target.address, int(count)) as peers:
         sent = sum(peer.send(request.encode()) for peer in peers)
         return _outcome(peers, sent, 2 * PATIENCE_S)
