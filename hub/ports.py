@@ -646,8 +646,8 @@ class Listener(Protocol):
     def deaf(self) -> bool:
         """True while nothing can be heard."""
 
-    async def subscribe(self, room_id: str) -> None:
-        """Returns when the server has confirmed it; raises Unavailable when it does not."""
+    async def subscribe(self, *room_ids: str) -> None:
+        """Returns when the server has confirmed them all; raises Unavailable when it does not."""
 
     async def unsubscribe(self, room_id: str) -> None: ...
 

@@ -48,21 +48,21 @@ class RedisListener:
     def deaf(self) -> bool:
         return not self._open
 
-    async def subscribe(self, room_id: str) -> None:
-        channel = self._names.room(room_id)
-        confirmed = self._wanted.get(channel)
-        if confirmed is None:
-            confirmed = self._wanted[channel] = asyncio.get_running_loop().create_future()
-            if self._pubsub is not None:
-                with contextlib.suppress(*TORN):  # the rebuild asks again
-                    await self._pubsub.subscribe(channel)
-        try:
-            await asyncio.wait_for(asyncio.shield(confirmed), CONFIRM_S)
-        except TimeoutError:
-            self._given_up.add(channel)
+    async def subscribe(self, *room_ids: str) -> None:
+        loop, channels = asyncio.get_running_loop(), list(map(self._names.room, room_ids))
+        new = [channel for channel in channels if channel not in self._wanted]
+        self._wanted.update((channel, loop.create_future()) for channel in new)
+        confirmed = {channel: self._wanted[channel] for channel in channels}
+        if self._pubsub is not None:
+            with contextlib.suppress(*TORN):  # the rebuild asks again
+                for some in _batches(new):
+                    await self._pubsub.subscribe(*some)
+        _, late = await asyncio.wait(confirmed.values(), timeout=CONFIRM_S)
+        if late:
+            self._given_up.update(name for name, future in confirmed.items() if future in late)
             raise Unavailable(
                 "the room cannot be followed now: Redis does not answer", code="BUS_UNAVAILABLE"
-            ) from None
+            )
 
     async def unsubscribe(self, room_id: str) -> None:
         channel = self._names.room(room_id)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -129,9 +129,13 @@ class Fanout:
 
     async def follow(self, name: str, hear: Callable[[Packet | None], None]) -> None:
         """Hear a channel that is no room's; `hear` is called with None after a gap."""
-        self._channels[name] = hear
+        await self.follow_all({name: hear})
+
+    async def follow_all(self, channels: Mapping[str, Callable[[Packet | None], None]]) -> None:
+        """Hear many such channels, asked for together."""
+        self._channels.update(channels)
         if self._listener is not None:
-            await self._listener.subscribe(name)
+            await self._listener.subscribe(*channels)
 
     async def unfollow(self, name: str) -> None:
         if self._channels.pop(name, None) is not None and self._listener is not None:

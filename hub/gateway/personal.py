@@ -4,12 +4,12 @@ are, without subscribing."""
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
 import orjson
 import structlog
 
-from hub.bus.client import end
 from hub.core.errors import Unavailable
 from hub.core.values import Actor
 from hub.wire.frames import Coding, bodies
@@ -74,40 +74,33 @@ class Personal:
         self._work.set()
 
     async def run(self) -> None:
-        """Follow and unfollow until cancelled, many channels at once, each in one hand."""
+        """Follow and unfollow until cancelled, many channels at once."""
         while True:
             await self._work.wait()
             names = [self._changed.pop() for _ in range(min(AT_ONCE, len(self._changed)))]
             if not self._changed:
                 self._work.clear()
-            async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(self._settle(name)) for name in names]
-                try:
-                    await asyncio.wait(tasks)
-                finally:
-                    for task in tasks:
-                        await end(task)
+            await self._follow([n for n in names if n in self._owners and n not in self._followed])
+            for name in names:
+                if name in self._followed and name not in self._owners:
+                    self._followed.discard(name)
+                    await self._fanout.unfollow(name)
 
-    async def _settle(self, name: str) -> None:
-        wanted, followed = name in self._owners, name in self._followed
-        if wanted and not followed:
-            await self._follow(name)
-        elif followed and not wanted:
-            self._followed.discard(name)
-            await self._fanout.unfollow(name)
-
-    async def _follow(self, name: str) -> None:
-        try:
-            await self._fanout.follow(name, lambda packet: self._hear(name, packet))
-        except Unavailable as error:
-            log.warning("a channel is not heard yet", name=name, reason=error.message)
-            await self._fanout.unfollow(name)
-            asyncio.get_running_loop().call_later(RETRY_S, self._look_at, name)
+    async def _follow(self, names: list[str]) -> None:
+        if not names:
             return
-        self._followed.add(name)
-        for owner in tuple(self._owners.get(name, ())):
-            owner.reoffer()
-        self._look_at(name)  # they may all have left meanwhile
+        try:
+            await self._fanout.follow_all({name: partial(self._hear, name) for name in names})
+        except Unavailable as error:
+            log.warning("channels are not heard yet", count=len(names), reason=error.message)
+            for name in names:
+                await self._fanout.unfollow(name)
+                asyncio.get_running_loop().call_later(RETRY_S, self._look_at, name)
+            return
+        self._followed.update(names)
+        for name in names:
+            for owner in tuple(self._owners.get(name, ())):
+                owner.reoffer()
 
     def _hear(self, name: str, packet: Packet | None) -> None:
         owners = self._owners.get(name, ())

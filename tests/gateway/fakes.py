@@ -33,12 +33,12 @@ class FakeListener:
         self.confirmed = asyncio.Event()
         self.confirmed.set()
 
-    async def subscribe(self, room_id: str) -> None:
-        self.asked.append(room_id)
+    async def subscribe(self, *room_ids: str) -> None:
+        self.asked.extend(room_ids)
         await self.confirmed.wait()
         if self.deaf:
             raise Unavailable("Redis does not answer", code="BUS_UNAVAILABLE")
-        self.rooms.append(room_id)
+        self.rooms.extend(room_ids)
 
     async def unsubscribe(self, room_id: str) -> None:
         await asyncio.sleep(0)
