@@ -24,6 +24,12 @@ export function picker(participants) {
   return { node, chosen: () => [...boxes].filter(([box]) => box.checked).map(([, { type, id }]) => ({ type, id })) };
 }
 
+/** The browser gives the focus back to what opened a dialog; what is gone by then has a neighbour. */
+function giveFocusBack(opener) {
+  const place = opener?.parentElement;
+  return () => opener?.isConnected || (place?.querySelector("button") || byId("composer").querySelector("textarea"))?.focus();
+}
+
 /** Shows a form in the one dialog; `submit()` resolves to close it, or throws what went wrong. */
 export function ask({ title, fields, action, submit }) {
   const dialog = byId("dialog");
@@ -46,6 +52,7 @@ export function ask({ title, fields, action, submit }) {
   });
   dialog.setAttribute("aria-labelledby", "dialog-title");
   dialog.replaceChildren(form);
+  dialog.onclose = giveFocusBack(document.activeElement);
   dialog.showModal();
 }
 
