@@ -17,6 +17,7 @@ import structlog
 from hub.bus.client import end
 from hub.core.errors import Unavailable, missing
 from hub.core.values import Actor, Json
+from hub.gateway.enduring import enduring, tell
 from hub.gateway.feed import Feed, Subscriber
 from hub.gateway.history import REPLAY_FIRST, History
 from hub.gateway.mending import RETRY_S, Mender
@@ -119,8 +120,8 @@ class Fanout:
     async def running(self) -> AsyncIterator[None]:
         """Listen and mend while the context lasts."""
         async with self._bus.listen(self._hear) as self._listener, asyncio.TaskGroup() as group:
-            work = (self._tend(), self._mender.tend(), self._mender.check_all())
-            tasks = [group.create_task(each) for each in work]
+            work = (self._tend, self._mender.tend, self._mender.check_all)
+            tasks = [group.create_task(enduring(each)) for each in work]
             try:
                 yield
             finally:
@@ -208,11 +209,10 @@ class Fanout:
             await self._work.wait()
             self._work.clear()
             changed, self._to_recheck = self._to_recheck, set()
-            idle, self._idle = self._idle, set()
             for feed in changed:
                 await self._recheck(feed)
-            for feed in idle:
-                await self._unfollow(feed)
+            while self._idle:
+                await self._unfollow(self._idle.pop())
 
     async def _recheck(self, feed: Feed) -> None:
         """Members changed: whoever may no longer read leaves the broadcast set. Many are asked for
@@ -221,8 +221,8 @@ class Fanout:
         try:
             for start in range(0, len(everybody), RECHECKED_AT_ONCE):
                 await self._expel(feed, everybody[start : start + RECHECKED_AT_ONCE])
-        except Unavailable as error:
-            log.warning("access cannot be checked now", reason=error.message)
+        except Exception as error:
+            tell(log, "access cannot be checked now", error)
             await asyncio.sleep(RETRY_S)
             self._recheck_soon(feed)
 

@@ -8,10 +8,13 @@ import random
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Final
 
+import structlog
+
 from hub.bus.client import end
 from hub.core.errors import HubError, Missing, Unauthenticated
 from hub.core.values import Actor, Json
 from hub.gateway.closes import RESTARTING, REVOKED, spread
+from hub.gateway.enduring import enduring, tell
 from hub.gateway.fanout import Fanout, Joined
 from hub.gateway.orphans import Orphans
 from hub.gateway.personal import Personal
@@ -29,6 +32,7 @@ EXPIRY_CHECK_S: Final = 1.0
 KEEP_RUNS_S: Final = 1.0
 _DRAIN_BATCHES: Final = 10
 _DRAIN_AT_ONCE: Final = 50
+log = structlog.get_logger("hub.gateway")
 
 
 class Gateway:
@@ -84,13 +88,11 @@ class Gateway:
             self.presence.running(),
             asyncio.TaskGroup() as group,
         ):
-            watching = (
-                group.create_task(self.taken.watch()),
-                group.create_task(self.orphans.watch()),
-                group.create_task(self._watch_expiry()),
-                group.create_task(self._keep_runs()),
-                group.create_task(self.personal.run()),
-            )
+            work = (
+                self.taken.watch, self.orphans.watch, self._watch_expiry, self._keep_runs,
+                self.personal.run,
+            )  # fmt: skip
+            watching = [group.create_task(enduring(each)) for each in work]
             try:
                 yield
             finally:
@@ -125,7 +127,10 @@ class Gateway:
         while True:
             await asyncio.sleep(KEEP_RUNS_S)
             for connection in tuple(self.connections):
-                await connection.keep_runs()
+                try:
+                    await connection.keep_runs()
+                except Exception as error:
+                    tell(log, "runs cannot be kept now", error)
 
     async def drain(self, within_s: float) -> None:
         """Tell every client to come back later, in batches, so that they do not all at once."""

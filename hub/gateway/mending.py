@@ -15,6 +15,7 @@ from typing import Final
 import structlog
 
 from hub.core.errors import Unavailable
+from hub.gateway.enduring import tell
 from hub.gateway.feed import Feed
 from hub.ports import Head, LogStore
 from hub.wire.events import event_frame
@@ -115,8 +116,8 @@ class Mender:
                 feed = self._feeds.get(room_id)
                 if feed is not None and feed.timeline is timeline:
                     await self._look(feed, heads.get(room_id), position)
-        except Unavailable as error:
-            log.warning("heads cannot be read now", reason=error.message)
+        except Exception as error:
+            tell(log, "heads cannot be read now", error)
             await asyncio.sleep(RETRY_S)
             self.suspect(before)
 

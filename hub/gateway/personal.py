@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final, Protocol
 import orjson
 import structlog
 
-from hub.core.errors import Unavailable
 from hub.core.values import Actor
+from hub.gateway.enduring import tell
 from hub.wire.frames import Coding, bodies
 from hub.wire.packets import Packet, own_channel
 
@@ -91,8 +91,8 @@ class Personal:
             return
         try:
             await self._fanout.follow_all({name: partial(self._hear, name) for name in names})
-        except Unavailable as error:
-            log.warning("channels are not heard yet", count=len(names), reason=error.message)
+        except Exception as error:
+            tell(log, "channels are not heard yet", error)
             for name in names:
                 await self._fanout.unfollow(name)
                 asyncio.get_running_loop().call_later(RETRY_S, self._look_at, name)

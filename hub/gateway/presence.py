@@ -18,6 +18,7 @@ import structlog
 from hub.bus.client import end
 from hub.core.errors import Unavailable
 from hub.core.values import Json
+from hub.gateway.enduring import enduring, tell
 from hub.gateway.fanout import Fanout
 from hub.ports import Bus, Clock
 from hub.wire.events import ephemeral_frame
@@ -74,8 +75,8 @@ class Presence:
     async def running(self) -> AsyncIterator[None]:
         """Keep telling while the context lasts."""
         async with asyncio.TaskGroup() as group:
-            loops = (self._listen(), self._tick(), self._renew())
-            tasks = [group.create_task(loop) for loop in loops]
+            loops = (self._listen, self._tick, self._renew)
+            tasks = [group.create_task(enduring(loop)) for loop in loops]
             try:
                 yield
             finally:
@@ -102,8 +103,8 @@ class Presence:
                     hint = Packet(0, 1, " ".join(sorted(moved)).encode())
                     await self._bus.publish([(CHANNEL, hint)])
                 await self._tell(moved | heard)
-            except Unavailable as error:
-                log.warning("presence is not told now", reason=error.message)
+            except Exception as error:
+                tell(log, "presence is not told now", error)
                 self._moved |= moved
                 self._heard |= heard
                 self._work.set()
@@ -118,8 +119,8 @@ class Presence:
                 try:
                     await self._write(room for room in part if self._fanout.people(room))
                     await self._tell(part)
-                except Unavailable as error:
-                    log.warning("presence is not renewed now", reason=error.message)
+                except Exception as error:
+                    tell(log, "presence is not renewed now", error)
                 await asyncio.sleep(self._renew_s / len(slices))
             if not slices:
                 await asyncio.sleep(self._renew_s)

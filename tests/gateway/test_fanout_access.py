@@ -45,6 +45,26 @@ async def test_who_loses_access_while_joining_does_not_stay(house: House) -> Non
     assert len(bob.seqs) == REPLAY_FIRST, "what followed his removal was sent"
 
 
+async def test_an_error_that_nobody_expected_leaves_the_check_of_access_at_work(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_read, asked = house.fanout._may_read, list[str]()
+
+    async def failing_once(actor: Actor, room_id: str) -> bool:
+        asked.append(actor.id)
+        if len(asked) == 1:
+            raise ValueError("a row that cannot be read")
+        return await may_read(actor, room_id)
+
+    bob = Client(BOB)
+    await house.join(bob)
+    monkeypatch.setattr(house.fanout, "_may_read", failing_once)
+    house.forbidden.add(BOB.id)
+    house.fanout.suspect_access("room_1")
+    await bob.wait_for(lambda c: c.expelled_from == ["room_1"])
+    assert [BOB.id, BOB.id] == asked
+
+
 async def test_who_is_removed_while_the_bus_is_subscribed_does_not_join(house: House) -> None:
     """The event of his removal came before anybody listened: only a look afterwards can know."""
     house.bus.listener.confirmed.clear()
