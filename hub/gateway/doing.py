@@ -31,6 +31,7 @@ from hub.gateway.commands import (
     Unsubscribe,
 )
 from hub.gateway.desk import Desk
+from hub.gateway.enduring import tell
 from hub.gateway.fanout import Cursor, Joining
 from hub.gateway.gateway import Gateway
 from hub.ports import Clock
@@ -134,8 +135,8 @@ class Doing:
         try:
             while joining:
                 await self._gateway.fanout.complete(self._client, joining.pop(0))
-        except HubError as error:
-            log.warning("a replay broke off", reason=error.message)
+        except Exception as error:
+            tell(log, "a replay broke off", error)
             self._client.close(RESTARTING, RESUME)
 
     def _leave(self, room_id: str) -> None:

@@ -9,7 +9,7 @@ import weakref
 import pytest
 
 from hub.core.values import Actor
-from hub.gateway.closes import NOT_AUTHENTICATED, REVOKED
+from hub.gateway.closes import NOT_AUTHENTICATED, RESTARTING, RESUME, REVOKED
 from hub.gateway.connection import Connection
 from hub.gateway.gateway import Gateway
 from hub.gateway.greeting import EARLY, GREETING_BYTES
@@ -39,6 +39,22 @@ async def _came_and_was_closed(gateway: Gateway) -> weakref.ref[Connection]:
         assert (await talk.ask("subscribe", room_id="room_1"))["ok"]
         talk.connection.close(REVOKED, "the key was revoked")
         return weakref.ref(talk.connection)
+
+
+async def test_a_replay_that_nobody_expected_to_fail_asks_the_client_to_resume(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Left open, the connection would hear nothing of a room that it believes to follow."""
+
+    async def failing(*about: object) -> None:
+        raise ValueError("a row that cannot be read")
+
+    async with talking(gateway) as talk:
+        monkeypatch.setattr(gateway.fanout._history, "page", failing)
+        asked = talk.send("subscribe", room_id="room_1", since=0)
+        await talk.socket.wait_for(lambda s: s.closed is not None)
+        assert (RESTARTING, RESUME) == talk.socket.closed
+        assert [True] == [s["ok"] for s in talk.socket.said if s.get("id") == asked]
 
 
 async def test_a_good_greeting_that_is_too_large_is_closed(gateway: Gateway) -> None:
