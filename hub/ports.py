@@ -297,6 +297,11 @@ class MessageStore(Protocol):
         """Messages by seq: the oldest after `after` (and before `before`), else the newest before
         `before`; rising. Without those that were deleted, if so asked."""
 
+    async def newest_of(
+        self, room_id: str, author_id: str, after: int, limit: int
+    ) -> list[Message]:
+        """The newest of one author with seq > `after`, rising; without reactions."""
+
     async def thread(self, room_id: str, root_id: str, after: int, limit: int) -> list[Message]:
         """The root and its replies with seq > `after`, rising."""
 

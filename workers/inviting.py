@@ -108,10 +108,15 @@ async def _session(
     )
     if session is None:
         raise Backend("the session was deleted")
-    trigger = await _trigger(parts, run, history)
+    trigger, answers = await _trigger(parts, run, history), list[Message]()
     if trigger not in history:  # so much was said while it waited
-        history = await store.messages.page(run.room_id, limit=HISTORY, before=trigger.seq + 1)
-    context = session_context(run, session, driver, participant.author(), history, budget)
+        end = trigger.seq  # answers to what was said before it are stored after
+        history, answers = await asyncio.gather(
+            store.messages.page(run.room_id, limit=HISTORY, before=end + 1),
+            store.messages.newest_of(run.room_id, participant.id, end, HISTORY),
+        )
+    known = [*history, *answers]
+    context = session_context(run, session, driver, participant.author(), known, budget)
     return session.as_dict(), history, context
 
 

@@ -44,6 +44,11 @@ class SqlMessages:
             lambda c: with_reactions(c, _page(c, room_id, limit, before, after, deleted))
         )
 
+    async def newest_of(
+        self, room_id: str, author_id: str, after: int, limit: int
+    ) -> list[Message]:
+        return await self._database.read(lambda c: _newest_of(c, room_id, author_id, after, limit))
+
     async def thread(self, room_id: str, root_id: str, after: int, limit: int) -> list[Message]:
         return await self._database.read(
             lambda c: with_reactions(c, _thread(c, room_id, root_id, after, limit))
@@ -83,6 +88,19 @@ def _page(
         return [rows.message_of(row) for row in connection.execute(statement)]
     found = connection.execute(statement.order_by(messages.c.seq.desc()))
     return [rows.message_of(row) for row in found][::-1]
+
+
+def _newest_of(
+    connection: Connection, room_id: str, author_id: str, after: int, limit: int
+) -> list[Message]:
+    mine = (messages.c.room_id == room_id) & (messages.c.author_id == author_id)
+    newest = (
+        rows.select_messages()
+        .where(mine, messages.c.seq > after)
+        .order_by(messages.c.seq.desc())
+        .limit(limit)
+    )
+    return [rows.message_of(row) for row in connection.execute(newest)][::-1]
 
 
 def _thread(

@@ -47,3 +47,16 @@ async def test_the_end_of_a_thread_is_its_root_and_the_newest_of_its_replies(
         found = await store.messages.thread_end("room_1", root.message_id, limit)
         assert [m.id for m in found] == [root.message_id, *(r.message_id for r in expected)]
     assert [] == await store.messages.thread_end("room_2", root.message_id, 9)
+
+
+async def test_the_newest_of_an_author_are_its_own_alone_and_rise(store: SqlStore) -> None:
+    await add_room(store)
+    await add_room(store, "room_2")
+    posts = Posts(store)
+    authors = ("user_alice", "user_bob", "user_bob", "user_alice", "user_bob")
+    sent = [await posts.send(by=author) for author in authors]
+    await posts.send("room_2", by="user_bob")
+    bobs = [posted.message_id for posted in (sent[1], sent[2], sent[4])]
+    for after, limit, expected in ((0, 9, bobs), (0, 2, bobs[1:]), (sent[2].seq, 9, bobs[2:])):
+        found = await store.messages.newest_of("room_1", "user_bob", after, limit)
+        assert expected == [message.id for message in found]
