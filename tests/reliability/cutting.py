@@ -35,6 +35,7 @@ KINDS: Final[tuple[Kind, ...]] = (
     "plain", "plain", "plain", "during the resume", "from the future", "from another epoch",
 )  # fmt: skip
 SETTLED_S: Final = 90.0
+LULL_S: Final = 1.0
 HALF_OPEN: Final = 4
 FAR: Final = 1_000_000
 
@@ -137,8 +138,7 @@ class CutClient:
         began = time.monotonic()
         await self._subscribe(client)
         if kind == "during the resume":
-            for _ in range(self._pick.randint(0, 12)):
-                await self._take_one(client)
+            await self._read_some(client, self._pick.randint(0, 12))
             return
         while self._waiting:
             await self._take_one(client)
@@ -191,6 +191,13 @@ class CutClient:
 
     async def _send(self, client: ClientConnection, command: dict[str, Any]) -> None:
         await client.send(orjson.dumps(command), text=True)
+
+    async def _read_some(self, client: ClientConnection, frames: int) -> None:
+        """So many, or as many as come: nobody posts any more once there were enough cuts."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LULL_S):
+                for _ in range(frames):
+                    await self._take_one(client)
 
     async def _read_for(self, client: ClientConnection, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
