@@ -7,6 +7,7 @@ import { whatChanged } from "./session.js";
 
 const ENDED = new Set(["succeeded", "silent", "failed", "cancelled", "suppressed"]);
 const TYPING_MS = 5000;
+const NEARLY_SPENT = /\d+ of the (?:room|tenant)'s \d+ \w+ for today are used/;
 
 const rootOf = (message) => (message.thread_id && message.thread_id !== message.id ? message.thread_id : null);
 
@@ -210,6 +211,12 @@ export class Room {
     Object.assign(this.notes.at(-1), { again: id, of: askedOf(run) });
   }
 
+  /** A budget that a run brings near its end: told in the room, whatever becomes of the run. */
+  warned(run, event) {
+    const [warning] = NEARLY_SPENT.exec(run.reason || "") || [];
+    if (warning) this.notes.push({ key: `b:${event.seq}`, seq: event.seq, at: event.at, text: `${warning}.`, place: null, kind: "quiet" });
+  }
+
   note(event, text, place = null, kind = "quiet") {
     this.notes.push({ key: `n:${event.seq}`, seq: event.seq, at: event.at, text, place, kind });
   }
@@ -329,7 +336,13 @@ const EVENTS = {
     if (!room.session) room.note(event, "This room was archived");
     else if (!data.promoted_to) room.info.session = { ...room.session, deleted_at: room.info.archived_at };
   },
-  "run.queued": (room, data) => room.runKnown(runIn(data)),
+  "run.queued": (room, data, event) => {
+    room.runKnown(runIn(data));
+    room.warned(runIn(data), event);
+  },
   "run.waiting": (room, data) => room.runKnown({ ...runIn(data), state: "waiting" }),
-  "run.finished": (room, data, event) => room.runEnded(runIn(data), event),
+  "run.finished": (room, data, event) => {
+    room.runEnded(runIn(data), event);
+    room.warned(runIn(data), event);
+  },
 };

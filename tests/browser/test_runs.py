@@ -71,6 +71,22 @@ async def test_who_is_held_back_says_why_once_and_a_person_lets_it_run(
     await until(lambda: 2 == len(stored(desk.people[0], room_id)))
 
 
+async def test_a_budget_that_is_nearly_spent_is_told_in_the_room_once(
+    desk: Desk, voice: Voice
+) -> None:
+    persona, handle = desk.persona()
+    room_id, one, other = await two_windows(desk, persona)
+    settings = {"settings": {"budget": {"runs": 1}}}
+    desk.people[0].client.patch(f"/v1/rooms/{room_id}", json=settings).raise_for_status()
+    await one.say(f"@{handle} sing")
+    voice.say("La.")
+    voice.end()
+    await other.shows(f"@{handle} sing", "La.")
+    for window in (one, other):
+        told = window.page.locator(".note", has_text="1 of the room's 1 runs for today are used.")
+        await expect(told).to_have_count(1, timeout=5_000)
+
+
 async def test_an_observer_stops_nothing(desk: Desk, voice: Voice) -> None:
     persona, handle = desk.persona()
     room_id, one, other = await two_windows(desk, persona)
