@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, delete, insert, select, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Delete,
+    delete,
+    insert,
+    select,
+    tuple_,
+    union_all,
+    update,
+)
 
 from hub.core.governor import Limits
 from hub.core.posts import RequestKey, session_closed
@@ -212,15 +222,26 @@ def _delete(
     return Changed(deleted or session, bare(entries))
 
 
+def forget_keys(mine: ColumnElement[bool]) -> Delete:
+    """Forget the keys of a room and of its messages. A key is as old as what it made, and that is
+    how it is found: by what it made it has no index, which every post would have to keep."""
+    made = union_all(
+        select(rooms.c.created_ms, rooms.c.id).where(mine),
+        select(messages.c.created_ms, messages.c.id)
+        .join(rooms, messages.c.room_id == rooms.c.id)
+        .where(mine),
+    ).subquery()
+    as_old = idempotency.c.created_ms.in_(select(made.c.created_ms))
+    return delete(idempotency).where(as_old, idempotency.c.ref.in_(select(made.c.id)))
+
+
 def _erase(connection: Connection, tenant_id: str, session_id: str, audit: AuditEntry) -> bool:
     """Under the room's lock: what is just being posted is stored before, and goes with it, or
     finds no session. Keys come after: those of other requests in flight are not seen here."""
     mine = (rooms.c.tenant_id == tenant_id) & (rooms.c.id == session_id)
     connection.execute(select(rooms.c.id).where(mine).with_for_update())
     inside = select(rooms.c.id).where(mine)
-    made = select(messages.c.id).where(messages.c.room_id.in_(inside))
-    refs = idempotency.c.ref.in_(made) | idempotency.c.ref.in_(inside)
-    connection.execute(delete(idempotency).where(refs))
+    connection.execute(forget_keys(mine))
     for table in (messages, events, runs):
         connection.execute(delete(table).where(table.c.room_id.in_(inside)))
     gone = connection.execute(delete(rooms).where(mine))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from hub.core.posts import Posted, RequestKey
 from hub.ports import AuditEntry, Written
+from hub.store.schema import rooms
+from hub.store.sessions import forget_keys
 from hub.store.store import SqlStore
 from tests.support.parts import (
     ACME,
@@ -41,6 +43,37 @@ async def test_erasing_forgets_the_keys_of_what_is_erased(store: SqlStore) -> No
     await store.sessions.erase(ACME, "sess_1", AUDIT)
     count = text("SELECT count(*) FROM idempotency")
     assert await store.database.read(lambda c: c.execute(count).scalar()) == 0
+
+
+async def test_erasing_leaves_the_keys_of_others(store: SqlStore) -> None:
+    await add_session(store)
+    await add_room(store)
+    posts = Posts(store)
+    for room_id in ("sess_1", "room_1"):
+        await posts.send(room_id, key=RequestKey("s", room_id, "d"))
+    await store.sessions.erase(ACME, "sess_1", AUDIT)
+    left = text("SELECT key FROM idempotency")
+    assert ["room_1"] == await store.database.read(lambda c: list(c.execute(left).scalars()))
+
+
+async def test_the_keys_of_what_is_erased_are_found_by_an_index(store: SqlStore) -> None:
+    """There are as many as a day's posts."""
+
+    def plan(connection: Connection) -> str:
+        erasing = forget_keys(rooms.c.id == "sess_1").compile(
+            connection, compile_kwargs={"literal_binds": True}
+        )
+        if connection.dialect.name == "sqlite":
+            return _told(connection, f"EXPLAIN QUERY PLAN {erasing}")
+        connection.execute(text("SET LOCAL enable_seqscan = off"))  # all are empty
+        return _told(connection, f"EXPLAIN {erasing}")
+
+    told = await store.database.read(plan)
+    assert "ix_idempotency_created_ms" in told, told
+
+
+def _told(connection: Connection, sql: str) -> str:
+    return "\n".join(str(row) for row in connection.execute(text(sql)))
 
 
 async def test_nobody_is_added_to_a_foreign_room(store: SqlStore) -> None:
