@@ -125,6 +125,8 @@ def _allowed(entry: str) -> Endpoint:
 def _split(url: str) -> SplitResult:
     try:
         parts = urlsplit(url)
+        if "[" in parts.netloc:  # RFC 3986 keeps a place there for addresses yet to come
+            IPv6Address(parts.hostname or "")
     except ValueError:
         raise ValueError("must have a host name or an address, an IPv6 one in []") from None
     if parts.scheme not in _PORTS or not parts.netloc:

@@ -57,6 +57,8 @@ def test_these_urls_are_accepted(url: str) -> None:
         ("https://bot.example:25/", "port 443 or one from 1024"),
         ("https://:443/", "valid host name"),
         ("https://[::1/", "an IPv6 one in"),
+        ("https://[v1.x]/", "an IPv6 one in"),
+        ("https://[vF.bot.example]:8443/hook", "an IPv6 one in"),
         ("https://[bot.example]/", "an IPv6 one in|valid host name"),
         ("https://bot..example/", "valid host name"),
         ("https://-bot.example/", "valid host name"),
