@@ -256,8 +256,8 @@ class RoomStore(Protocol):
     async def add_members(self, tenant_id: str, room_id: str, members: Sequence[Member]) -> Written:
         """Add who is not there yet; `acl_version` rises when anybody was added."""
 
-    async def set_member(self, tenant_id: str, room_id: str, member: Member) -> Written:
-        """Change the role and engagement of a member who is there."""
+    async def set_member(self, tenant_id: str, room_id: str, member: Member, at_ms: int) -> Written:
+        """Change the role and engagement of a member who is there, and has been since it joined."""
 
     async def remove_member(
         self, tenant_id: str, room_id: str, participant_id: str, at_ms: int

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
+from dataclasses import replace
 
 from hub.core import permissions
 from hub.core.errors import Denied, invalid, missing
@@ -119,10 +120,10 @@ class Rooms:
         role = body.role or known.role
         if "owner" in (role, known.role) and view.members[actor.id].role != "owner":
             raise Denied("only an owner makes or changes an owner")
-        member = Member(
-            known.author, role, body.engagement or known.engagement, self._now_ms(), known.driven
+        member = replace(known, role=role, engagement=body.engagement or known.engagement)
+        written = await self._store.rooms.set_member(
+            actor.tenant_id, room_id, member, self._now_ms()
         )
-        written = await self._store.rooms.set_member(actor.tenant_id, room_id, member)
         self._changed(room_id, written.entries)
         if not permissions.may_post(member):
             await self._end_runs(actor, room_id, participant_id)

@@ -38,8 +38,10 @@ class SqlRooms:
     async def add_members(self, tenant_id: str, room_id: str, members: Sequence[Member]) -> Written:
         return await self._database.write(lambda c: _add(c, tenant_id, room_id, members))
 
-    async def set_member(self, tenant_id: str, room_id: str, member: Member) -> Written:
-        return await self._database.write(lambda c: _set_member(c, tenant_id, room_id, member))
+    async def set_member(self, tenant_id: str, room_id: str, member: Member, at_ms: int) -> Written:
+        return await self._database.write(
+            lambda c: _set_member(c, tenant_id, room_id, member, at_ms)
+        )
 
     async def remove_member(
         self, tenant_id: str, room_id: str, participant_id: str, at_ms: int
@@ -167,19 +169,19 @@ def _keep_an_owner(connection: Connection, room_id: str, leaving: str) -> None:
         raise Conflict("a room keeps at least one owner", code="LAST_OWNER")
 
 
-def _set_member(connection: Connection, tenant_id: str, room_id: str, member: Member) -> Written:
+def _set_member(
+    connection: Connection, tenant_id: str, room_id: str, member: Member, at_ms: int
+) -> Written:
     _lock(connection, room_id)
     if member.role != "owner":
         _keep_an_owner(connection, room_id, member.author.id)
-    changed = connection.execute(
-        update(members)
-        .where(*_here(tenant_id, room_id, member.author.id))
-        .values(role=member.role, engagement=member.engagement)
-    )
-    if not changed.rowcount:
+    here = _here(tenant_id, room_id, member.author.id)
+    wanted = {"role": member.role, "engagement": member.engagement}
+    if not connection.execute(update(members).where(*here).values(**wanted)).rowcount:
         return Written()
-    entry = ("member.updated", member.author.id, member.as_dict())
-    return Written(bare(append(connection, room_id, [entry], member.joined_ms, access=True)))
+    found = connection.execute(rows.select_members().where(*here)).one()
+    entry = ("member.updated", member.author.id, rows.member_of(found).as_dict())
+    return Written(bare(append(connection, room_id, [entry], at_ms, access=True)))
 
 
 def _remove(

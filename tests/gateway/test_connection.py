@@ -26,6 +26,7 @@ from tests.support.parts import (
     ACME,
     ADMIN,
     ALICE,
+    AT_MS,
     BOB,
     CAROL,
     ELIZA,
@@ -566,7 +567,9 @@ async def test_a_room_that_changes_between_two_posts_delays_none(gateway: Gatewa
     async with talking(gateway) as talk:
         await talk.ask("subscribe", room_id="room_1")
         await talk.ask("post", room_id="room_1", content="known now")
-        await gateway.parts.store.rooms.set_member(ACME, "room_1", member("user_bob", "observer"))
+        await gateway.parts.store.rooms.set_member(
+            ACME, "room_1", member("user_bob", "observer"), AT_MS
+        )
         numbers = [talk.send("post", room_id="room_1", content=str(n)) for n in range(20)]
         replies = [await talk.socket.reply_to(n) for n in numbers]
         seqs = [r["data"]["seq"] for r in replies]

@@ -74,7 +74,7 @@ async def test_an_ai_that_mentions_itself_starts_nothing(parts: Parts) -> None:
 
 
 async def test_an_ai_that_is_switched_off_is_not_started(parts: Parts) -> None:
-    await parts.store.rooms.set_member(ACME, "room_1", member(ELIZA, engagement="off"))
+    await parts.store.rooms.set_member(ACME, "room_1", member(ELIZA, engagement="off"), AT_MS)
     assert (await parts.messages.post(ALICE, "room_1", body("x", ELIZA))).runs == ()
 
 
@@ -107,7 +107,7 @@ async def test_a_post_authorised_on_old_members_is_authorised_again(parts: Parts
     await parts.store.rooms.add_members(ACME, "room_1", [member("user_carol")])
     posted = await parts.messages.post(ALICE, "room_1", body("x", "user_carol"))
     assert posted.message.mention[0]["id"] == "user_carol"
-    await parts.store.rooms.set_member(ACME, "room_1", member("user_bob", "observer"))
+    await parts.store.rooms.set_member(ACME, "room_1", member("user_bob", "observer"), AT_MS)
     assert (await parts.messages.post(ALICE, "room_1", body())).seq
 
 
@@ -122,7 +122,7 @@ async def test_a_removed_member_does_not_post_on_what_was_known(parts: Parts) ->
 
 async def test_a_new_observer_does_not_post_on_what_was_known(parts: Parts) -> None:
     await parts.messages.post(BOB, "room_1", body())
-    await parts.store.rooms.set_member(ACME, "room_1", member("user_bob", "observer"))
+    await parts.store.rooms.set_member(ACME, "room_1", member("user_bob", "observer"), AT_MS)
     with pytest.raises(Denied):
         await parts.messages.post(BOB, "room_1", body())
 

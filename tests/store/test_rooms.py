@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
 from hub.core.errors import Conflict
 from hub.core.posts import RequestKey
+from hub.core.times import rfc3339
 from hub.core.values import RoomView
 from hub.ports import Page, Written
 from hub.store.store import SqlStore
@@ -62,7 +64,7 @@ async def test_every_change_of_members_raises_the_version(store: SqlStore) -> No
     versions = [(await view_of(store)).room.acl_version]
     for change in (
         store.rooms.add_members(ACME, "room_1", [member("user_carol")]),
-        store.rooms.set_member(ACME, "room_1", member("user_carol", "observer")),
+        store.rooms.set_member(ACME, "room_1", member("user_carol", "observer"), AT_MS),
         store.rooms.remove_member(ACME, "room_1", "user_carol", AT_MS),
         store.rooms.update(ACME, "room_1", {"archived_ms": AT_MS}, ADMIN, AT_MS),
         store.rooms.update(ACME, "room_1", {"archived_ms": None}, ADMIN, AT_MS),
@@ -73,12 +75,24 @@ async def test_every_change_of_members_raises_the_version(store: SqlStore) -> No
     assert versions == list(range(versions[0], versions[0] + 6))
 
 
+async def test_a_member_who_was_changed_has_been_there_since_it_joined(store: SqlStore) -> None:
+    await add_room(store)
+    joined = (await view_of(store)).members["user_bob"].joined_ms
+    changed = replace(member("user_bob", "observer"), joined_ms=joined + 1)
+    written = await store.rooms.set_member(ACME, "room_1", changed, joined + 60_000)
+    ((entry, _),) = written.entries
+    told = entry.data or {}
+    assert (joined + 60_000, "observer", rfc3339(joined)) == (
+        entry.at_ms, told["role"], told["joined_at"],
+    )  # fmt: skip
+
+
 async def test_what_changes_nothing_says_and_raises_nothing(store: SqlStore) -> None:
     await add_room(store)
     before = await view_of(store)
     for change in (
         store.rooms.add_members(ACME, "room_1", [member("user_bob", "admin")]),
-        store.rooms.set_member(ACME, "room_1", member("user_carol")),
+        store.rooms.set_member(ACME, "room_1", member("user_carol"), AT_MS),
         store.rooms.remove_member(ACME, "room_1", "user_carol", AT_MS),
     ):
         assert await change == Written()

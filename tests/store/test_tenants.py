@@ -43,7 +43,9 @@ READS: dict[str, Ask] = {
     "handles": lambda s, t: s.participants.handles(t, ["only_acme"]),
 }
 WRITES: dict[str, Ask] = {
-    "change a member": lambda s, t: s.rooms.set_member(t, "room_1", member("user_bob", "admin")),
+    "change a member": lambda s, t: s.rooms.set_member(
+        t, "room_1", member("user_bob", "admin"), AT_MS
+    ),
     "remove a member": lambda s, t: s.rooms.remove_member(t, "room_1", "user_bob", AT_MS),
     "revoke a key": lambda s, t: s.keys.revoke(t, "key_1", AT_MS, None),
     "change a session": lambda s, t: s.sessions.update(
