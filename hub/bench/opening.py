@@ -45,7 +45,8 @@ async def connect(
         tell(f"{crowd.rooms * crowd.members} connections")
         load = replace(fanout.load_for(api, stage, crowd.shape, pids), publish="", keep=())
         counted = await open_all(load)
-        return {"bench": "idle" if crowd.hold_s else "connect"} | _figures(crowd, counted)
+        name = "idle" if crowd.hold_s else "connect"
+        return {"bench": name} | _figures(crowd, counted, weighed=bool(pids))
 
 
 async def resume(
@@ -63,7 +64,9 @@ async def resume(
             load = _resuming(fanout.load_for(api, stage, crowd.shape, pids), since, folder)
             counted = await open_all(load)
             await _check(api, stage, load, since)
-        return {"bench": "resume", "missed": crowd.missed} | _figures(crowd, counted)
+        return {"bench": "resume", "missed": crowd.missed} | _figures(
+            crowd, counted, weighed=bool(pids)
+        )
 
 
 async def _head(api: Api, stage: Stage) -> int:
@@ -105,14 +108,14 @@ async def _check(api: Api, stage: Stage, load: Load, since: int) -> None:
         raise BenchError("; ".join(faults[:5]))
 
 
-def _figures(crowd: Crowd, counted: Counted) -> Json:
+def _figures(crowd: Crowd, counted: Counted, *, weighed: bool) -> Json:
     took_s = counted.connect_s + counted.ready_s
     found: Json = {
         "conns": counted.conns, "rooms": crowd.rooms, "members": crowd.members,
         "connect_s": round(counted.connect_s, 3), "all_ready_s": round(took_s, 3),
         "conns_per_s": round(counted.conns / took_s),
     }  # fmt: skip
-    if counted.opening_cpu_s:
+    if weighed:
         found["cpu_us_per_conn"] = round(counted.opening_cpu_s * 1e6 / counted.conns, 1)
         found["bytes_per_conn"] = round(counted.grown_bytes / counted.conns)
     return found

@@ -24,18 +24,27 @@ export function picker(participants) {
   return { node, chosen: () => [...boxes].filter(([box]) => box.checked).map(([, { type, id }]) => ({ type, id })) };
 }
 
-/** The browser gives the focus back to what opened a dialog; what is gone by then has a neighbour. */
-function giveFocusBack(opener) {
+/** Closes the dialog; the browser gives the focus back to what opened it, and what is gone by then
+ * has a neighbour. The browser tells of the end a frame later: a key may come before. */
+function closer(dialog, opener) {
   const place = opener?.parentElement;
-  return () => opener?.isConnected || (place?.querySelector("button") || byId("composer").querySelector("textarea"))?.focus();
+  dialog.onclose = () => {
+    const lost = document.activeElement === document.body || dialog.contains(document.activeElement);
+    if (lost && !opener?.isConnected) (place?.querySelector("button") || byId("composer").querySelector("textarea"))?.focus();
+  };
+  return () => {
+    dialog.close();
+    dialog.onclose();
+  };
 }
 
 /** Shows a form in the one dialog; `submit()` resolves to close it, or throws what went wrong. */
 export function ask({ title, fields, action, submit }) {
   const dialog = byId("dialog");
+  const close = closer(dialog, document.activeElement);
   const problem = h("p", { class: "problem", role: "alert", hidden: true });
   const send = h("button", { class: "primary", type: "submit" }, action);
-  const cancel = h("button", { class: "ghost", type: "button", onclick: () => dialog.close() }, "Cancel");
+  const cancel = h("button", { class: "ghost", type: "button", onclick: close }, "Cancel");
   const form = h("form", {}, h("h2", { id: "dialog-title" }, title), ...fields, problem, h("div", { class: "dialog-actions" }, cancel, send));
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
@@ -43,7 +52,7 @@ export function ask({ title, fields, action, submit }) {
     problem.hidden = true;
     try {
       await submit();
-      dialog.close();
+      close();
     } catch (error) {
       problem.textContent = explain(error);
       problem.hidden = false;
@@ -52,7 +61,6 @@ export function ask({ title, fields, action, submit }) {
   });
   dialog.setAttribute("aria-labelledby", "dialog-title");
   dialog.replaceChildren(form);
-  dialog.onclose = giveFocusBack(document.activeElement);
   dialog.showModal();
 }
 
