@@ -108,10 +108,13 @@ async def test_every_part_of_the_bus_follows_to_a_new_master(watched: Watched) -
         await until(lambda: watched.settled(old), PATIENCE_S)
         await until(lambda: ("room_1", None) in heard.all, PATIENCE_S)
         await until(lambda: _works(bus), PATIENCE_S)
-        await bus.publish([("room_1", packet(1))], ["run_1"])
+        await bus.publish([("room_1", packet(1))])
         await heard.wait_for(lambda said: ("room_1", packet(1)) in said)
         async with asyncio.timeout(PATIENCE_S):
-            assert ["run_1"] == await waiting
+            while not waiting.done():  # one may be lost while all change over; the sweep repeats it
+                await bus.publish([], ["run_1"])
+                await asyncio.wait({waiting}, timeout=0.5)
+        assert ["run_1"] == waiting.result()
 
 
 async def _use(bus: RedisBus) -> None:
