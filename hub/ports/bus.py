@@ -1,0 +1,94 @@
+"""Redis as a whole, and its parts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+from hub.core.values import Draft
+from hub.wire.packets import Packet
+
+Hear = Callable[[str, Packet | None], None]
+"""Called for each packet of a subscribed room, without awaiting; None for a packet means that the
+room was subscribed anew: whatever was published meanwhile is lost, re-read its head."""
+
+
+class Listener(Protocol):
+    """The subscriptions of one gateway; goes on by itself after the bus was away."""
+
+    @property
+    def deaf(self) -> bool:
+        """True while nothing can be heard."""
+
+    async def subscribe(self, *room_ids: str) -> None:
+        """Returns when the server has confirmed them all; raises Unavailable when it does not."""
+
+    async def unsubscribe(self, room_id: str) -> None: ...
+
+
+class LivesBus(Protocol):
+    """Which processes live, on the clock of Redis."""
+
+    async def note(self, room_ids: list[str]) -> None:
+        """This process lives, and may have committed to these rooms what is not published yet."""
+
+    async def orphans(self) -> dict[str, list[str]]:
+        """What processes had noted that gave no sign of life for seconds, by process."""
+
+    async def bye(self) -> None:
+        """This process ends in peace: nothing of it is unpublished."""
+
+
+class PresenceBus(Protocol):
+    """Who is in which room, as every gateway says of itself, for as long as its lease lasts."""
+
+    async def put(self, rooms: Mapping[str, Collection[str]], lease_ms: int) -> None:
+        """Set who is in these rooms on this gateway; nobody takes it out of a room."""
+
+    async def read(self, room_ids: Sequence[str]) -> dict[str, frozenset[str]]:
+        """Who is in these rooms on any gateway whose lease lasts."""
+
+
+class Bus(Protocol):
+    """Redis: fan-out, wake-ups, drafts, tickets. May lose, repeat and reorder; never the truth."""
+
+    async def publish(
+        self,
+        packets: Sequence[tuple[str, Packet]],
+        runs: Sequence[str] = (),
+        cut: Sequence[str] = (),
+    ) -> None:
+        """One PUBLISH per pair of room and packet in order, then one wake-up per run, and a word
+        to all workers for each that is to be cut short. Tried once: raises Unavailable when the bus
+        is away, and what was lost is repaired by readers."""
+
+    async def watch_cuts(self, hear: Callable[[str], None]) -> None:
+        """Call `hear` for each run to be cut short, until cancelled; Unavailable when the bus goes
+        away. A word may be lost: the lease tells too."""
+
+    @property
+    def presence(self) -> PresenceBus: ...
+    @property
+    def lives(self) -> LivesBus: ...
+
+    def listen(self, hear: Hear) -> AbstractAsyncContextManager[Listener]: ...
+
+    async def append_draft(self, room_id: str, draft: Draft, text: str, frames: bytes) -> bool:
+        """Append `text`, the end of `draft.text`, to the draft and publish `frames`, in one step;
+        False when a higher attempt has begun."""
+
+    async def drafts(self, run_ids: Sequence[str]) -> list[Draft]: ...
+
+    async def drop_draft(self, run_id: str) -> None: ...
+
+    async def put_ticket(self, digest: str, value: bytes, ttl_s: int) -> None: ...
+
+    async def take_ticket(self, digest: str) -> bytes | None:
+        """The value, once."""
+
+    async def woken(self, worker: str, limit: int, wait_s: float) -> list[str]:
+        """Ids of runs to claim, at most `limit`; waits up to `wait_s` for the first."""
+
+    async def ping(self) -> None:
+        """Raises Unavailable when Redis does not answer."""

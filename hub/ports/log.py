@@ -1,0 +1,44 @@
+"""The log of a room, and where it stands."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from hub.core.posts import LogRow
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Where a room's log stands: `head` is its newest seq, `first_seq` the oldest kept."""
+
+    head: int
+    epoch: str
+    first_seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A room's head and the ids of its runs that are not ended, of one moment."""
+
+    head: Head
+    open_runs: tuple[str, ...]
+
+
+class LogStore(Protocol):
+    async def read(self, room_id: str, after: int, limit: int) -> list[LogRow]:
+        """Entries with seq > `after` in order, messages rendered as they are now."""
+
+    async def heads(self, room_ids: Sequence[str]) -> dict[str, Head]:
+        """Where these rooms stand; a missing room is left out."""
+
+    async def standing(self, room_id: str) -> Standing | None:
+        """Where a room stands and which of its runs are open; None for a missing room."""
+
+    async def renew(self, room_id: str, known: str, epoch: str) -> bool:
+        """Give every room this epoch if the one named still has the epoch `known`: the database
+        was restored, and no cursor from before may fit. False when somebody else was first."""
+
+    async def renew_all(self, epoch: str) -> int:
+        """Give every room this epoch; returns how many there are."""
