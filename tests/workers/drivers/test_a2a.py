@@ -114,6 +114,13 @@ async def play(driver: A2aDriver, given: Invocation) -> list[Part]:
     return played
 
 
+async def question(driver: A2aDriver, asking: Invocation) -> Ask:
+    """What the agent asks back."""
+    asked = (await play(driver, asking))[-1]
+    assert isinstance(asked, Ask)
+    return asked
+
+
 def text_of(parts: list[Part]) -> str:
     return "".join(part.text for part in parts if isinstance(part, TextDelta))
 
@@ -222,8 +229,7 @@ async def test_a_question_pauses_and_the_answer_resumes_the_same_task(
     agent: AgentProcess, driver: A2aDriver, path: str
 ) -> None:
     asking = invocation(f"{agent.base}/{path}", "ask")
-    ask = (await play(driver, asking))[-1]
-    assert isinstance(ask, Ask)
+    ask = await question(driver, asking)
     assert ask.question == "Which colour?"
     answered = later(asking, ask.memory, message("blue, please", seq=12))
     parts = await play(driver, answered)
@@ -241,8 +247,7 @@ async def test_an_answer_is_given_once_however_often_it_is_attempted(
     agent: AgentProcess, driver: A2aDriver, path: str
 ) -> None:
     asking = invocation(f"{agent.base}/{path}", "ask")
-    ask = (await play(driver, asking))[-1]
-    assert isinstance(ask, Ask)
+    ask = await question(driver, asking)
     answer = message("blue", seq=12)
     first = await play(driver, later(asking, ask.memory, answer))
     again = await play(driver, later(asking, memory_of(first), answer))
@@ -315,8 +320,7 @@ async def test_abandoning_a_question_cancels_its_task(
     agent: AgentProcess, driver: A2aDriver, path: str
 ) -> None:
     asking = invocation(f"{agent.base}/{path}", "ask")
-    ask = (await play(driver, asking))[-1]
-    assert isinstance(ask, Ask)
+    ask = await question(driver, asking)
     await driver.abandon(later(asking, ask.memory))
     assert (await agent.seen(cancelled=1))["cancelled"] == [ask.memory["task_id"]]
 
