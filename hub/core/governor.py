@@ -10,7 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from hub.core.values import Json
+
 WARN_SHARE: Final = 0.8
+NEARLY_SPENT: Final = "BUDGET_NEARLY_SPENT"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +76,17 @@ def budget_over(whose: str, budget: Budget, spent: Spent) -> str | None:
     return None
 
 
-def budget_warning(whose: str, budget: Budget, before: Spent, after: Spent) -> str | None:
-    """A sentence for the run with which four fifths of a budget are reached, else None."""
+def budget_warning(whose: str, budget: Budget, before: Spent, after: Spent) -> Json | None:
+    """What the run is marked with by which four fifths of a budget are reached, else None:
+    `{code, message, budget: room|tenant, unit: runs|tokens|seconds, used, limit}`, of today."""
     meters = zip(_meters(budget, before), _meters(budget, after), strict=True)
     for (was, cap, unit), (now, _, _) in meters:
         if cap is not None and was < cap * WARN_SHARE <= now:
-            return f"{now} of the {whose}'s {cap} {unit} for today are used"
+            message = f"{now} of the {whose}'s {cap} {unit} for today are used"
+            return {
+                "code": NEARLY_SPENT, "message": message,
+                "budget": whose, "unit": unit, "used": now, "limit": cap,
+            }  # fmt: skip
     return None
 
 

@@ -288,15 +288,21 @@ def _changed(post: NewPost, runs: tuple[Run, ...], effects: Effects) -> tuple[Ru
 def run_entries(runs: Sequence[Run], first_seq: int, at_ms: int) -> list[LogEntry]:
     """The log entries of runs that were queued or held back."""
     return [
-        LogEntry(run.room_id, first_seq + i,
-                 "run.queued" if run.state == "queued" else "run.finished",
-                 at_ms, run.id, run_event(run))
-        for i, run in enumerate(runs)
-    ]  # fmt: skip
+        LogEntry(run.room_id, seq, kind, at_ms, ref, data)
+        for seq, run in enumerate(runs, first_seq)
+        for kind, ref, data in [decided_event(run)]
+    ]
 
 
-def run_event(run: Run) -> Json:
-    """The data of `run.queued`, `run.waiting` and `run.finished`."""
+def decided_event(run: Run) -> tuple[str, str, Json]:
+    """Type, reference and data of the event that tells of a run as it was just decided."""
+    kind = "run.queued" if run.state == "queued" else "run.finished"
+    return kind, run.id, run_event(run, run.warning)
+
+
+def run_event(run: Run, warning: Json | None = None) -> Json:
+    """The data of `run.queued`, `run.waiting` and `run.finished`; a `warning` is told by the event
+    that brings it alone."""
     return {
         "run_id": run.id,
         "participant": run.as_dict()["participant"],
@@ -307,6 +313,7 @@ def run_event(run: Run) -> Json:
         "reason": run.reason,
         "attempt": run.attempt,
         "error": run.error,
+        "warning": warning,
     }
 
 

@@ -90,7 +90,7 @@ class Ground:
 class Effects:
     """What to write beside the runs: counts of replies, who was addressed by which message, runs
     to be cut short, those of them that nobody works on, runs a person has answered, runs counted
-    against budgets."""
+    against budgets, and what runs are marked with that bring one near its end."""
 
     replies: dict[str, int] = field(default_factory=dict)
     addressed: dict[tuple[str, str], tuple[str, Cause]] = field(default_factory=dict)
@@ -98,6 +98,7 @@ class Effects:
     idle: list[str] = field(default_factory=list)
     resumed: list[Run] = field(default_factory=list)
     spent: dict[tuple[str, str], int] = field(default_factory=dict)
+    warnings: dict[str, Json] = field(default_factory=dict)
 
 
 def pair_of(room_id: str, one: str, other: str) -> tuple[str, str, str]:
@@ -186,7 +187,7 @@ def _run(call: Call, summons: Summons, ground: Ground, effects: Effects, limits:
         reason = f"merged into {lane.queued}, which waits to be written"
     started = reason is None
     if started:
-        reason = _start(call, summons, ground, effects, limits)
+        _start(call, summons, ground, effects, limits)
         if summons.busy == "interrupt":
             idle = [run for run in (lane.waiting, lane.queued) if run]
             effects.interrupted += [lane.running, *idle] if lane.running else idle
@@ -199,7 +200,7 @@ def _run(call: Call, summons: Summons, ground: Ground, effects: Effects, limits:
         attempt=0, depth=call.cause.depth + 1, root_message_id=call.cause.root_message_id,
         reply_message_id=summons.reply_message_id, created_ms=call.at_ms,
         finished_ms=None if started else call.at_ms, params=summons.params,
-        caller_id=call.author_id,
+        caller_id=call.author_id, warning=effects.warnings.get(summons.run_id),
     )  # fmt: skip
 
 
@@ -235,23 +236,20 @@ def whose(scope: str) -> str:
     return "tenant" if scope == TENANT else "room"
 
 
-def _start(
-    call: Call, summons: Summons, ground: Ground, effects: Effects, limits: Limits
-) -> str | None:
-    """Count a run that is started; a warning when it brings a budget near its end."""
+def _start(call: Call, summons: Summons, ground: Ground, effects: Effects, limits: Limits) -> None:
+    """Count a run that is started, and mark it when it brings a budget near its end."""
     _count_reply(call.cause.root_message_id, ground, effects)
     if is_ai(call.author_id):
         pair = pair_of(call.room_id, call.author_id, summons.participant_id)
         ground.exchanges[pair] = ground.exchanges.get(pair, 0) + 1
-    warning = None
     for scope, budget in budgets_of(call.room_id, call.budget, limits):
         at = (call.tenant_id, scope)
         before = ground.spent.get(at, Spent())
         after = replace(before, runs=before.runs + 1)
         ground.spent[at] = after
         effects.spent[at] = effects.spent.get(at, 0) + 1
-        warning = budget_warning(whose(scope), budget, before, after) or warning
-    return warning
+        if warning := budget_warning(whose(scope), budget, before, after):
+            effects.warnings[summons.run_id] = warning
 
 
 def _count_reply(root: str, ground: Ground, effects: Effects) -> None:

@@ -299,7 +299,8 @@ class Run:
     """One invocation of one AI participant for one trigger message, which `caller_id` wrote.
 
     A waiting run `awaits` a `person`, an `answer` from outside or a `socket`. `memory` is its
-    driver's, `answer_id` the message that resumed it, `cancelled_by` who asked for its end.
+    driver's, `answer_id` the message that resumed it, `cancelled_by` who asked for its end. A run
+    has a `warning` that brought a budget near its end (see `hub.core.governor`).
     """
 
     id: str
@@ -328,6 +329,7 @@ class Run:
     memory: Json = field(default_factory=dict)
     answer_id: str | None = None
     cancelled_by: str | None = None
+    warning: Json | None = None
 
     def as_dict(self) -> Json:
         kind = self.participant_id.split("_", 1)[0]
@@ -350,6 +352,7 @@ class Run:
             "first_delta_at": optional_rfc3339(self.first_delta_ms),
             "finished_at": optional_rfc3339(self.finished_ms),
             "error": self.error,
+            "warning": self.warning,
         }
 
 

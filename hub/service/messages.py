@@ -167,4 +167,4 @@ def run_brief(run: Run) -> Json:
     """What the answer to a post says of a run."""
     fields = run.as_dict()
     brief = {"id": fields["id"], "participant": fields["participant"], "state": fields["state"]}
-    return brief | ({"reason": fields["reason"]} if fields["reason"] else {})
+    return brief | {name: fields[name] for name in ("reason", "warning") if fields[name]}

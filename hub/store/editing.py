@@ -6,7 +6,7 @@ from sqlalchemy import Connection, and_, func, select, update
 
 from hub.core.errors import invalid
 from hub.core.governor import Limits
-from hub.core.posts import LogRow, run_event, session_busy
+from hub.core.posts import LogRow, decided_event, session_busy
 from hub.core.values import Message, Session
 from hub.ports import Edit, Edited
 from hub.store import rows, session_rows
@@ -32,9 +32,9 @@ def edit_last(
     new: list[NewEntry] = [("message.updated", edit.message_id, None)]
     new += [("message.deleted", answer, None) for answer in answers]
     if run is not None:
-        count_again(connection, run, None, limits)
+        run = count_again(connection, run, None, limits)
         insert_runs(connection, [run])
-        new.append(("run.queued", run.id, run_event(run)))
+        new.append(decided_event(run))
     entries = append(connection, session_id, new, edit.at_ms, access=False)
     about = {one: _message(connection, one) for one in (edit.message_id, *answers)}
     log: tuple[LogRow, ...] = tuple((entry, about.get(entry.ref)) for entry in entries)

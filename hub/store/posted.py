@@ -18,7 +18,7 @@ from hub.store.schema import messages, runs
 RUN_COLUMNS = (
     "id", "tenant_id", "room_id", "participant_id", "trigger_message_id", "generation",
     "thread_id", "lane", "state", "reason", "attempt", "depth", "root_message_id",
-    "reply_message_id", "params", "created_ms", "finished_ms", "caller_id",
+    "reply_message_id", "params", "created_ms", "finished_ms", "caller_id", "warning",
 )  # fmt: skip
 HUMAN_AMONG = 1_000
 """The room's last human message is looked for among so many of its newest: where machines alone
@@ -78,5 +78,5 @@ def run_row(run: Run) -> tuple[Any, ...]:
         run.id, run.tenant_id, run.room_id, run.participant_id, run.trigger_message_id,
         run.generation, run.thread_id, lane, run.state, run.reason, run.attempt, run.depth,
         run.root_message_id, run.reply_message_id, json_text(run.params), run.created_ms,
-        run.finished_ms, run.caller_id,
+        run.finished_ms, run.caller_id, json_text(run.warning),
     )  # fmt: skip

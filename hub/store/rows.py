@@ -23,7 +23,7 @@ _AUTHOR = (
 )
 _RUN_FIELDS: Final = tuple(each.name for each in fields(Run))
 _RUN_JSON: Final = tuple(
-    _RUN_FIELDS.index(name) for name in ("usage", "context", "error", "params", "memory")
+    _RUN_FIELDS.index(name) for name in ("usage", "context", "error", "params", "memory", "warning")
 )
 RUN_TEXT: Final = ", ".join(_RUN_FIELDS)
 """The columns of `run_of_text`, for statements as text."""

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sqlalchemy import Connection, select
 
 from hub.core.errors import Limited
 from hub.core.governor import Budget, Limits
-from hub.core.posts import RequestKey, run_event, session_taken
+from hub.core.posts import RequestKey, decided_event, session_taken
 from hub.core.runs import ENDED
 from hub.core.triggers import Call, Cause, Effects, Summons, reopen
 from hub.core.values import Run
 from hub.ports import Ended
 from hub.store import rows
-from hub.store.common import NewEntry, append, claim_key
+from hub.store.common import append, claim_key
 from hub.store.posted import closed
 from hub.store.queries import drive
 from hub.store.run_ends import insert_runs, lock_room_of, read
@@ -52,9 +54,9 @@ def again(
     )
     if old.state not in ENDED or connection.execute(later).first():
         raise NotAgain
-    count_again(connection, new, budget, limits)
+    new = count_again(connection, new, budget, limits)
     insert_runs(connection, [new])
-    queued: list[NewEntry] = [("run.queued", new.id, run_event(new))]
+    queued = [decided_event(new)]
     entries = append(connection, new.room_id, queued, new.created_ms, access=False)
     return Ended(new, tuple((entry, None) for entry in entries), (new.id,))
 
@@ -71,9 +73,10 @@ def _refuse_silent(connection: Connection, room_id: str) -> None:
         raise session_taken(session.handler)
 
 
-def count_again(connection: Connection, new: Run, budget: Budget | None, limits: Limits) -> None:
-    """A run that is tried again counts like any other; Limited when there is no room for it. It
-    is as if its reply called: the trigger itself may be the person's message that began it all."""
+def count_again(connection: Connection, new: Run, budget: Budget | None, limits: Limits) -> Run:
+    """A run that is tried again counts like any other, and is marked like any other; Limited when
+    there is no room for it. It is as if its reply called: the trigger itself may be the person's
+    message that began it all."""
     summons = Summons(new.participant_id, new.id, new.reply_message_id)
     call = Call(
         new.tenant_id, new.room_id, new.reply_message_id, new.thread_id, new.caller_id,
@@ -83,3 +86,4 @@ def count_again(connection: Connection, new: Run, budget: Budget | None, limits:
     if over := reopen(call, ground, effects, limits):
         raise Limited(f"it is not tried again: {over}", code="BUDGET_EXCEEDED")
     drive(connection, write_effects(effects, new.created_ms))
+    return replace(new, warning=effects.warnings.get(new.id))

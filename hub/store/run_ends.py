@@ -9,7 +9,7 @@ from typing import Final
 from sqlalchemy import Connection, and_, select, update
 
 from hub.core.governor import Budget, Limits, Spent, budget_of
-from hub.core.posts import LogRow, run_event
+from hub.core.posts import LogRow, decided_event, run_event
 from hub.core.runs import ENDED, sources_of
 from hub.core.triggers import (
     Call,
@@ -71,8 +71,9 @@ def finish(
     ended = fetch(connection, _ENDS[reply.state], run_id, attempt, *said)
     if not ended:
         return None
-    run = _count_use(connection, run_of_text(ended[0]), budget, limits)
-    entries, called, cut = _write_end(connection, run, reply, budget, limits)
+    run, warning = _count_use(connection, run_of_text(ended[0]), budget, limits)
+    event = run_event(run, warning)
+    entries, called, cut = _write_end(connection, run, reply, event, budget, limits)
     entries += _escalate(connection, run, reply)
     return Ended(run, tuple(entries), (*called, *next_in_lane(connection, run)), tuple(cut))
 
@@ -84,7 +85,12 @@ def lock_room_of(connection: Connection, run_id: str) -> Budget | None:
 
 
 def _write_end(
-    connection: Connection, run: Run, reply: Reply, budget: Budget | None, limits: Limits
+    connection: Connection,
+    run: Run,
+    reply: Reply,
+    event: Json,
+    budget: Budget | None,
+    limits: Limits,
 ) -> tuple[list[LogRow], list[str], list[str]]:
     """The log's entries, the runs called by the message on the room's budget, the runs it
     interrupts."""
@@ -103,11 +109,8 @@ def _write_end(
     new: list[NewEntry] = [
         *([("message.created", run.reply_message_id, None)] if reply.text is not None else []),
         *[("message.deleted", message.id, None) for message in gone],
-        ("run.finished", run.id, run_event(run)),
-        *[
-            ("run.queued" if r.state == "queued" else "run.finished", r.id, run_event(r))
-            for r in called
-        ],
+        ("run.finished", run.id, event),
+        *map(decided_event, called),
     ]
     entries = append(connection, run.room_id, new, reply.at_ms, access=False)
     about: dict[str, Message] = {message.id: message for message in gone}
@@ -205,18 +208,19 @@ def insert_runs(connection: Connection, new: Sequence[Run]) -> None:
         fetch(connection, INSERT_RUN, *run_row(run))
 
 
-def _count_use(connection: Connection, run: Run, budget: Budget | None, limits: Limits) -> Run:
-    """Count what a run has used; it says so when that brings a budget near its end."""
+def _count_use(
+    connection: Connection, run: Run, budget: Budget | None, limits: Limits
+) -> tuple[Run, Json | None]:
+    """Count what a run has used, and mark it when that brings a budget near its end."""
     usage = run.usage or {}
     tokens = usage.get("prompt_tokens", 0) + usage.get("completion_tokens", 0)
     end = run.finished_ms or 0
     used = Spent(0, tokens, max(0, end - (run.started_ms or end)))
     warning = drive(connection, write_use(run, used, budget, limits))
     if warning is None:
-        return run
-    reason = f"{run.reason}; {warning}" if run.reason else warning
-    connection.execute(update(runs).where(runs.c.id == run.id).values(reason=reason))
-    return replace(run, reason=reason)
+        return run, None
+    connection.execute(update(runs).where(runs.c.id == run.id).values(warning=warning))
+    return replace(run, warning=warning), warning
 
 
 def next_in_lane(connection: Connection, run: Run) -> tuple[str, ...]:

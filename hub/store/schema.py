@@ -260,6 +260,7 @@ runs = Table(
     Column("memory", JSON(none_as_null=True)),
     Column("answer_id", String),
     Column("cancelled_by", String),
+    Column("warning", JSON(none_as_null=True)),
     UniqueConstraint("trigger_message_id", "participant_id", "generation"),
     Index("uq_runs_lane", "lane", unique=True,
           sqlite_where=text("state IN ('running', 'waiting')"),

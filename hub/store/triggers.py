@@ -126,7 +126,7 @@ def write_effects(effects: Effects, at_ms: int) -> Queries:
 
 def write_use(run: Run, used: Spent, budget: Budget | None, limits: Limits) -> Queries:
     """Count what a run has used against the budgets there are, the room's being `budget`; returns
-    a sentence when that brings one near its end, else None."""
+    what it is marked with when that brings one near its end, else None."""
     warning = None
     day = day_of(run.finished_ms or run.created_ms)
     for scope, cap in budgets_of(run.room_id, budget, limits):

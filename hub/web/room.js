@@ -7,7 +7,6 @@ import { whatChanged } from "./session.js";
 
 const ENDED = new Set(["succeeded", "silent", "failed", "cancelled", "suppressed"]);
 const TYPING_MS = 5000;
-const NEARLY_SPENT = /\d+ of the (?:room|tenant)'s \d+ \w+ for today are used/;
 
 const rootOf = (message) => (message.thread_id && message.thread_id !== message.id ? message.thread_id : null);
 
@@ -211,10 +210,9 @@ export class Room {
     Object.assign(this.notes.at(-1), { again: id, of: askedOf(run) });
   }
 
-  /** A budget that a run brings near its end: told in the room, whatever becomes of the run. */
+  /** What a run warns of, as of a budget near its end: told in the room, whatever becomes of it. */
   warned(run, event) {
-    const [warning] = NEARLY_SPENT.exec(run.reason || "") || [];
-    if (warning) this.notes.push({ key: `b:${event.seq}`, seq: event.seq, at: event.at, text: `${warning}.`, place: null, kind: "quiet" });
+    if (run.warning) this.notes.push({ key: `b:${event.seq}`, seq: event.seq, at: event.at, text: `${run.warning.message}.`, place: null, kind: "quiet" });
   }
 
   note(event, text, place = null, kind = "quiet") {

@@ -43,5 +43,9 @@ def test_a_budget_lets_runs_through_until_it_is_used_up(
 def test_the_run_that_reaches_four_fifths_warns_and_no_other() -> None:
     budget = Budget(runs=10)
     warned = [budget_warning("tenant", budget, Spent(runs=n), Spent(runs=n + 1)) for n in range(10)]
-    assert "8 of the tenant's 10 runs for today are used" == warned[7]
+    assert warned[7] == {
+        "code": "BUDGET_NEARLY_SPENT",
+        "message": "8 of the tenant's 10 runs for today are used",
+        "budget": "tenant", "unit": "runs", "used": 8, "limit": 10,
+    }  # fmt: skip
     assert 1 == len([word for word in warned if word])

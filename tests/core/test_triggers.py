@@ -157,8 +157,8 @@ def test_budgets_hold_for_the_room_and_the_tenant() -> None:
     three = [summons(f"bot_{n}", n) for n in range(3)]
     runs, effects = decided(call(*three, budget=Budget(runs=5)), ground, limits)
     assert ["queued", "queued", "suppressed"] == states(runs)
-    assert "4 of the room's 5 runs" in (runs[0].reason or "")
-    assert runs[1].reason is None
+    assert [4, None, None] == [run.warning and run.warning["used"] for run in runs]
+    assert runs[0].reason is None
     assert {("acme", "room_1"): 2, ("acme", TENANT): 2} == effects.spent
     ground = Ground(spent={("acme", TENANT): Spent(tokens=100)})
     ((over,), effects) = decided(call(summons()), ground, limits)
@@ -199,5 +199,6 @@ def test_a_person_tries_again_past_the_chain_and_nobody_past_a_budget() -> None:
     limits, effects = replace(LIMITS, budget=Budget(runs=1)), Effects()
     ground = Ground()
     assert reopen(call(summons()), ground, effects, limits) is None
+    assert 1 == effects.warnings[summons().run_id]["limit"]
     assert {("acme", TENANT): 1} == effects.spent
     assert "1 runs" in (reopen(call(summons()), ground, effects, limits) or "")

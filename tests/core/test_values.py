@@ -48,6 +48,7 @@ def test_a_run_has_the_fields_of_the_contract() -> None:
         "id", "room_id", "participant", "trigger_message_id", "generation", "state", "reason",
         "attempt", "depth", "root_message_id", "reply_message_id", "usage", "context",
         "created_at", "started_at", "first_delta_at", "finished_at", "error",
+        "warning",
     }  # fmt: skip
     assert run("run_1").as_dict()["participant"] == {"type": "persona", "id": "persona_eliza"}
 

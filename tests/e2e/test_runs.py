@@ -235,17 +235,17 @@ async def test_a_room_that_is_paused_or_has_spent_its_budget_says_so(stage: Stag
     bot_id = stage.add_bot(lambda _: (200, {"content": "x"}))
     room_id = add_room(stage.person, [bot_id])
 
-    def answer(settings: Json) -> tuple[str, str]:
+    def answer(settings: Json) -> tuple[str, str, str]:
         room = f"/v1/rooms/{room_id}"
         stage.person.client.patch(room, json={"settings": settings}).raise_for_status()
         run = stage.post(room_id, "hi", mention=[{"type": "bot", "id": bot_id}])["runs"][0]
-        return run["state"], run.get("reason", "")
+        return run["state"], run.get("reason", ""), run.get("warning", {}).get("code", "")
 
-    assert ("suppressed", "the room is paused") == answer({"paused": True})
-    assert ("queued", "") == answer({"paused": False})
+    assert ("suppressed", "the room is paused", "") == answer({"paused": True})
+    assert ("queued", "", "") == answer({"paused": False})
     budget = {"budget": {"runs": 1}}
-    assert "queued" == answer(budget)[0]
-    assert ("suppressed", "the room's budget of 1 runs a day is used up") == answer(budget)
+    assert ("queued", "", "BUDGET_NEARLY_SPENT") == answer(budget)
+    assert ("suppressed", "the room's budget of 1 runs a day is used up", "") == answer(budget)
     wrong = stage.person.client.patch(
         f"/v1/rooms/{room_id}", json={"settings": {"budget": {"runs": "many"}}}
     )

@@ -4,6 +4,7 @@ call others; what the governor reads and writes, in the transaction that decides
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,9 +12,9 @@ import pytest
 
 from hub.core.errors import Limited
 from hub.core.governor import Budget, Limits
-from hub.core.posts import NewPost, Outcome, Posted, RequestKey
+from hub.core.posts import LogRow, NewPost, Outcome, Posted, RequestKey
 from hub.core.triggers import Summons
-from hub.core.values import Run
+from hub.core.values import Json, Run
 from hub.parts import now_ms
 from hub.ports import Ended, Pause, Reply
 from hub.store.store import SqlStore
@@ -46,6 +47,11 @@ async def found(store: SqlStore, run: Run) -> Run:
 
 async def log_types(store: SqlStore, room_id: str = "room_1") -> list[str]:
     return [entry.type for entry, _ in await store.log.read(room_id, 0, 1_000)]
+
+
+def told_last(rows: Sequence[LogRow]) -> Json:
+    """The data of the last of these entries."""
+    return rows[-1][0].data or {}
 
 
 def kinds(ended: Ended | None) -> list[str]:
@@ -371,18 +377,41 @@ async def test_a_budget_counts_what_is_started_and_what_it_used(store: SqlStore)
     first = await asked(Budget(runs=2))
     assert ("queued", None) == (first.state, first.reason)
     second = await asked(Budget(runs=2))
-    assert ("queued", "2 of the room's 2 runs for today are used") == (second.state, second.reason)
+    assert second.warning is not None
+    assert ("queued", "2 of the room's 2 runs for today are used") == (
+        second.state, second.warning["message"],
+    )  # fmt: skip
     assert "suppressed" == (await asked(Budget(runs=2))).state
     assert "queued" == (await asked(Budget(tokens=40))).state
     await claimed(store, first)
     ended = await store.runs.finish(first.id, 1, replace(DONE, at_ms=now_ms()))
     assert ended is not None
-    assert "40 of the room's 40 tokens for today are used" == ended.run.reason
+    assert ended.run.warning is not None
+    assert "40 of the room's 40 tokens for today are used" == ended.run.warning["message"]
+    assert ended.run.warning == told_last(ended.entries)["warning"]
     assert ended.run == await found(store, first)
     over = await asked(Budget(tokens=40))
     assert ("suppressed", "the room's budget of 40 tokens a day is used up") == (
         over.state, over.reason,
     )  # fmt: skip
+
+
+async def test_what_a_run_warned_of_is_kept_and_told_by_the_event_that_brought_it(
+    store: SqlStore,
+) -> None:
+    posts = await room_of(store)
+    new = replace(await posts.new(calls=(ELIZA,), at_ms=now_ms()), budget=Budget(runs=1))
+    (posted,) = await store.posts.commit([new])
+    assert isinstance(posted, Posted)
+    (run,) = posted.runs
+    assert run.warning is not None
+    assert run == await found(store, run)
+    assert run.warning == told_last(posted.rows)["warning"]
+    await claimed(store, run)
+    ended = await store.runs.finish(run.id, 1, replace(DONE, at_ms=now_ms()))
+    assert ended is not None
+    assert told_last(ended.entries)["warning"] is None
+    assert run.warning == ended.run.warning == (await found(store, run)).warning
 
 
 async def test_a_reply_calls_others_on_the_budget_that_the_room_has_then(store: SqlStore) -> None:

@@ -322,27 +322,27 @@ def used(run: Run, tokens: int = 0, after_s: int = 0) -> Reply:
 async def test_four_fifths_of_what_runs_use_are_told_once(
     settings: Settings, store: SqlStore, budget: Budget, tokens: int, seconds: int, told: str
 ) -> None:
-    posts, reasons = await room_of(store), []
+    posts, warned = await room_of(store), []
     runs = [await working(store, posts) for _ in range(3)]
     async with limited(settings, Limits(budget=budget)) as gateway:
         for run in runs:
             ended = await gateway.runs.finish(run.id, 1, used(run, tokens, seconds))
             assert ended is not None
-            reasons.append(ended.run.reason)
-    assert [None, told, None] == reasons
+            warned.append(ended.run.warning and ended.run.warning["message"])
+    assert [None, told, None] == warned
 
 
 async def test_a_clock_that_is_behind_gives_nothing_back(
     settings: Settings, store: SqlStore
 ) -> None:
-    posts, reasons = await room_of(store), []
+    posts, warned = await room_of(store), []
     runs = [await working(store, posts) for _ in range(3)]
     async with limited(settings, Limits(budget=Budget(seconds=10))) as gateway:
         for run, after_s in zip(runs, (4, -60, 4), strict=True):
             ended = await gateway.runs.finish(run.id, 1, used(run, after_s=after_s))
             assert ended is not None
-            reasons.append(ended.run.reason)
-    assert [False, False, True] == ["8 of" in (reason or "") for reason in reasons]
+            warned.append(ended.run.warning and ended.run.warning["used"])
+    assert [None, None, 8] == warned
 
 
 FAILED = Reply("failed", "Sorry", AT_MS, "failed", "broken")
@@ -359,7 +359,10 @@ async def test_trying_again_is_a_run_of_the_budget(settings: Settings, store: Sq
     async with limited(settings, Limits(budget=Budget(runs=2))) as gateway:
         (posted,) = await stored(gateway, await posts.new(calls=(ELIZA,)))
         run = await failed(gateway, posted.runs[0])
-        assert await gateway.runs.again(ACME, run.id, next_of(run)) is not None
+        again = await gateway.runs.again(ACME, run.id, next_of(run))
+        assert again is not None
+        ((told, _),) = again.entries
+        assert 2 == (told.data or {})["warning"]["used"]
         second = await failed(gateway, next_of(run))
         with pytest.raises(Limited, match="2 runs a day") as caught:
             await gateway.runs.again(ACME, second.id, next_of(second))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final
 
+from hub.core.governor import Budget, Spent, budget_warning
 from hub.core.posts import run_event
 from hub.core.touches import Unread
 from hub.core.values import Author, Draft, Json, Member, Message, Room, Run
@@ -29,7 +30,8 @@ _RUN: Final = Run(
 _DRAFT: Final = Draft("run_1", "msg_2", "msg_1", _ALICE.as_dict(), 1, "Hel")
 _MESSAGES: Final = (_BARE.as_dict(), _FULL.as_dict())
 _MEMBER: Final = Member(_ALICE, "member", "mention", _AT).as_dict()
-_RUNS: Final = (run_event(_RUN), run_event(replace(_RUN, reason="the hop cap")))
+_WARNING: Final = budget_warning("room", Budget(runs=1), Spent(), Spent(runs=1))
+_RUNS: Final = (run_event(_RUN), run_event(replace(_RUN, reason="the hop cap"), _WARNING))
 _REACTION: Final = {"message_id": "msg_1", "emoji": "👍", "participant": _ALICE.ref()}
 _BY: Final = {"by": _ALICE.ref()}
 
