@@ -23,12 +23,17 @@ NOTED_MOST: Final = 5_000
 
 
 class Unpublished:
-    """Rooms by batch. A note is late by as much as Redis is: nobody waits for it."""
+    """Rooms by batch. A note is late by as much as Redis is: nobody waits for it.
+
+    A room stays noted until the next sign of life after it was published: one that is busy is then
+    noted once a second, not once a batch, and to repair a room that lacks nothing takes one read.
+    """
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
         self._numbers = count(1)
         self._batches: dict[int, Collection[str]] = {}
+        self._noted: frozenset[str] = frozenset()
         self._untold: set[str] = set()
         self._begun = asyncio.Event()
 
@@ -36,7 +41,8 @@ class Unpublished:
         """A batch for these rooms is about to be committed; returns its number."""
         number = next(self._numbers)
         self._batches[number] = room_ids
-        self._begun.set()
+        if not self._noted.issuperset(room_ids):
+            self._begun.set()
         return number
 
     def end(self, numbers: Iterable[int]) -> None:
@@ -50,21 +56,33 @@ class Unpublished:
 
     @property
     def rooms(self) -> list[str]:
-        """What would be noted now; in a flood the oldest."""
+        """Those that are begun and not published; in a flood the oldest."""
         rooms = dict.fromkeys(room for batch in self._batches.values() for room in batch)
         return list(rooms)[:NOTED_MOST]
 
     async def run(self) -> None:
         """Note what begins, and give a sign of life every second, until cancelled."""
+        loop = asyncio.get_running_loop()
+        beat_at = 0.0
         while True:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._begun.wait(), BEAT_S)
+            if loop.time() >= beat_at:
+                beat_at = loop.time() + BEAT_S
+                self._noted = frozenset()
             self._begun.clear()
             try:
-                await self._bus.lives.note(self.rooms)
+                await self._note()
                 await self._tell()
             except Unavailable:
                 await asyncio.sleep(BEAT_S)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._begun.wait(), beat_at - loop.time())
+
+    async def _note(self) -> None:
+        """What is under way comes first, then what was noted since the last sign of life."""
+        rooms = list(dict.fromkeys((*self.rooms, *self._noted)))[:NOTED_MOST]
+        self._noted = frozenset()
+        await self._bus.lives.note(rooms)
+        self._noted = frozenset(rooms)
 
     async def _tell(self) -> None:
         if self._untold:

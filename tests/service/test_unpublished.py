@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from types import SimpleNamespace
+from typing import cast
 
 from redis.asyncio import Redis
 
 from hub.bus.names import Names
 from hub.parts import Parts
+from hub.ports import Bus
+from hub.service.unpublished import Unpublished
 from hub.service.writer import Writer
 from tests.support.parts import Posts, add_room
 from tests.support.redis import until
@@ -48,3 +54,54 @@ def test_batches_end_one_by_one(parts: Parts) -> None:
     assert ["room_2"] == unpublished.rooms
     unpublished.end([first, second])
     assert [] == unpublished.rooms
+
+
+class Lives:
+    """Keeps what was noted."""
+
+    def __init__(self) -> None:
+        self.noted: list[list[str]] = []
+
+    async def note(self, room_ids: list[str]) -> None:
+        self.noted.append(room_ids)
+
+
+@contextlib.asynccontextmanager
+async def noting() -> AsyncIterator[tuple[Unpublished, list[list[str]]]]:
+    """What notes rooms, past its first sign of life, and what it noted since."""
+    lives = Lives()
+    unpublished = Unpublished(cast(Bus, SimpleNamespace(lives=lives)))
+    running = asyncio.create_task(unpublished.run())
+    await until_noted(lives.noted, [])
+    lives.noted.clear()
+    try:
+        yield unpublished, lives.noted
+    finally:
+        running.cancel()
+
+
+async def until_noted(noted: list[list[str]], rooms: list[str]) -> None:
+    async def last() -> bool:
+        return noted[-1:] == [rooms]
+
+    await until(last)
+
+
+async def test_a_busy_room_is_noted_once_until_the_next_sign_of_life() -> None:
+    async with noting() as (unpublished, noted):
+        for _ in range(50):
+            number = unpublished.begin({"room_1"})
+            await asyncio.sleep(0)
+            unpublished.end([number])
+            await asyncio.sleep(0)
+        assert noted.count(["room_1"]) <= 2  # a sign of life may fall between
+        await until_noted(noted, [])
+
+
+async def test_what_is_under_way_outlives_a_sign_of_life() -> None:
+    async with noting() as (unpublished, noted):
+        unpublished.end([unpublished.begin({"room_1"})])
+        unpublished.begin({"room_2"})
+        await until_noted(noted, ["room_2"])
+        unpublished.begin({"room_3"})
+        await until_noted(noted, ["room_2", "room_3"])
