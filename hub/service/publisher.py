@@ -1,7 +1,8 @@
 """Hands what was committed to the bus, in order, behind the caller's back.
 
 Nobody waits for Redis: the queue is bounded, and what overflows or fails is dropped, counted and
-named to `on_lost`, because every gateway repairs itself from the database.
+named to `on_lost`, because every gateway repairs itself from the database. Only packets are
+weighed: of runs and batches there are ids alone, for as long as Redis may take to answer.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from hub.wire.events import ACCESS_TYPES, ephemeral_frame, event_frame
 from hub.wire.packets import Note, Packet, note
 
 QUEUE_PACKETS: Final = 20_000
+QUEUE_BYTES: Final = 64 * 1_048_576
+AT_ONCE_BYTES: Final = 4 * 1_048_576
 log = structlog.get_logger("hub.publisher")
 
 
@@ -31,7 +34,8 @@ class Publisher:
         self._on_lost = on_lost
         self.unpublished = Unpublished(bus)
         self._batches: list[int] = []
-        self._packets: list[tuple[str, Packet]] = []
+        self._packets: list[Note] = []
+        self._bytes = 0
         self._runs: list[str] = []
         self._cut: list[str] = []
         self._wake = asyncio.Event()
@@ -49,32 +53,43 @@ class Publisher:
         worked, `cut` to be cut short; `batch` is its number if it was noted before."""
         if batch is not None:
             self._batches.append(batch)
-        self._packets.extend(packets_of(rows))
-        self._packets.extend(mentions_of(rows))
+        self._queue([*packets_of(rows), *mentions_of(rows)])
         self._runs.extend(runs)
         self._cut.extend(cut)
-        if len(self._packets) > QUEUE_PACKETS:
-            self._drop(self._packets[:QUEUE_PACKETS])
-            del self._packets[:QUEUE_PACKETS]
         self._idle.clear()
         self._wake.set()
 
     def tell(self, notes: Sequence[Note]) -> None:
         """Queue events without a seq, for rooms or participants' own channels."""
-        self._packets.extend(notes)
+        self._queue(notes)
         self.put(())
+
+    def _queue(self, packets: Sequence[Note]) -> None:
+        """Behind those that wait; where they would be too much, in their place."""
+        size = sum([len(packet.frames) for _, packet in packets])
+        if len(self._packets) + len(packets) > QUEUE_PACKETS or self._bytes + size > QUEUE_BYTES:
+            self._drop(self._take())
+        self._packets.extend(packets)
+        self._bytes += size
+
+    def _take(self) -> list[Note]:
+        packets, self._packets, self._bytes = self._packets, [], 0
+        return packets
 
     async def run(self) -> None:
         """Publish until cancelled."""
         while True:
             await self._wake.wait()
             self._wake.clear()
-            packets, self._packets = self._packets, []
+            size, packets = self._bytes, self._take()
             runs, self._runs = self._runs, []
             cut, self._cut = self._cut, []
             batches, self._batches = self._batches, []
             try:
-                await self._bus.publish(packets, runs, cut)
+                *parts, last = _in_parts(packets) if size > AT_ONCE_BYTES else [packets]
+                for part in parts:
+                    await self._bus.publish(part)
+                await self._bus.publish(last, runs, cut)
             except Unavailable as error:
                 log.warning("not published, gateways will repair", reason=error.message)
                 self._drop(packets)
@@ -97,6 +112,20 @@ class Publisher:
 
     def _drop(self, packets: Sequence[tuple[str, Packet]]) -> None:
         self.lost({room_id for room_id, _ in packets})
+
+
+def _in_parts(packets: Sequence[Note]) -> list[list[Note]]:
+    """What is being published is copied: so much of it at one time."""
+    parts: list[list[Note]] = []
+    room = 0
+    for each in packets:
+        size = len(each[1].frames)
+        if size > room or not parts:
+            parts.append([])
+            room = AT_ONCE_BYTES
+        parts[-1].append(each)
+        room -= size
+    return parts
 
 
 def packets_of(rows: Sequence[LogRow]) -> list[tuple[str, Packet]]:

@@ -1,7 +1,8 @@
 """The rooms this process has begun to commit to and not published yet, noted in Redis.
 
 When the process dies, others see that its heartbeat stopped and repair those rooms first. What
-could not be published while Redis was away is told to them as soon as it is back.
+could not be published while Redis was away is told to them as soon as it is back. What is kept are
+ids of rooms, each once: those that were posted to while Redis was away, at most.
 """
 
 from __future__ import annotations

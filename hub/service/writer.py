@@ -19,6 +19,7 @@ from hub.service.publisher import Publisher
 
 BATCH_POSTS: Final = 500
 WAITING_POSTS: Final = 20_000
+WAITING_BYTES: Final = 64 * 1_048_576  # of content, in characters
 DEFERRALS: Final = 3
 READ_AGAIN_S: Final = 0.5
 Done = Callable[[Outcome], None]
@@ -44,6 +45,7 @@ class Writer:
         self._doubtful: set[str] = set()
         self._doubt = asyncio.Event()
         self._waiting: list[_Waiting] = []
+        self._bytes = 0
         self._aside: dict[str, list[_Waiting]] = {}
         self._wake = asyncio.Event()
         self._closed = False
@@ -53,8 +55,10 @@ class Writer:
         if self._closed:
             raise Unavailable("the hub is stopping; send it again", retry_after=1)
         aside = sum(map(len, self._aside.values()))
-        if len(self._waiting) + aside >= WAITING_POSTS:
+        size = len(post.content)
+        if len(self._waiting) + aside >= WAITING_POSTS or self._bytes + size > WAITING_BYTES:
             raise Limited("too many posts are waiting to be stored", retry_after=1)
+        self._bytes += size
         self._waiting.append(_Waiting(post, done))
         self._wake.set()
 
@@ -136,6 +140,7 @@ class Writer:
             if isinstance(outcome, Deferred):
                 deferred.append(each)
                 continue
+            self._bytes -= len(each.post.content)
             each.done(outcome)
             if isinstance(outcome, Posted):
                 rows.extend(outcome.rows)

@@ -9,8 +9,15 @@ from collections.abc import AsyncIterator
 import orjson
 
 from hub.core.posts import LogEntry, LogRow
-from hub.service.publisher import QUEUE_PACKETS, Publisher, packets_of
+from hub.service.publisher import (
+    AT_ONCE_BYTES,
+    QUEUE_BYTES,
+    QUEUE_PACKETS,
+    Publisher,
+    packets_of,
+)
 from hub.wire.frames import bodies
+from hub.wire.packets import Packet
 from tests.support.parts import AT_MS
 
 from .fakes import RecordingBus, publisher_on
@@ -108,6 +115,33 @@ async def test_the_queue_is_bounded_and_drops_the_oldest_by_name() -> None:
     await publisher.drain(5)
     task.cancel()
     assert seqs(bus, "room_1") == [QUEUE_PACKETS + 1]
+
+
+async def test_few_packets_that_are_large_are_bounded_too() -> None:
+    bus, lost = RecordingBus(), list[str]()
+    publisher = publisher_on(bus, lost)  # nobody publishes
+    half = Packet(0, 1, bytes(QUEUE_BYTES // 2))
+    publisher.tell([("room_1", half), ("room_2", half)])
+    assert lost == []
+    publisher.tell([("room_3", half)])
+    assert lost == ["room_1", "room_2"]
+    task = asyncio.create_task(publisher.run())
+    await publisher.drain(5)
+    task.cancel()
+    assert bus.published == [("room_3", half)]
+
+
+async def test_much_is_published_in_parts_and_in_order() -> None:
+    bus = RecordingBus()
+    publisher = publisher_on(bus)
+    third = bytes(AT_ONCE_BYTES // 3)
+    notes = [(f"room_{n}", Packet(0, 1, third)) for n in range(8)]
+    publisher.tell(notes)
+    publisher.put((), runs=["run_1"])
+    task = asyncio.create_task(publisher.run())
+    await publisher.drain(5)
+    task.cancel()
+    assert (3, notes, ["run_1"]) == (bus.calls, bus.published, bus.runs)
 
 
 async def test_draining_does_not_wait_for_a_bus_that_hangs() -> None:

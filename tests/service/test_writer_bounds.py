@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
 from hub.core.errors import Limited, Unavailable
 from hub.core.posts import Deferred, NewPost, Verdict
-from hub.service.writer import WAITING_POSTS, Writer
+from hub.service.writer import WAITING_BYTES, WAITING_POSTS, Writer
 from tests.support.redis import until
 
 from .fakes import Answers, GatedPosts, RecordingBus, RoomsLog, publisher_on, stored
@@ -25,6 +26,25 @@ async def test_more_posts_than_may_wait_are_refused() -> None:
         writer.submit(one, answers)
     assert 1 == refused.value.retry_after
     assert [] == answers.outcomes
+
+
+async def test_few_posts_that_are_large_are_bounded_too() -> None:
+    store, answers = GatedPosts(), Answers()
+    store.gate.clear()
+    writer = Writer(store, publisher_on(RecordingBus()), RoomsLog())
+    writing = asyncio.create_task(writer.run())
+    large = [replace(post(n), content="x" * (WAITING_BYTES // 4)) for n in range(5)]
+    for each in large[:4]:
+        writer.submit(each, answers)
+    await store.begun.wait()
+    with pytest.raises(Limited):
+        writer.submit(large[4], answers)
+    store.gate.set()
+    await until(lambda: 4 == len(answers.outcomes))
+    writer.submit(large[4], answers)
+    writer.close()
+    await writing
+    assert 5 == len(answers.outcomes)
 
 
 async def test_the_rooms_of_posts_that_are_perhaps_stored_are_named() -> None:
