@@ -2,23 +2,39 @@
 
 The bus may lose, repeat and reorder. A timeline knows the position it has passed on, drops what
 is not new, holds what came early and names the gap in front of it, to be read from the database.
+What is held is bounded: over the bound it is forgotten, and the log brings it again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from typing import Final, Generic, TypeVar
 
-Body = TypeVar("Body")
+Body = TypeVar("Body", bound=Sized)
 HELD_SPANS: Final = 256
+HELD_SIZE: Final = 8 * 1_048_576
+HELD_IN_ALL: Final = 64 * 1_048_576
+
+
+class Allowance:
+    """How much may be held by all timelines that share it, and is."""
+
+    def __init__(self, most: int = HELD_IN_ALL) -> None:
+        self.most = most
+        self.used = 0
 
 
 class Timeline(Generic[Body]):
-    """`cut(body, n)` returns a span's body without its first n events."""
+    """`cut(body, n)` returns a span's body without its first n events; a body is as large as its
+    `len`."""
 
-    def __init__(self, cut: Callable[[Body, int], Body]) -> None:
+    def __init__(
+        self, cut: Callable[[Body, int], Body], allowance: Allowance | None = None
+    ) -> None:
         self._cut = cut
+        self._allowance = allowance or Allowance()
         self._held: dict[int, tuple[int, Body]] = {}
+        self._size = 0
         self.position = -1
         self._highest = 0
 
@@ -68,16 +84,29 @@ class Timeline(Generic[Body]):
         known = self._held.get(first)
         if known is not None and known[0] >= last:
             return
-        if known is not None or len(self._held) < HELD_SPANS:
-            self._held[first] = (last, body)
+        if known is None and len(self._held) >= HELD_SPANS:
+            return
+        self._weigh(len(body) - (len(known[1]) if known is not None else 0))
+        self._held[first] = (last, body)
+        if self._size > HELD_SIZE or self._allowance.used > self._allowance.most:
+            self.forget()
+
+    def forget(self) -> None:
+        """Hold nothing more of what came early."""
+        self._held.clear()
+        self._weigh(-self._size)
+
+    def _weigh(self, more: int) -> None:
+        self._size += more
+        self._allowance.used += more
 
     def _ripe(self) -> list[Body]:
         ready: list[Body] = []
         for first in sorted(self._held):
-            last, body = self._held[first]
             if first > self.position + 1:
                 break
-            del self._held[first]
+            last, body = self._held.pop(first)
+            self._weigh(-len(body))
             if last > self.position:
                 skip = self.position + 1 - first
                 ready.append(self._cut(body, skip) if skip else body)

@@ -16,6 +16,7 @@ import structlog
 
 from hub.bus.client import end
 from hub.core.errors import Unavailable, missing
+from hub.core.timeline import Allowance
 from hub.core.values import Actor, Json
 from hub.gateway.enduring import enduring, tell
 from hub.gateway.feed import Feed, Subscriber
@@ -100,6 +101,7 @@ class Fanout:
         self._may_read = may_read
         self._unsubscribe_delay_s = unsubscribe_delay_s
         self._feeds: dict[str, Feed] = {}
+        self._held = Allowance()
         self._history = History(store.log)
         self._mender = Mender(
             store.log, self._feeds, flush=self._flush_one, gone=self._recheck_soon,
@@ -241,8 +243,8 @@ class Fanout:
         `complete`; or `leave`. ROOM_NOT_FOUND for who may not read the room."""
         feed = self._feeds.get(room_id)
         if feed is None:
-            feed = self._feeds[room_id] = Feed(room_id)
-        feed.joining[subscriber] = []
+            feed = self._feeds[room_id] = Feed(room_id, self._held)
+        feed.expect(subscriber)
         try:
             await self._start(feed)
             if not await self._may_read(subscriber.actor, room_id):

@@ -6,14 +6,16 @@ Frames of one tick are joined and written once per connection. Nothing here awai
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from typing import Final, Protocol
 
-from hub.core.timeline import Timeline
+from hub.core.timeline import Allowance, Timeline
 from hub.core.values import Actor
 from hub.wire.frames import Coding, without_first
 from hub.wire.packets import Packet
 
 EPHEMERAL_MOST: Final = 256
+EPHEMERAL_BYTES: Final = 65_536
 
 
 class Subscriber(Protocol):
@@ -60,16 +62,44 @@ class _Tick:
         return found
 
 
-class Feed:
-    """A room's position, what waits to be written, who gets it."""
+class _Missed:
+    """The newest of what has no seq, for those who are about to join: each gets what came since it
+    began. Kept once for all of them, and no more than a reader would not call slow."""
 
-    def __init__(self, room_id: str) -> None:
+    def __init__(self) -> None:
+        self._frames: deque[bytes] = deque()
+        self._bytes = 0
+        self.came = 0
+
+    def add(self, frames: bytes) -> None:
+        self._frames.append(frames)
+        self._bytes += len(frames)
+        self.came += 1
+        while len(self._frames) > EPHEMERAL_MOST or self._bytes > EPHEMERAL_BYTES:
+            self._bytes -= len(self._frames.popleft())
+
+    def since(self, came: int) -> bytes:
+        """What is kept of what came after the first `came`."""
+        return b"".join(list(self._frames)[-(self.came - came) :]) if self.came > came else b""
+
+    def forget(self) -> None:
+        self._frames.clear()
+        self._bytes = 0
+
+
+class Feed:
+    """A room's position, what waits to be written, who gets it. What came early is held within an
+    `allowance` that a gateway's feeds share."""
+
+    def __init__(self, room_id: str, allowance: Allowance | None = None) -> None:
         self.room_id = room_id
         self.epoch = ""
         self.changing = asyncio.Lock()
-        self.timeline: Timeline[bytes] = Timeline(without_first)
+        self._allowance = allowance
+        self.timeline: Timeline[bytes] = Timeline(without_first, allowance)
         self.subscribers: set[Subscriber] = set()
-        self.joining: dict[Subscriber, list[bytes]] = {}
+        self.joining: dict[Subscriber, int] = {}
+        self._missed = _Missed()
         self._pending: list[tuple[bool, bytes]] = []
         self._access_changed = False
 
@@ -88,7 +118,8 @@ class Feed:
 
     def stop(self) -> None:
         """Forget the position: the room is no longer subscribed on the bus."""
-        self.timeline = Timeline(without_first)
+        self.timeline.forget()
+        self.timeline = Timeline(without_first, self._allowance)
         self._pending.clear()
 
     def take(self, packet: Packet) -> None:
@@ -127,16 +158,22 @@ class Feed:
         for subscriber in tuple(self.subscribers):
             if frames := tick.frames(subscriber.congested, subscriber.coding):
                 subscriber.deliver(frames)
-        for waiting in self.joining.values():
-            waiting.extend(frames for short, frames in pending if short)
-            del waiting[:-EPHEMERAL_MOST]
+        if self.joining:
+            for short, frames in pending:
+                if short:
+                    self._missed.add(frames)
+
+    def expect(self, subscriber: Subscriber) -> None:
+        """It is about to join: what has no seq is kept for it from now on."""
+        self.joining[subscriber] = self._missed.came
 
     def enter(self, subscriber: Subscriber) -> None:
         """Make a joining subscriber live: it has been sent everything up to the position."""
-        waiting = self.joining.pop(subscriber, None)
-        if waiting is None:  # it left meanwhile
+        came = self.joining.pop(subscriber, None)
+        if came is None:  # it left meanwhile
             return
-        ephemeral = b"".join(waiting)
+        ephemeral = self._missed.since(came)
+        self._let_join()
         self.subscribers.add(subscriber)
         if ephemeral:
             subscriber.deliver(subscriber.coding.encode(ephemeral))
@@ -144,3 +181,9 @@ class Feed:
     def leave(self, subscriber: Subscriber) -> None:
         self.subscribers.discard(subscriber)
         self.joining.pop(subscriber, None)
+        self._let_join()
+
+    def _let_join(self) -> None:
+        """Nothing is kept for nobody."""
+        if not self.joining:
+            self._missed.forget()

@@ -24,6 +24,7 @@ from hub.wire.frames import PLAIN, bodies
 POLL_S: Final = 2.0
 log = structlog.get_logger("hub.following")
 _QUEUE: Final = 512
+_QUEUE_BYTES: Final = 262_144
 
 
 class Replaced(HubError):
@@ -34,7 +35,8 @@ class Replaced(HubError):
 
 
 class Follower:
-    """A subscriber of one room that keeps what concerns runs."""
+    """A subscriber of one room that keeps what concerns runs: so much of it, since the stored reply
+    has it all."""
 
     congested = False
     coding = PLAIN
@@ -44,16 +46,17 @@ class Follower:
         self.actor = actor
         self._gateway = gateway
         self._room_id = room_id
-        self._events: asyncio.Queue[Json] = asyncio.Queue(_QUEUE)
+        self._events: asyncio.Queue[tuple[int, Json]] = asyncio.Queue(_QUEUE)
+        self._bytes = 0
 
     def deliver(self, frames: bytes) -> None:
         for body in bodies(frames):
-            if b"run" not in body:
+            if b"run" not in body or self._events.full():
                 continue
-            event = orjson.loads(body)
-            if event["type"] in ("message.delta", "run.finished"):
-                with contextlib.suppress(asyncio.QueueFull):  # the stored reply has it all
-                    self._events.put_nowait(event["data"])
+            event, size = orjson.loads(body), self._bytes + len(body)
+            if event["type"] in ("message.delta", "run.finished") and size <= _QUEUE_BYTES:
+                self._events.put_nowait((len(body), event["data"]))
+                self._bytes = size
 
     def leave(self) -> None:
         """Hear nothing more; once more is no harm."""
@@ -76,7 +79,8 @@ class Follower:
         try:
             async with asyncio.timeout(POLL_S):
                 while True:
-                    data = await self._events.get()
+                    size, data = await self._events.get()
+                    self._bytes -= size
                     if run_id in (None, data.get("run_id")):
                         return data
         except TimeoutError:

@@ -14,12 +14,17 @@ REPLAY_PAGE: Final = 200
 REPLAY_BYTES: Final = 262_144
 
 
+def fitting(count: int, size: int, most: int) -> int:
+    """How many events to read next, at most `most`, when the last `count` were `size` bytes."""
+    return min(most, 1 + count * REPLAY_BYTES // size)
+
+
 class HistoryPage:
     """`count` events up to seq `last`, framed once for everybody; coded once for each coding."""
 
     def __init__(self, last: int, count: int, frames: bytes) -> None:
         self.last = last
-        self.next_limit = min(REPLAY_PAGE, 1 + count * REPLAY_BYTES // len(frames))
+        self.next_limit = fitting(count, len(frames), REPLAY_PAGE)
         self._frames = frames
         self._coded: dict[Coding, bytes] = {}
 

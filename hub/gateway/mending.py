@@ -17,6 +17,7 @@ import structlog
 from hub.core.errors import Unavailable
 from hub.gateway.enduring import tell
 from hub.gateway.feed import Feed
+from hub.gateway.history import fitting
 from hub.ports import Head, LogStore
 from hub.wire.events import event_frame
 from hub.wire.packets import Packet
@@ -141,15 +142,17 @@ class Mender:
 
     async def mend(self, feed: Feed, head: int) -> None:
         """Read what is missing from the log until the position has reached `head`; of a feed that
-        was ended meanwhile, nothing."""
-        timeline = feed.timeline
+        was ended meanwhile, nothing. As much at a time as who reads quickly takes in passing: it is
+        not paced by anybody."""
+        timeline, most = feed.timeline, REPAIR_LEAST
         timeline.hear(head)
         while timeline is feed.timeline and timeline.started and timeline.behind:
-            limit = min(REPAIR_PAGE, max(REPAIR_LEAST, timeline.gap))
+            limit = min(most, max(REPAIR_LEAST, timeline.gap))
             rows = await self._log.read(feed.room_id, timeline.position, limit)
             if not rows or timeline is not feed.timeline:
                 return
             frames = b"".join([event_frame(entry, message) for entry, message in rows])
+            most = fitting(len(rows), len(frames), REPAIR_PAGE)
             feed.take(Packet(rows[0][0].seq, len(rows), frames, access=True))
             self._flush(feed)
 

@@ -6,13 +6,14 @@ import random
 
 import pytest
 
-from hub.core.timeline import HELD_SPANS, Timeline
+from hub.core import timeline as timelines
+from hub.core.timeline import HELD_SPANS, Allowance, Timeline
 
 Span = list[int]
 
 
-def new() -> Timeline[Span]:
-    return Timeline(lambda body, count: body[count:])
+def new(allowance: Allowance | None = None) -> Timeline[Span]:
+    return Timeline(lambda body, count: body[count:], allowance)
 
 
 def span(first: int, last: int) -> tuple[int, int, Span]:
@@ -99,6 +100,38 @@ def test_what_is_held_is_bounded_and_the_log_brings_the_rest() -> None:
     assert passed + mend(timeline, most, 100) == list(range(1, most + 1))
 
 
+def test_what_is_held_is_bounded_by_its_size_and_the_log_brings_it() -> None:
+    timeline: Timeline[bytes] = Timeline(lambda body, count: body)
+    timeline.start(0)
+    third = bytes(timelines.HELD_SIZE // 3)
+    for seq in (2, 3, 4):
+        timeline.offer(seq, seq, third)
+    assert timeline._allowance.used == 3 * len(third)
+    timeline.offer(5, 5, third)
+    assert timeline._allowance.used == 0
+    assert timeline.behind
+    assert timeline.offer(1, 1, b"read") == [b"read"]
+    assert timeline.offer(2, 5, b"read") == [b"read"]
+    assert not timeline.behind
+
+
+def test_all_who_hold_are_bounded_together() -> None:
+    allowance = Allowance(10)
+    one, other = new(allowance), new(allowance)
+    for timeline in (one, other):
+        timeline.start(0)
+    one.offer(*span(2, 9))
+    assert allowance.used == 8
+    one.offer(*span(2, 10))
+    assert allowance.used == 9
+    other.offer(*span(2, 3))
+    assert allowance.used == 9
+    assert other.offer(*span(1, 1)) == [[1]]
+    assert flat(one.offer(*span(1, 1))) == list(range(1, 11))
+    assert allowance.used == 0
+    assert other.behind
+
+
 @pytest.mark.parametrize("seed", range(120))
 def test_any_loss_repeat_and_reorder_gives_each_event_once_in_order(seed: int) -> None:
     pick = random.Random(seed)
@@ -131,3 +164,4 @@ def test_any_loss_repeat_and_reorder_gives_each_event_once_in_order(seed: int) -
     passed += mend(timeline, stored, pick.randint(1, 50))
     assert passed == list(range(head + 1, stored + 1))
     assert not timeline.behind
+    assert timeline._allowance.used == sum(len(body) for _, body in timeline._held.values())

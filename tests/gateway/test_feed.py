@@ -6,7 +6,7 @@ from typing import Any
 
 import msgpack
 
-from hub.gateway.feed import EPHEMERAL_MOST, Feed
+from hub.gateway.feed import EPHEMERAL_BYTES, EPHEMERAL_MOST, Feed
 from hub.wire.frames import Coding, bodies, frame
 from hub.wire.packets import Packet
 
@@ -26,7 +26,7 @@ def live(*clients: Client, head: int = 0) -> Feed:
     feed = Feed("room_1")
     feed.start(head, "e1")
     for client in clients:
-        feed.joining[client] = []
+        feed.expect(client)
         feed.enter(client)
     return feed
 
@@ -74,7 +74,7 @@ def test_who_joins_speaking_msgpack_gets_what_is_short_in_it() -> None:
     client = Client()
     client.coding = Coding(packed=True)
     feed = live()
-    feed.joining[client] = []
+    feed.expect(client)
     feed.take(short())
     feed.flush()
     feed.enter(client)
@@ -98,7 +98,7 @@ def test_a_congested_client_is_spared_what_may_be_dropped() -> None:
 def test_who_joins_gets_nothing_durable_before_it_entered_and_nothing_short_is_lost() -> None:
     client = Client()
     feed = live()
-    feed.joining[client] = []
+    feed.expect(client)
     for packet in (short(b'{"n":1}'), durable(1), short(b'{"n":2}')):
         feed.take(packet)
     feed.flush()
@@ -113,7 +113,7 @@ def test_who_joins_gets_nothing_durable_before_it_entered_and_nothing_short_is_l
 def test_who_left_while_joining_does_not_enter() -> None:
     client = Client()
     feed = live()
-    feed.joining[client] = []
+    feed.expect(client)
     feed.leave(client)
     feed.enter(client)
     assert not feed.in_use
@@ -152,7 +152,7 @@ def test_a_stopped_feed_has_forgotten_its_position() -> None:
     feed.stop()
     assert not feed.timeline.started
     client = Client()
-    feed.joining[client] = []
+    feed.expect(client)
     feed.take(durable(21))
     feed.start(20, "e1")
     feed.enter(client)
@@ -163,9 +163,38 @@ def test_a_stopped_feed_has_forgotten_its_position() -> None:
 def test_who_stalls_while_joining_is_owed_only_the_last_of_what_is_short() -> None:
     client = Client()
     feed = live()
-    feed.joining[client] = []
+    feed.expect(client)
     for number in range(EPHEMERAL_MOST + 50):
         feed.take(Packet(0, 1, frame(b'{"typing":%d}' % number)))
         feed.flush()
     feed.enter(client)
     assert [{"typing": n} for n in range(50, EPHEMERAL_MOST + 50)] == client.events
+
+
+def test_who_stalls_while_joining_is_owed_no_more_than_would_make_it_slow() -> None:
+    client, later = Client(), Client()
+    feed = live()
+    feed.expect(client)
+    for number in range(4):
+        if number == 2:
+            feed.expect(later)
+        feed.take(Packet(0, 1, frame(b"%d" % number + b"x" * (EPHEMERAL_BYTES // 3))))
+        feed.flush()
+    for each in (client, later):
+        feed.enter(each)
+        assert [b"2x", b"3x"] == [body[:2] for write in each.writes for body in bodies(write)]
+
+
+def test_nothing_is_kept_when_nobody_joins() -> None:
+    client, later = Client(), Client()
+    feed = live()
+    feed.expect(client)
+    feed.take(short(b'{"n":1}'))
+    feed.flush()
+    feed.leave(client)
+    assert b"" == feed._missed.since(0)
+    feed.take(short(b'{"n":2}'))
+    feed.flush()
+    feed.expect(later)
+    feed.enter(later)
+    assert [] == later.writes

@@ -17,7 +17,7 @@ def test_what_a_tick_brought_is_joined_once_for_all(coding: Coding) -> None:
     feed.start(0, "e1")
     for client in clients:
         client.coding = coding
-        feed.joining[client] = []
+        feed.expect(client)
         feed.enter(client)
     for seq in (1, 2):
         feed.take(Packet(seq, 1, frame(b'{"seq":%d}' % seq)))

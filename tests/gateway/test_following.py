@@ -5,10 +5,12 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
+import orjson
 import pytest
 
 from hub.core.errors import Unavailable
 from hub.gateway.following import Follower, Piece, Reading, Replaced, open_follower
+from hub.wire.frames import frame
 from tests.support.parts import ALICE
 
 
@@ -69,3 +71,19 @@ async def test_without_redis_a_reply_is_followed_all_the_same() -> None:
     async with open_follower(gateway, ALICE, "sess_1") as follower:
         assert isinstance(follower, Follower)
     assert ["sess_1"] == fanout.left
+
+
+async def test_of_what_nobody_takes_only_so_much_is_kept() -> None:
+    gateway: Any = SimpleNamespace(fanout=DeafFanout())
+    follower = Follower(ALICE, gateway, "sess_1")
+    delta = {"type": "message.delta", "data": {"run_id": "run_1", "text": "x" * 30_000}}
+    pieces = frame(orjson.dumps(delta))
+    for _ in range(20):
+        follower.deliver(pieces)
+    heard = 0
+    while not follower._events.empty():
+        assert delta["data"] == await follower.next("run_1")
+        heard += 1
+    assert 8 == heard
+    follower.deliver(pieces)
+    assert delta["data"] == await follower.next("run_1")

@@ -10,7 +10,8 @@ from sqlalchemy import update
 
 from hub.core.errors import Unavailable
 from hub.gateway.feed import Feed
-from hub.gateway.mending import HEADS_SLICE, Mender
+from hub.gateway.history import REPLAY_BYTES
+from hub.gateway.mending import HEADS_SLICE, REPAIR_LEAST, Mender
 from hub.ports import Head, LogStore
 from hub.store.schema import rooms
 from hub.store.store import SqlStore
@@ -100,6 +101,17 @@ async def test_of_a_room_that_was_left_meanwhile_nothing_is_read(open_house: Ope
     feed = Feed("room_1")
     await asyncio.wait_for(mender_of(house.store.log, {}).mend(feed, 3), 5)
     assert not feed.timeline.started
+
+
+async def test_large_events_are_mended_in_writes_that_nobody_is_slow_for(open_house: Open) -> None:
+    house, client = await open_house(), Client()
+    await house.join(client)
+    for _ in range(90):
+        await house.posts.send(content="x" * 30_000)
+    house.fanout.suspect(["room_1"])
+    await client.wait_for(lambda c: len(c.seqs) == 90)
+    assert max(map(len, client.writes[1:])) < 2 * REPLAY_BYTES
+    assert len(client.writes[0]) < REPAIR_LEAST * 31_000
 
 
 async def test_heads_of_many_rooms_are_read_by_many_statements(open_house: Open) -> None:

@@ -105,6 +105,8 @@ async def test_those_who_wait_are_bounded_in_all_and_for_each_key() -> None:
     waiting = [Page(turns, 1, "key_a"), Page(turns, 1, "key_a")]
     await settled()
     refused = Page(turns, 1, "key_a")
+    await settled()
+    assert refused.task.done()
     with pytest.raises(Limited):
         await refused.task
     waiting.append(Page(turns, 1, "key_b"))
