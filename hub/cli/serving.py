@@ -61,7 +61,6 @@ def _bounds(settings: Settings) -> Bounds:
         body_s=settings.body_s,
         stalled_s=settings.stalled_s,
         sockets=settings.max_connections + HTTP_SOCKETS,
-        pending_total_bytes=settings.pending_total_bytes,
         deflate=settings.ws_deflate,
     )
 
@@ -79,7 +78,7 @@ async def serve_gateway(
     async with gateway.running(), asyncio.TaskGroup() as group:
         for name, sidecar in sidecars.items():
             group.create_task(_supervise(name, sidecar, parts, stopping))
-        server = make_server(make_app(gateway), _bounds(settings))
+        server = make_server(make_app(gateway), _bounds(settings), gateway.pressure)
         serving = group.create_task(server.serve(sockets=[listener]))
         await started()
         await stopping.wait()

@@ -10,6 +10,7 @@ from uvicorn.server import ServerState
 from hub.gateway.pressure import Pressure
 
 FRAME_BYTES: Final = 65_536
+PENDING_TOTAL_BYTES: Final = 268_435_456
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,16 +26,16 @@ class Bounds:
     close_s: float = 5.0
     stalled_s: float = 20.0
     sockets: int = 22_000
-    pending_total_bytes: int = 268_435_456
     deflate: bool = False
 
 
 @dataclass
 class SharedState(ServerState):
-    """uvicorn's state of a server, and ours."""
+    """uvicorn's state of a server, and ours. What waits for clients counts into one `pressure`,
+    whether on a connection or before it."""
 
     bounds: Bounds = field(default_factory=Bounds)
+    pressure: Pressure = field(default_factory=lambda: Pressure(PENDING_TOTAL_BYTES))
 
     def __post_init__(self) -> None:
         super().__init__()
-        self.pressure = Pressure(self.bounds.pending_total_bytes)

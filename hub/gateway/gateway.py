@@ -19,6 +19,7 @@ from hub.gateway.fanout import Fanout, Joined
 from hub.gateway.orphans import Orphans
 from hub.gateway.personal import Personal
 from hub.gateway.presence import Presence
+from hub.gateway.pressure import Pressure
 from hub.gateway.seats import Seats
 from hub.gateway.turns import Turns
 from hub.parts import Parts, now_ms
@@ -47,6 +48,7 @@ class Gateway:
             limits.max_connections, limits.strangers_per_address, limits.connections_per_key
         )
         self.turns = Turns()
+        self.pressure = Pressure(limits.pending_total_bytes)
         self.stopping = False
         self.fanout = Fanout(
             parts.store,

@@ -173,6 +173,8 @@ class HubHttp(H11Protocol):
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
+        if self.transport.is_closing() and self.pending_bytes:  # nobody pauses it any more
+            self._backlog.begin()
         self._forget_deadline()  # uvicorn's keep-alive timer runs until the next byte
         if self.conn.their_state is h11.SEND_BODY or self.conn.trailing_data[0]:
             self._await_rest()

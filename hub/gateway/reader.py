@@ -1,13 +1,14 @@
 """A client without a socket: it follows one room over plain HTTP, as a stream or by long poll.
 
-The same feed, cursor and checks of access as a WebSocket; what waits to be taken is bounded alike.
+The same feed, cursor and checks of access as a WebSocket; what waits to be taken is bounded alike,
+for each and in all (see `pressure.py`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from typing import TYPE_CHECKING
 
 from hub.core.errors import HubError, Limited, Unauthenticated, Unavailable, missing
@@ -39,10 +40,38 @@ class RoomReader:
         self._room_id = room_id
         self._most_pending = gateway.parts.settings.pending_bytes
         self._frames: list[bytes] = []
-        self._pending = 0
+        self._pending = self._in_hand = 0
+        self._let_down = asyncio.Event()
         self._changed = asyncio.Event()
         self._ended = False
         self._error: HubError | None = None
+
+    @property
+    def pending_bytes(self) -> int:
+        """What waits to be taken, and what was taken last: it is on its way to a client that may
+        not read it."""
+        return self._pending + self._in_hand
+
+    def let_go(self) -> None:
+        """Too much waits in the process: what is in hand of whoever serves this is given up too."""
+        self._frames.clear()
+        self._pending = self._in_hand = 0
+        self.end(Limited("slow, resume"))
+        self._let_down.set()
+
+    async def serve(self, serving: Coroutine[None, None, None]) -> None:
+        """Until it ends by itself, or its client is let go."""
+        async with asyncio.TaskGroup() as group:
+            tasks = {group.create_task(serving), group.create_task(self._gone())}
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in tasks:
+                task.cancel()
+
+    async def _gone(self) -> None:
+        await self._let_down.wait()
+
+    def _weigh(self) -> None:
+        self._gateway.pressure.note(self, self.pending_bytes)
 
     @property
     def congested(self) -> bool:
@@ -54,6 +83,7 @@ class RoomReader:
         self.replay(frames)
         if self._pending > self._most_pending:
             self._frames.clear()
+            self._pending = 0
             self.end(Limited("slow, resume"))
 
     def replay(self, frames: bytes) -> None:
@@ -61,6 +91,7 @@ class RoomReader:
             self._frames.append(frames)
             self._pending += len(frames)
             self._changed.set()
+            self._weigh()
 
     async def drained(self) -> None:
         while self._frames and not self._ended:
@@ -81,6 +112,14 @@ class RoomReader:
             self._gateway.seats.leave(self)
             self._gateway.fanout.leave(self, self._room_id)
             self._changed.set()
+            self._weigh()
+
+    def close(self) -> None:
+        """Nobody takes anything any more."""
+        self.end(None)
+        self._frames.clear()
+        self._pending = self._in_hand = 0
+        self._weigh()
 
     def close_if_expired(self, now_ms: int) -> None:
         if self.actor.expires_ms is not None and self.actor.expires_ms <= now_ms:
@@ -88,7 +127,9 @@ class RoomReader:
 
     async def take(self) -> list[bytes]:
         """The events that wait, as JSON, once there are any; none when it ended in peace. Raises
-        why it ended otherwise."""
+        why it ended otherwise. What was taken before has left by then."""
+        self._in_hand = 0
+        self._weigh()
         while not self._frames:
             if self._error is not None:
                 raise self._error
@@ -96,7 +137,8 @@ class RoomReader:
                 return []
             self._changed.clear()
             await self._changed.wait()
-        frames, self._frames, self._pending = self._frames, [], 0
+        frames, self._frames = self._frames, []
+        self._in_hand, self._pending = self._pending, 0
         self._changed.set()
         return bodies(b"".join(frames))
 
@@ -104,7 +146,7 @@ class RoomReader:
 async def prepare_reader(
     gateway: Gateway, actor: Actor, room_id: str, cursor: Cursor | None, *, durable: bool = False
 ) -> tuple[RoomReader, Joining]:
-    """A reader half joined, to be completed; `end` it in any case."""
+    """A reader half joined, to be completed; `close` it in any case."""
     if gateway.stopping:
         raise Unavailable("the hub is stopping; come back", retry_after=2)
     if gateway.parts.access.revoked(actor.key_id):  # since it was authenticated
@@ -118,7 +160,7 @@ async def prepare_reader(
     try:
         return reader, await gateway.fanout.prepare(reader, room_id, cursor)
     except BaseException:
-        reader.end(None)
+        reader.close()
         raise
 
 
@@ -130,4 +172,4 @@ async def open_reader(gateway: Gateway, actor: Actor, room_id: str) -> AsyncIter
         await gateway.fanout.complete(reader, joining)
         yield reader
     finally:
-        reader.end(None)
+        reader.close()

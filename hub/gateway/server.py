@@ -11,6 +11,7 @@ from starlette.types import ASGIApp
 
 from hub.gateway.bounds import FRAME_BYTES, Bounds, SharedState
 from hub.gateway.http import HubHttp
+from hub.gateway.pressure import Pressure
 from hub.gateway.protocol import HubSocket
 
 _TCP_USER_TIMEOUT = getattr(socket, "TCP_USER_TIMEOUT", None)
@@ -24,17 +25,18 @@ BACKLOG = 4_096
 class Server(uvicorn.Server):
     """A server that leaves signals to its owner; set `should_exit` to stop it."""
 
-    def __init__(self, config: uvicorn.Config, bounds: Bounds) -> None:
+    def __init__(self, config: uvicorn.Config, state: SharedState) -> None:
         super().__init__(config)
-        self.server_state = SharedState(bounds)
+        self.server_state = state
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
         yield
 
 
-def make_server(app: ASGIApp, bounds: Bounds) -> Server:
+def make_server(app: ASGIApp, bounds: Bounds, pressure: Pressure | None = None) -> Server:
     """A server for the application. h11 parses HTTP because it bounds headers."""
+    state = SharedState(bounds, pressure) if pressure is not None else SharedState(bounds)
     config = uvicorn.Config(
         app,
         interface="asgi3",
@@ -52,7 +54,7 @@ def make_server(app: ASGIApp, bounds: Bounds) -> Server:
         timeout_graceful_shutdown=max(1, int(bounds.drain_s)),
         backlog=BACKLOG,
     )
-    return Server(config, bounds)
+    return Server(config, state)
 
 
 def listen(host: str, port: int, *, shared: bool = False) -> socket.socket:

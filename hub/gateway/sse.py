@@ -19,16 +19,22 @@ Produce = Callable[[Say], Awaitable[None]]
 class EventStream(Response):
     """What `produce` says, as it says it, until it returns or the client is gone; a comment
     whenever nothing was said for a while, so that proxies keep the line open. `on_end` is called
-    once, however it ends."""
+    once, however it ends; with `last` the connection ends too."""
 
     media_type = "text/event-stream"
 
     def __init__(
-        self, produce: Produce, on_end: Callable[[], None], heartbeat_s: float = HEARTBEAT_S
+        self,
+        produce: Produce,
+        on_end: Callable[[], None],
+        heartbeat_s: float = HEARTBEAT_S,
+        *,
+        last: bool = False,
     ) -> None:
         self.status_code = 200
         self.background = None
-        self.init_headers({"Cache-Control": "no-cache", "X-Accel-Buffering": "no"})
+        headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+        self.init_headers(headers | ({"Connection": "close"} if last else {}))
         self._produce = produce
         self._on_end = on_end
         self._heartbeat_s = heartbeat_s

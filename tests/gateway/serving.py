@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from starlette.types import Message, Receive, Scope, Send
 
 from hub.gateway.bounds import Bounds, SharedState
+from hub.gateway.pressure import Pressure
 from hub.gateway.protocol import EXTENSION, HubSocket
 from hub.gateway.server import Server, address_of, listen, make_server
 from tests.support.redis import until
@@ -87,10 +88,10 @@ class Served:
 
 
 @contextlib.asynccontextmanager
-async def serving(bounds: Bounds) -> AsyncIterator[Served]:
+async def serving(bounds: Bounds, pressure: Pressure | None = None) -> AsyncIterator[Served]:
     with contextlib.closing(listen("127.0.0.1", 0)) as listener:
         served = Served(address_of(listener), None)  # type: ignore[arg-type]
-        served.server = make_server(served, bounds)
+        served.server = make_server(served, bounds, pressure)
         task = asyncio.create_task(served.server.serve([listener]))
         await until(lambda: served.server.started)
         try:

@@ -12,6 +12,7 @@ import pytest
 
 from hub.gateway.bounds import Bounds
 from hub.gateway.http import HEAD_BYTES, HEADERS, BoundedConnection, HubHttp
+from hub.gateway.pressure import Pressure
 from tests.support.redis import until
 
 from .serving import HANDSHAKE, Served, read_to_end, sent, serving, upgraded
@@ -154,8 +155,25 @@ async def test_more_sockets_than_there_may_be_are_cut() -> None:
             await until(lambda: bool(served.bodies))
 
 
+async def test_who_takes_nothing_of_a_last_answer_is_cut() -> None:
+    """It is too little for anybody to be paused."""
+    async with serving(Bounds(drain_s=1, stalled_s=0.1)) as served:
+        peer = await served.connect(receive_bytes=4_096)
+        with contextlib.closing(peer):
+            await until(lambda: bool(served.state.connections))
+            (connection,) = served.state.connections
+            assert isinstance(connection, HubHttp)
+            asked = 0
+            while not connection.pending_bytes:  # the kernel takes some
+                await sent(peer, b"GET /?30000 HTTP/1.1\r\nHost: x\r\n\r\n")
+                asked += 1
+                await until(lambda: len(served.bodies) >= asked)  # noqa: B023
+            await sent(peer, b"GET /?1 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            await until(lambda: not served.state.connections)
+
+
 async def test_answers_that_nobody_takes_count_and_are_let_go() -> None:
-    async with serving(Bounds(drain_s=1, pending_total_bytes=2_000_000)) as served:
+    async with serving(Bounds(drain_s=1), Pressure(2_000_000)) as served:
         with contextlib.ExitStack() as stack:
             for _ in range(5):
                 peer = await served.connect(receive_bytes=4_096)

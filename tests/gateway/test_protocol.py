@@ -12,6 +12,7 @@ from websockets.exceptions import ConnectionClosed
 
 from hub.core.limits import Bucket
 from hub.gateway.bounds import Bounds
+from hub.gateway.pressure import Pressure
 from hub.gateway.protocol import FRAGMENTS, LATE_BYTES
 from hub.wire.frames import bodies, frame
 from tests.e2e.raw import CLOSE, PING, masked_frame
@@ -183,7 +184,7 @@ async def test_a_sink_that_pauses_is_handed_nothing_more_until_it_resumes(served
 
 
 async def test_the_heaviest_is_let_go_when_the_process_holds_too_much() -> None:
-    async with serving(Bounds(drain_s=1, pending_total_bytes=3_000_000)) as served:
+    async with serving(Bounds(drain_s=1), Pressure(3_000_000)) as served:
         with contextlib.ExitStack() as stack:
             sinks = []
             for waiting in (500_000, 2_000_000, 1_200_000):

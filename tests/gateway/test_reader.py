@@ -56,6 +56,40 @@ async def test_who_lets_too_much_pile_up_is_ended_and_kept_nothing_for(gateway: 
         await reader.take()
 
 
+async def test_what_waits_counts_with_all_that_waits_until_it_has_left(gateway: Gateway) -> None:
+    reader = await live(gateway)
+
+    def total() -> int:
+        return gateway.pressure.total
+
+    reader.deliver(TYPING)
+    reader.deliver(TYPING)
+    assert 2 * len(TYPING) == total()
+    await reader.take()  # it is on its way to a client that may not read it
+    assert 2 * len(TYPING) == total()
+    reader.deliver(TYPING)
+    assert 3 * len(TYPING) == total()
+    await reader.take()
+    assert len(TYPING) == total()
+    reader.close()
+    assert 0 == total()
+
+
+async def test_who_has_most_waiting_is_let_go_and_holds_nothing_more(gateway: Gateway) -> None:
+    gateway.pressure.most = 10 * len(TYPING)
+    heavy, light = await live(gateway), await live(gateway)
+    light.deliver(TYPING)
+    heavy.deliver(TYPING)
+    await heavy.take()
+    for _ in range(9):
+        heavy.deliver(TYPING)
+    assert len(TYPING) == gateway.pressure.total
+    assert {light} == gateway.readers
+    await asyncio.wait_for(heavy.serve(asyncio.sleep(60)), 5)  # a client that reads nothing
+    with pytest.raises(Limited):
+        await heavy.take()
+
+
 async def test_what_has_no_seq_is_dropped_long_before(gateway: Gateway) -> None:
     reader = await live(gateway)
     assert not reader.congested

@@ -146,11 +146,35 @@ def replays(target: Target, count: float) -> Outcome:
         return _outcome(peers, 0, 2 * PATIENCE_S)
 
 
+def streams(target: Target, count: float) -> Outcome:
+    """The long log as server-sent events, never read."""
+    with open_peers(target.address, int(count)) as peers:
+        for peer in peers:
+            stream(peer, target, since=0)
+        return _outcome(peers, 0, 2 * PATIENCE_S)
+
+
+def stream(peer: Peer, target: Target, since: int | None = None) -> None:
+    """Follow the room as server-sent events, and read nothing of what comes."""
+    path = f"/v1/rooms/{target.room_id}/stream" + ("" if since is None else f"?since={since}")
+    peer.send(_get(target, path))
+
+
 def pages(target: Target, count: float) -> Outcome:
     """Pages of the log by HTTP, megabytes each, asked for and never read; or refused."""
     path = f"/v1/rooms/{target.room_id}/messages?limit=200"
-    head = f"Host: x\r\nConnection: close\r\nAuthorization: Bearer {target.key}\r\n\r\n"
-    request = f"GET {path} HTTP/1.1\r\n{head}"
     with open_peers(target.address, int(count)) as peers:
-        sent = sum(peer.send(request.encode()) for peer in peers)
+        sent = sum(peer.send(_get(target, path, "Connection: close")) for peer in peers)
         return _outcome(peers, sent, 2 * PATIENCE_S)
+
+
+def _get(target: Target, path: str, *lines: str) -> bytes:
+    head = (
+        f"GET {path} HTTP/1.1",
+        "Host: x",
+        f"Authorization: Bearer {target.key}",
+        *lines,
+        "",
+        "",
+    )
+    return "\r\n".join(head).encode()

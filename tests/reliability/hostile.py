@@ -44,6 +44,7 @@ SIZES: Final[list[tuple[Attack, float, str]]] = [
     (attacks.silence, 1_000, "silent sockets"),
     (attacks.half_bodies, 200, "half bodies"),
     (attacks.replays, 300, "replays of 12 MB unread"),
+    (attacks.streams, 300, "streams of 12 MB unread"),
     (attacks.pages, 300, "pages of 6 MB unread"),
 ]
 
@@ -59,11 +60,17 @@ def make_target(hub: HubProcess, messages: int, size: int) -> Target:
     """A room with so many messages of so many bytes."""
     with hub.client() as client:
         made = client.post("/v1/rooms", json={"name": "Target"}).raise_for_status().json()
-        room_id = str(made["data"]["id"])
+    target = Target(hub.address, hub.key, str(made["data"]["id"]))
+    fill(hub, target, messages, size)
+    return target
+
+
+def fill(hub: HubProcess, target: Target, messages: int, size: int) -> None:
+    """Post so many messages of so many bytes."""
+    with hub.client() as client:
         for _ in range(messages):
             body = {"content": "x" * size}
-            client.post(f"/v1/rooms/{room_id}/messages", json=body).raise_for_status()
-    return Target(hub.address, hub.key, room_id)
+            client.post(f"/v1/rooms/{target.room_id}/messages", json=body).raise_for_status()
 
 
 def run_attacks(_: argparse.Namespace) -> bool:

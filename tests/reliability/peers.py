@@ -67,14 +67,26 @@ class Peer:
     def read(self, within_s: float = 1.0) -> bytes:
         """What came, up to the end of the connection or of the time."""
         got, deadline = b"", time.monotonic() + within_s
-        with contextlib.suppress(OSError):
-            while (left := deadline - time.monotonic()) > 0:
-                if not select.select((self.connection,), (), (), left)[0]:
-                    break
-                if not (part := self.connection.recv(65_536)):
-                    break
-                got += part
+        while (left := deadline - time.monotonic()) > 0 and (part := self._part(left)):
+            got += part
         return got
+
+    def read_until(self, *ends: bytes, within_s: float = 20.0) -> bytes:
+        """What came, up to one of these or to the end of the connection or of the time."""
+        got, deadline = b"", time.monotonic() + within_s
+        longest = max(map(len, ends))
+        while (left := deadline - time.monotonic()) > 0:
+            part = self._part(left)
+            got += part
+            if not part or any(end in got[-len(part) - longest :] for end in ends):
+                break
+        return got
+
+    def _part(self, within_s: float) -> bytes:
+        with contextlib.suppress(OSError):
+            if select.select((self.connection,), (), (), within_s)[0]:
+                return self.connection.recv(65_536)
+        return b""
 
 
 @contextlib.contextmanager

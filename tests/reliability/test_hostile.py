@@ -9,13 +9,15 @@ from pathlib import Path
 import pytest
 
 from tests.reliability import attacks
-from tests.reliability.attacks import Attack, Target
-from tests.reliability.hostile import make_target
+from tests.reliability.attacks import Attack, Target, stream
+from tests.reliability.hostile import fill, make_target
+from tests.reliability.peers import open_peers
 from tests.reliability.stopping import stop_among
 from tests.support.hub import HubProcess, run_hub
 from tests.support.process import forget_peak, peak_mb, rss_mb
 
 GROWN_MB = 50.0
+_END = b"\r\n0\r\n\r\n"  # of a body in chunks
 ENV = {
     "HUB_LOG_LEVEL": "error", "HUB_HEAD_S": "0.5", "HUB_BODY_S": "0.5",
     "HUB_STALLED_S": "0.5", "HUB_PENDING_TOTAL_BYTES": "8000000",
@@ -32,6 +34,7 @@ SMALL: list[tuple[Attack, float]] = [
     (attacks.half_handshakes, 50),
     (attacks.half_bodies, 20),
     (attacks.replays, 20),
+    (attacks.streams, 20),
     (attacks.pages, 20),
 ]
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -62,6 +65,21 @@ def test_who_means_harm_is_closed_and_costs_little_memory(
     assert done.connections == done.closed
     with hub.client() as client:
         assert 200 == client.get("/v1/me").status_code
+
+
+def test_streams_that_nobody_reads_count_with_all_that_waits(tmp_path: Path) -> None:
+    """None of them is slow enough to be ended for itself: what waits in all is too much."""
+    env = ENV | {"HUB_STALLED_S": "60", "HUB_PENDING_TOTAL_BYTES": "6000000"}
+    with run_hub(tmp_path, env=env) as hub, open_peers(hub.address, 30) as peers:
+        target = make_target(hub, 0, 0)
+        for peer in peers:
+            stream(peer, target)
+            assert b"subscribed" in peer.read_until(b"subscribed")
+        fill(hub, target, 30, 30_000)
+        fill(hub, target, 1, 7)
+        last = b'"content":"xxxxxxx"'
+        ended = sum(last not in peer.read_until(_END, last) for peer in peers)
+    assert 15 < ended < 30
 
 
 @pytest.mark.slow

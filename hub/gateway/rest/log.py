@@ -104,9 +104,9 @@ async def stream(call: Call) -> EventStream:
     reader, joining = await prepare_reader(call.gateway, call.actor, room_id, _cursor(call))
 
     async def produce(say: Say) -> None:
-        await _stream(call, reader, joining, say)
+        await reader.serve(_stream(call, reader, joining, say))
 
-    return EventStream(produce, lambda: reader.end(None))
+    return EventStream(produce, reader.close, last=True)
 
 
 def _cursor(call: Call) -> Cursor | None:
