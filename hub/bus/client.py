@@ -23,8 +23,9 @@ CONNECTIONS: Final = 32
 CONNECT_TIMEOUT_S: Final = 2.0
 ANSWER_TIMEOUT_S: Final = 5.0
 CANCEL_AGAIN_S: Final = 0.2
-# A command whose connection is closed under it meets redis-py's writer when that is None.
-TORN: Final = (RedisError, OSError, AttributeError)
+# A command whose connection is closed under it meets redis-py's writer when that is None, uvloop's
+# transport when that is closed, or somebody else who reads.
+TORN: Final = (RedisError, OSError, AttributeError, RuntimeError)
 
 
 def make_client(url: str, *, answer_timeout_s: float | None = ANSWER_TIMEOUT_S) -> Redis:

@@ -1,8 +1,8 @@
 """The subscriptions of one gateway, on one connection that is rebuilt when it goes deaf.
 
-redis-py's own reconnect is silent and loses what was published meanwhile, and a black hole is
-never noticed. So the listener publishes to a channel of its own and hears itself, rebuilds the
-connection when it does not, and tells of every room that was subscribed anew.
+A connection that broke has lost what was published meanwhile, and a black hole is never noticed.
+So the listener publishes to a channel of its own and hears itself, rebuilds the connection when it
+does not, and tells of every room that was subscribed anew.
 """
 
 from __future__ import annotations
@@ -10,12 +10,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterable
-from typing import Any, Final
+from typing import Final
 
 import structlog
 from redis.asyncio import Redis
 
 from hub.bus.client import TORN, answering, end
+from hub.bus.line import Line, open_line
 from hub.bus.names import Names
 from hub.core.errors import Unavailable
 from hub.ports import Hear
@@ -40,7 +41,7 @@ class RedisListener:
         self._room_prefix = len(names.room("").encode())
         self._wanted: dict[str, asyncio.Future[None]] = {}
         self._given_up: set[str] = set()
-        self._pubsub: Any = None
+        self._line: Line | None = None
         self._heard_at = 0.0
         self._open = False
 
@@ -53,10 +54,10 @@ class RedisListener:
         new = [channel for channel in channels if channel not in self._wanted]
         self._wanted.update((channel, loop.create_future()) for channel in new)
         confirmed = {channel: self._wanted[channel] for channel in channels}
-        if self._pubsub is not None:
+        if (line := self._line) is not None:
             with contextlib.suppress(*TORN):  # the rebuild asks again
                 for some in _batches(new):
-                    await self._pubsub.subscribe(*some)
+                    await line.subscribe(*some)
         _, late = await asyncio.wait(confirmed.values(), timeout=CONFIRM_S)
         if late:
             self._given_up.update(name for name, future in confirmed.items() if future in late)
@@ -67,9 +68,9 @@ class RedisListener:
     async def unsubscribe(self, room_id: str) -> None:
         channel = self._names.room(room_id)
         self._given_up.discard(channel)
-        if self._wanted.pop(channel, None) is not None and self._pubsub is not None:
+        if self._wanted.pop(channel, None) is not None and self._line is not None:
             with contextlib.suppress(*TORN):
-                await self._pubsub.unsubscribe(channel)
+                await self._line.unsubscribe(channel)
 
     async def run(self) -> None:
         """Listen until cancelled."""
@@ -80,37 +81,41 @@ class RedisListener:
             except* (*TORN, TimeoutError, Unavailable) as group:
                 reason = group.exceptions[0]
                 log.warning("bus lost, connecting again", reason=repr(reason))
+            except* Exception:
+                log.exception("the bus cannot be heard, connecting again")
             delay_s = 0.05 if self._open else min(2.0, delay_s * 2)
             self._open = False
             await asyncio.sleep(delay_s)
 
     async def _listen(self) -> None:
-        pubsub: Any = self._client.pubsub()
-        try:
-            await pubsub.subscribe(self._probe_name)
-            self._pubsub = pubsub
-            for channels in _batches(list(self._wanted)):
-                await pubsub.subscribe(*channels)
-            self._heard_at = asyncio.get_running_loop().time()
-            async with asyncio.TaskGroup() as group:
-                work = {
-                    group.create_task(self._read(pubsub)),
-                    group.create_task(self._probe_always()),
-                }
-                try:
-                    await self._keep_hearing(work)
-                finally:
-                    for task in work:
-                        await end(task)
-        finally:
-            self._pubsub = None
-            with contextlib.suppress(*TORN):
-                await pubsub.aclose()
+        async with open_line(self._client.connection_pool) as line:
+            await line.subscribe(self._probe_name)
+            self._line = line
+            try:
+                for channels in _batches(list(self._wanted)):
+                    await line.subscribe(*channels)
+                await self._hear_on(line)
+            finally:
+                self._line = None
 
-    async def _read(self, pubsub: Any) -> None:
+    async def _hear_on(self, line: Line) -> None:
+        """Until nothing is heard any more, or something cannot be taken."""
+        self._heard_at = asyncio.get_running_loop().time()
+        async with asyncio.TaskGroup() as group:
+            work = {
+                group.create_task(self._read(line)),
+                group.create_task(self._probe_always()),
+            }
+            try:
+                await self._keep_hearing(work)
+            finally:
+                for task in work:
+                    await end(task)
+
+    async def _read(self, line: Line) -> None:
         """What has arrived is taken without a pause; only an empty buffer yields to the loop."""
         while True:
-            kind, channel, data = (await pubsub.parse_response(block=True))[:3]
+            kind, channel, data = await line.read()
             if kind == b"message":
                 if channel == self._probe:
                     self._heard_at = asyncio.get_running_loop().time()

@@ -7,6 +7,8 @@ import contextlib
 from collections.abc import AsyncIterator
 
 import pytest
+from redis.asyncio.sentinel import MasterNotFoundError
+from redis.exceptions import BusyLoadingError, ReadOnlyError, ResponseError
 
 from hub.bus.client import answering, make_client
 from hub.bus.redis import open_bus
@@ -63,3 +65,22 @@ async def test_a_server_that_is_silent_is_unavailable_in_time() -> None:
         with pytest.raises(Unavailable), answering():
             await client.ping()
         await client.aclose()
+
+
+@pytest.mark.parametrize(
+    "torn",
+    [
+        ConnectionResetError(),
+        ReadOnlyError("You can't write against a read only replica."),
+        MasterNotFoundError("no sentinel knows it"),
+        BusyLoadingError("LOADING Redis is loading the dataset in memory"),
+        ResponseError("NOREPLICAS Not enough good replicas to write."),
+        AttributeError("'NoneType' object has no attribute 'writelines'"),
+        RuntimeError("unable to perform operation on <TCPTransport closed=True …>"),
+        TimeoutError(),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+async def test_whatever_a_torn_connection_raises_redis_is_unavailable(torn: Exception) -> None:
+    with pytest.raises(Unavailable, match=r"^Redis does not answer: "), answering():
+        raise torn

@@ -21,10 +21,9 @@ class Swallowing:
         self.published = 0
         self.publishing = asyncio.Event()
 
-    def pubsub(self) -> Swallowing:
+    @property
+    def connection_pool(self) -> Swallowing:
         return self
-
-    async def subscribe(self, *_: str) -> None: ...
 
     async def publish(self, *_: object) -> None:
         self.published += 1
@@ -33,10 +32,21 @@ class Swallowing:
             with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.Event().wait()
 
-    async def parse_response(self, **_: object) -> Any:
+    # Its pool, and the one connection of that.
+
+    is_connected = True
+
+    async def get_connection(self) -> Swallowing:
+        return self
+
+    async def release(self, _: Swallowing) -> None: ...
+
+    async def send_command(self, *_: object, **__: object) -> None: ...
+
+    async def read_response(self, **_: object) -> Any:
         await asyncio.Event().wait()
 
-    async def aclose(self) -> None: ...
+    async def disconnect(self, **_: object) -> None: ...
 
 
 async def test_a_cancellation_that_redis_swallowed_is_heeded_all_the_same() -> None:

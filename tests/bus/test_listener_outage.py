@@ -13,6 +13,7 @@ from hub.bus.listener import open_listener
 from hub.bus.names import Names
 from hub.bus.redis import RedisBus, open_bus
 from hub.core.errors import Unavailable
+from hub.wire.packets import Packet
 from tests.support.redis import run_server, until
 
 from .heard import Heard, packet
@@ -80,3 +81,19 @@ async def test_a_command_connection_cut_by_the_server_ends_nothing(
             await asyncio.sleep(1.1)  # over the next probe
         await bus.publish([("room_1", packet(1))], ())
         await heard.wait_for(lambda said: ("room_1", packet(1)) in said)
+
+
+async def test_a_packet_that_cannot_be_taken_ends_no_listener(bus: RedisBus) -> None:
+    heard = Heard()
+
+    def hear(room_id: str, found: Packet | None) -> None:
+        if found == packet(1):
+            raise ValueError("a value that nobody expected")
+        heard(room_id, found)
+
+    async with bus.listen(hear) as listener:
+        await listener.subscribe("room_1")
+        await bus.publish([("room_1", packet(1))], ())
+        await heard.wait_for(lambda said: ("room_1", None) in said)
+        await bus.publish([("room_1", packet(2))], ())
+        await heard.wait_for(lambda said: ("room_1", packet(2)) in said)

@@ -1,0 +1,52 @@
+"""One connection that carries subscriptions, until it breaks.
+
+redis-py's own pub/sub connects again by itself, in whatever call notices first: two tasks that do
+so at once read each other's answers, and what was published meanwhile is lost without a word. This
+one stays broken; whoever owns it makes another.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import AsyncIterator
+from typing import Any
+
+from redis.asyncio import ConnectionPool
+from redis.exceptions import ConnectionError as Gone
+
+
+class Line:
+    """Many may subscribe at once; one reads."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    async def subscribe(self, *channels: str) -> None:
+        await self._send("SUBSCRIBE", *channels)
+
+    async def unsubscribe(self, *channels: str) -> None:
+        await self._send("UNSUBSCRIBE", *channels)
+
+    async def _send(self, *command: str) -> None:
+        if not self._connection.is_connected:  # it would connect again
+            raise Gone("the connection is broken")
+        await self._connection.send_command(*command, check_health=False)
+
+    async def read(self) -> list[Any]:
+        """What comes next: its kind, its channel, and what it says."""
+        found = await self._connection.read_response(timeout=math.inf, disconnect_on_error=False)
+        if not isinstance(found, list):  # None where the kernel gave the peer up
+            raise Gone(f"nothing that a subscriber is told: {found!r}")
+        return found
+
+
+@contextlib.asynccontextmanager
+async def open_line(pool: ConnectionPool) -> AsyncIterator[Line]:
+    """A connection of the pool's, which is closed at the end: it is of no use to others."""
+    connection: Any = await pool.get_connection()  # type: ignore[no-untyped-call]
+    try:
+        yield Line(connection)
+    finally:
+        await connection.disconnect(nowait=True)
+        await pool.release(connection)

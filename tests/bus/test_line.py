@@ -1,0 +1,66 @@
+"""`hub.bus.line`: a connection that broke is not made again behind anybody's back."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from redis.asyncio import Redis
+from redis.exceptions import ConnectionError as Gone
+
+from hub.bus.client import TORN, make_client
+from hub.bus.line import Line, open_line
+from tests.support.redis import until
+
+
+async def test_what_is_subscribed_is_heard_until_it_is_not(valkey: str) -> None:
+    client = make_client(valkey)
+    async with open_line(client.connection_pool) as line, Redis.from_url(valkey) as raw:
+        await line.subscribe("a", "b")
+        assert [[b"subscribe", b"a", 1], [b"subscribe", b"b", 2]] == [
+            await line.read(),
+            await line.read(),
+        ]
+        await line.unsubscribe("a")
+        assert [b"unsubscribe", b"a", 1] == await line.read()
+        await raw.publish("a", b"1")
+        await raw.publish("b", b"2")
+        assert [b"message", b"b", b"2"] == await line.read()
+    await client.aclose()
+
+
+async def test_a_line_that_broke_stays_broken_whoever_uses_it(valkey: str) -> None:
+    client = make_client(valkey)
+    async with open_line(client.connection_pool) as line, Redis.from_url(valkey) as raw:
+        await line.subscribe("a")
+        await line.read()
+        reading = asyncio.create_task(line.read())
+        subscribers = len(await raw.client_list(_type="pubsub"))
+        await raw.client_kill_filter(_type="pubsub")
+        with pytest.raises(Gone):
+            await reading
+        await until(lambda: _refuses(line))
+        with pytest.raises(Gone):
+            await line.subscribe("b")
+        with pytest.raises(Gone):
+            await line.read()
+        assert subscribers - 1 == len(await raw.client_list(_type="pubsub"))
+    await client.aclose()
+
+
+async def _refuses(line: Line) -> bool:
+    """Whether nothing can be sent any more: the first that is sent may still leave."""
+    try:
+        await line.subscribe("b")
+    except TORN:
+        return True
+    return False
+
+
+async def test_a_line_that_was_used_is_no_connection_for_others(valkey: str) -> None:
+    client = make_client(valkey)
+    async with open_line(client.connection_pool) as line:
+        await line.subscribe("a")
+    assert await client.ping()
+    assert 0 == await client.publish("a", b"nobody hears it")
+    await client.aclose()
