@@ -18,8 +18,8 @@ from hub.bench.load import Counted, Load
 from hub.bench.process import BenchError, run_load
 from hub.bench.stage import Api, Json, Stage, Tell, each, open_stage, silent
 
-_LAST: Final = "the last one missed"
-_MOST_MISSED: Final = 900
+LAST: Final = "the last one missed"
+MOST_MISSED: Final = 900
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,17 +53,17 @@ async def resume(
     api: Api, crowd: Crowd, pids: tuple[int, ...] = (), *, tell: Tell = silent
 ) -> Json:
     """Everybody comes back at once, having missed the same number of messages."""
-    if not 1 <= crowd.missed <= _MOST_MISSED:
-        raise BenchError(f"between 1 and {_MOST_MISSED} messages can be missed and replayed")
+    if not 1 <= crowd.missed <= MOST_MISSED:
+        raise BenchError(f"between 1 and {MOST_MISSED} messages can be missed and replayed")
     async with open_stage(api, crowd.shape.groups, tell=tell) as stage:
         since = await _head(api, stage)
         tell(f"{crowd.missed} messages to each of {crowd.rooms} rooms")
         await each(stage.room_ids, lambda room_id: _post_missed(api, room_id, crowd.missed))
         tell(f"{crowd.rooms * crowd.members} connections")
         with tempfile.TemporaryDirectory(prefix="roomhub-bench-") as folder:
-            load = _resuming(fanout.load_for(api, stage, crowd.shape, pids), since, folder)
+            load = resuming(fanout.load_for(api, stage, crowd.shape, pids), since, folder)
             counted = await open_all(load)
-            await _check(api, stage, load, since)
+            await check_replay(api, stage, load, since)
         return {"bench": "resume", "missed": crowd.missed} | _figures(
             crowd, counted, weighed=bool(pids)
         )
@@ -79,13 +79,15 @@ async def _head(api: Api, stage: Stage) -> int:
 
 async def _post_missed(api: Api, room_id: str, count: int) -> None:
     for number in range(count):
-        content = _LAST if number == count - 1 else f"missed {number} ".ljust(200, "x")
+        content = LAST if number == count - 1 else f"missed {number} ".ljust(200, "x")
         await api.call("POST", f"/v1/rooms/{room_id}/messages", {"content": content})
 
 
-def _resuming(load: Load, since: int, folder: str) -> Load:
+def resuming(load: Load, since: int, folder: str) -> Load:
+    """Everybody comes back to its room with a cursor, and is ready when it has the message `LAST`.
+    What sampled connections are sent goes to `folder`."""
     command = f'{{"id":1,"type":"subscribe","room_id":"{{roomid}}","since":{since}}}'
-    return replace(load, publish="", pre=(command,), ready=_LAST, keep_dir=folder)
+    return replace(load, publish="", pre=(command,), ready=LAST, keep_dir=folder)
 
 
 async def open_all(load: Load) -> Counted:
@@ -97,7 +99,7 @@ async def open_all(load: Load) -> Counted:
     return counted
 
 
-async def _check(api: Api, stage: Stage, load: Load, since: int) -> None:
+async def check_replay(api: Api, stage: Stage, load: Load, since: int) -> None:
     """What sampled connections were replayed is the log."""
     faults: list[str] = []
     for connection in load.keep:
