@@ -96,7 +96,6 @@ class Fanout:
         moved: Callable[[str], None] = lambda room_id: None,
     ) -> None:
         self._moved = moved
-        self._store = store
         self._bus = bus
         self._may_read = may_read
         self._unsubscribe_delay_s = unsubscribe_delay_s
@@ -285,10 +284,10 @@ class Fanout:
                 return
             assert self._listener is not None
             await self._listener.subscribe(feed.room_id)
-            head = (await self._store.log.heads([feed.room_id])).get(feed.room_id)
-            if head is None:
+            standing = await self._history.standing(feed.room_id)
+            if standing is None:
                 raise missing("room")
-            feed.start(head.head, head.epoch)
+            feed.start(standing.head.head, standing.head.epoch)
             self._flush_one(feed)
 
     async def _look(self, feed: Feed, cursor: Cursor | None) -> Joining:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Final
 
 from hub.ports import LogStore, Standing
-from hub.service.shared import Shared
+from hub.service.shared import Gathered, Shared
 from hub.wire.events import event_frame
 from hub.wire.frames import Coding
 
 REPLAY_FIRST: Final = 50
 REPLAY_PAGE: Final = 200
 REPLAY_BYTES: Final = 262_144
+ROOMS_AT_ONCE: Final = 200
 
 
 def fitting(count: int, size: int, most: int) -> int:
@@ -41,7 +42,7 @@ class History:
     def __init__(self, rooms_log: LogStore) -> None:
         self._log = rooms_log
         self._pages: Shared[tuple[str, int, int], HistoryPage | None] = Shared(self._read)
-        self._standings: Shared[str, Standing | None] = Shared(rooms_log.standing)
+        self._standings: Gathered[str, Standing] = Gathered(rooms_log.standings, ROOMS_AT_ONCE)
 
     async def page(self, room_id: str, after: int, limit: int) -> HistoryPage | None:
         """At most `limit` events that follow seq `after`; None when there are none."""
@@ -49,7 +50,7 @@ class History:
 
     async def standing(self, room_id: str) -> Standing | None:
         """Where the room stands now; None for a room that is not there."""
-        return await self._standings.anew(room_id)
+        return await self._standings.ask(room_id)
 
     async def _read(self, at: tuple[str, int, int]) -> HistoryPage | None:
         rows = await self._log.read(*at)

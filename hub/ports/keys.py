@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -26,6 +27,9 @@ class KeyStore(Protocol):
     ) -> Written: ...
 
     async def find(self, key_id: str) -> StoredKey | None: ...
+
+    async def find_all(self, key_ids: Sequence[str]) -> dict[str, StoredKey]:
+        """Those of these keys that there are, by id."""
 
     async def page(
         self, tenant_id: str, participant_id: str | None, page: Page

@@ -33,8 +33,8 @@ class LogStore(Protocol):
     async def heads(self, room_ids: Sequence[str]) -> dict[str, Head]:
         """Where these rooms stand; a missing room is left out."""
 
-    async def standing(self, room_id: str) -> Standing | None:
-        """Where a room stands and which of its runs are open; None for a missing room."""
+    async def standings(self, room_ids: Sequence[str]) -> dict[str, Standing]:
+        """Where these rooms stand and which of their runs are open; a missing room is left out."""
 
     async def renew(self, room_id: str, known: str, epoch: str) -> bool:
         """Give every room this epoch if the one named still has the epoch `known`: the database

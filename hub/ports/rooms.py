@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from hub.core.posts import RequestKey
@@ -18,6 +18,10 @@ class RoomStore(Protocol):
 
     async def view(self, tenant_id: str, room_id: str, known_acl: int = -1) -> RoomView | None:
         """The room and its members; without the members when `acl_version` is `known_acl`."""
+
+    async def views(self, asked: Mapping[tuple[str, str], int]) -> dict[tuple[str, str], RoomView]:
+        """As `view` of many rooms, by tenant and room, each asked for with the version that is
+        known of it; what is not there is left out."""
 
     async def page(self, tenant_id: str, member_id: str | None, page: Page) -> list[Room]:
         """Rooms newest first; with `member_id` those it is a member of, archived ones left out."""

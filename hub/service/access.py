@@ -21,11 +21,13 @@ from hub.core.posts import RequestKey
 from hub.core.times import parse_rfc3339, rfc3339
 from hub.core.values import Actor, ApiKey, Json
 from hub.ports import AuditEntry, Bus, Clock, Page, Store, StoredKey
+from hub.service.shared import Gathered
 from hub.wire.requests import CreateKey
 
 WS_TICKET_S: Final = 30
 LOGIN_TICKET_S: Final = 600
 LOGIN_KEY_MS: Final = 12 * 3600 * 1000
+_KEYS_AT_ONCE: Final = 200
 _REVOKED_KEPT: Final = 10_000
 _CACHED_KEYS: Final = 50_000
 _CACHED_MS: Final = 60_000
@@ -45,6 +47,7 @@ class Access:
         self._bus = bus
         self._ids = ids
         self._now_ms = now_ms
+        self._keys = Gathered(store.keys.find_all, _KEYS_AT_ONCE)
         self._known: OrderedDict[str, tuple[str, Actor, int]] = OrderedDict()
         self._revoked: dict[str, None] = {}
 
@@ -70,7 +73,7 @@ class Access:
         public, separator, secret = token.removeprefix("rhk_").partition("_")
         if not token.startswith("rhk_") or not separator or not public.isalnum():
             raise Unauthenticated("the key is not valid; keys begin with rhk_")
-        found = await self._store.keys.find(f"key_{public}")
+        found = await self._keys.ask(f"key_{public}")
         if found is None or not hmac.compare_digest(found.digest, digest_of(secret)):
             raise Unauthenticated("the key is not valid")
         actor = _actor(found)

@@ -7,15 +7,17 @@ a read asks the room's row for the version first.
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from typing import Final
 
 from hub.core import permissions
 from hub.core.errors import missing
 from hub.core.values import Actor, RoomView
 from hub.ports import RoomStore
-from hub.service.shared import Shared
+from hub.service.shared import Gathered
 
 _CACHED_ROOMS: Final = 10_000
+_ROOMS_AT_ONCE: Final = 50
 
 
 class RoomViews:
@@ -24,7 +26,7 @@ class RoomViews:
     def __init__(self, store: RoomStore) -> None:
         self._store = store
         self._views: OrderedDict[str, RoomView] = OrderedDict()
-        self._reads: Shared[tuple[str, str], RoomView | None] = Shared(self._read)
+        self._reads: Gathered[tuple[str, str], RoomView] = Gathered(self._read, _ROOMS_AT_ONCE)
 
     def cached(self, actor: Actor, room_id: str) -> RoomView | None:
         """What is known of a room of the actor's tenant, perhaps stale."""
@@ -37,7 +39,7 @@ class RoomViews:
     async def known(self, actor: Actor, room_id: str) -> RoomView:
         """Perhaps stale, for a post, whose transaction checks. Only a yes may be stale: whoever
         is a stranger to what is kept may have been added through another gateway since."""
-        view = self.cached(actor, room_id) or await self._reads.joined((actor.tenant_id, room_id))
+        view = self.cached(actor, room_id) or await self.current(actor.tenant_id, room_id)
         return view if view and _reads(actor, view) else await self.fresh(actor, room_id)
 
     async def fresh(self, actor: Actor, room_id: str) -> RoomView:
@@ -46,22 +48,28 @@ class RoomViews:
 
     async def current(self, tenant_id: str, room_id: str) -> RoomView | None:
         """As the database has it now, whoever asks."""
-        return await self._reads.anew((tenant_id, room_id))
+        return await self._reads.ask((tenant_id, room_id))
 
-    async def _read(self, at: tuple[str, str]) -> RoomView | None:
-        tenant_id, room_id = at
-        known = self._views.get(room_id)
-        version = known.room.acl_version if known else -1
-        view = await self._store.view(tenant_id, room_id, version)
-        if view is None:
-            return None
-        if known is not None and view.room.acl_version == version:
+    async def _read(self, asked: Sequence[tuple[str, str]]) -> dict[tuple[str, str], RoomView]:
+        known = {at: self._views.get(at[1]) for at in asked}
+        found = await self._store.views({at: _version(view) for at, view in known.items()})
+        for at, view in found.items():
+            found[at] = self._keep(view, known[at])
+        return found
+
+    def _keep(self, view: RoomView, known: RoomView | None) -> RoomView:
+        """`view` with its members, which were not read again where `known` is of its version."""
+        if known is not None and view.room.acl_version == known.room.acl_version:
             view = RoomView(view.room, known.members)
-        self._views[room_id] = view
-        self._views.move_to_end(room_id)
+        self._views[view.room.id] = view
+        self._views.move_to_end(view.room.id)
         while len(self._views) > _CACHED_ROOMS:
             self._views.popitem(last=False)
         return view
+
+
+def _version(view: RoomView | None) -> int:
+    return -1 if view is None else view.room.acl_version
 
 
 def _reads(actor: Actor, view: RoomView) -> bool:

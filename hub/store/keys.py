@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import Final
+
 from sqlalchemy import Connection, insert, select, update
 
 from hub.core.posts import RequestKey
-from hub.core.values import ApiKey
+from hub.core.values import ApiKey, Participant
 from hub.ports import AuditEntry, Page, StoredKey, Written
 from hub.store import rows
 from hub.store.access_changes import note_change
 from hub.store.common import claim_key, write_audit
 from hub.store.database import Database
-from hub.store.schema import api_keys, participants
+from hub.store.queries import fetch
+from hub.store.schema import api_keys
+
+_KEY: Final = 1 + len(fields(ApiKey))
+_FIND: Final = f"""SELECT k.digest, {", ".join(f"k.{each.name}" for each in fields(ApiKey))},
+    {", ".join(f"p.{each.name}" for each in fields(Participant))}
+    FROM api_keys k JOIN participants p ON p.tenant_id = k.tenant_id AND p.id = k.participant_id
+    WHERE k.id = ANY($1)"""
 
 
 class SqlKeys:
@@ -26,7 +37,10 @@ class SqlKeys:
         return await self._database.write(lambda c: _create(c, key, digest, audit, request))
 
     async def find(self, key_id: str) -> StoredKey | None:
-        return await self._database.read(lambda c: _find(c, key_id))
+        return (await self.find_all([key_id])).get(key_id)
+
+    async def find_all(self, key_ids: Sequence[str]) -> dict[str, StoredKey]:
+        return await self._database.read(lambda c: _find(c, key_ids))
 
     async def page(self, tenant_id: str, participant_id: str | None, page: Page) -> list[ApiKey]:
         return await self._database.read(lambda c: _page(c, tenant_id, participant_id, page))
@@ -55,16 +69,11 @@ def _create(
     return Written()
 
 
-def _find(connection: Connection, key_id: str) -> StoredKey | None:
-    row = connection.execute(select(api_keys).where(api_keys.c.id == key_id)).first()
-    if row is None:
-        return None
-    owner = connection.execute(
-        rows.select_participants().where(
-            participants.c.tenant_id == row.tenant_id, participants.c.id == row.participant_id
-        )
-    ).one()
-    return StoredKey(rows.key_of(row), row.digest, rows.participant_of(owner))
+def _find(connection: Connection, key_ids: Sequence[str]) -> dict[str, StoredKey]:
+    return {
+        row[1]: StoredKey(ApiKey(*row[1:_KEY]), row[0], rows.participant_of_text(row[_KEY:]))
+        for row in fetch(connection, _FIND, list(key_ids))
+    }
 
 
 def _page(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
+from typing import Final
 
 from sqlalchemy import Connection, select, update
 
@@ -11,8 +13,13 @@ from hub.core.values import Message
 from hub.ports import Head, Standing
 from hub.store import rows
 from hub.store.database import Database
+from hub.store.queries import fetch
 from hub.store.reactions import with_reactions
-from hub.store.schema import events, messages, rooms, runs
+from hub.store.schema import events, messages, rooms
+
+_HEADS: Final = "SELECT id, head, epoch, first_seq FROM rooms WHERE id = ANY($1)"
+_OPEN_RUNS: Final = """SELECT room_id, id FROM runs
+    WHERE room_id = ANY($1) AND finished_ms IS NULL ORDER BY id"""
 
 
 class SqlLog:
@@ -27,8 +34,8 @@ class SqlLog:
     async def heads(self, room_ids: Sequence[str]) -> dict[str, Head]:
         return await self._database.read(lambda c: _heads(c, room_ids))
 
-    async def standing(self, room_id: str) -> Standing | None:
-        return await self._database.read(lambda c: _standing(c, room_id))
+    async def standings(self, room_ids: Sequence[str]) -> dict[str, Standing]:
+        return await self._database.read(lambda c: _standings(c, room_ids))
 
     async def renew(self, room_id: str, known: str, epoch: str) -> bool:
         return await self._database.write(lambda c: _renew(c, room_id, known, epoch))
@@ -60,17 +67,16 @@ def messages_by_id(connection: Connection, ids: set[str]) -> dict[str, Message]:
 
 
 def _heads(connection: Connection, room_ids: Sequence[str]) -> dict[str, Head]:
-    statement = select(rooms.c.id, rooms.c.head, rooms.c.epoch, rooms.c.first_seq)
-    found = connection.execute(statement.where(rooms.c.id.in_(room_ids)))
-    return {row.id: Head(row.head, row.epoch, row.first_seq) for row in found}
+    found = fetch(connection, _HEADS, list(room_ids))
+    return {room_id: Head(head, epoch, first) for room_id, head, epoch, first in found}
 
 
-def _standing(connection: Connection, room_id: str) -> Standing | None:
-    head = _heads(connection, [room_id]).get(room_id)
-    if head is None:
-        return None
-    mine = select(runs.c.id).where(runs.c.room_id == room_id, runs.c.finished_ms.is_(None))
-    return Standing(head, tuple(connection.execute(mine).scalars()))
+def _standings(connection: Connection, room_ids: Sequence[str]) -> dict[str, Standing]:
+    """Heads first: a run that is open then is open in what follows, or has ended since."""
+    heads, open_runs = _heads(connection, room_ids), defaultdict[str, list[str]](list)
+    for room_id, run_id in fetch(connection, _OPEN_RUNS, list(room_ids)):
+        open_runs[room_id].append(run_id)
+    return {room: Standing(head, tuple(open_runs[room])) for room, head in heads.items()}
 
 
 def _renew(connection: Connection, room_id: str, known: str, epoch: str) -> bool:

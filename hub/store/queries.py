@@ -1,12 +1,13 @@
 """Statements as text, for what is done at every message: the same for both databases.
 
-`$n` stands for the values, `now_ms()` for the database's own clock, and `FOR NO KEY UPDATE` is left
-out where writers take turns anyway. JSON goes in as text.
+`$n` stands for the values, of which `= ANY($n)` takes a list, `now_ms()` for the database's own
+clock, and `FOR NO KEY UPDATE` is left out where writers take turns anyway. JSON goes in as text.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Generator, Sequence
 from functools import lru_cache
 from typing import Any, Final
@@ -18,6 +19,7 @@ Rows = Sequence[Sequence[Any]]
 Queries = Generator[Query, Rows, Any]
 
 _LOCK: Final = "FOR NO KEY UPDATE"
+_ANY: Final = re.compile(r"= ANY\(\?(\d+)\)")
 _NOW: Final = "now_ms()"
 _SQLITE_NOW: Final = "CAST(round((julianday('now') - 2440587.5) * 86400000.0) AS BIGINT)"
 _POSTGRES_NOW: Final = "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)"
@@ -25,7 +27,8 @@ _POSTGRES_NOW: Final = "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIG
 
 @lru_cache(1_000)
 def _on_sqlite(sql: str) -> str:
-    return sql.replace("$", "?").replace(_NOW, _SQLITE_NOW).replace(_LOCK, "")
+    sql = sql.replace("$", "?").replace(_NOW, _SQLITE_NOW).replace(_LOCK, "")
+    return _ANY.sub(r"IN (SELECT value FROM json_each(?\1))", sql)
 
 
 @lru_cache(1_000)
@@ -47,7 +50,8 @@ def fetch(connection: Connection, sql: str, *values: Any) -> Rows:
     """The rows of one statement; none when it returns none."""
     if connection.dialect.name == "sqlite":
         driver: Any = connection.connection.driver_connection
-        found: Rows = driver.execute(_on_sqlite(sql), values).fetchall()
+        given = [json.dumps(each) if isinstance(each, list) else each for each in values]
+        found: Rows = driver.execute(_on_sqlite(sql), given).fetchall()
         return found
     result = connection.exec_driver_sql(_on_postgres(sql), values)
     return [tuple(row) for row in result.fetchall()] if result.returns_rows else []

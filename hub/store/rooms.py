@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 
@@ -15,7 +16,11 @@ from hub.store import rows
 from hub.store.access_changes import note_change
 from hub.store.common import append, bare, claim_key
 from hub.store.database import Database
-from hub.store.schema import members, rooms, sessions
+from hub.store.queries import fetch
+from hub.store.schema import members, rooms
+
+_ROOMS: Final = f"SELECT {rows.ROOM_TEXT} FROM rooms WHERE id = ANY($1)"
+_SESSIONS: Final = "SELECT id, busy FROM sessions WHERE id = ANY($1) AND deleted_ms IS NULL"
 
 
 class SqlRooms:
@@ -30,7 +35,11 @@ class SqlRooms:
         return await self._database.write(lambda c: create(c, room, members, key))
 
     async def view(self, tenant_id: str, room_id: str, known_acl: int = -1) -> RoomView | None:
-        return await self._database.read(lambda c: _view(c, tenant_id, room_id, known_acl))
+        at = (tenant_id, room_id)
+        return (await self.views({at: known_acl})).get(at)
+
+    async def views(self, asked: Mapping[tuple[str, str], int]) -> dict[tuple[str, str], RoomView]:
+        return await self._database.read(lambda c: _views(c, asked))
 
     async def page(self, tenant_id: str, member_id: str | None, page: Page) -> list[Room]:
         return await self._database.read(lambda c: _page(c, tenant_id, member_id, page))
@@ -91,28 +100,36 @@ def join(
     return append(connection, room_id, joined, new[0].joined_ms, access=True)
 
 
-def _view(connection: Connection, tenant_id: str, room_id: str, known_acl: int) -> RoomView | None:
-    row = connection.execute(
-        rows.select_rooms().where(rooms.c.id == room_id, rooms.c.tenant_id == tenant_id)
-    ).first()
-    if row is None:
-        return None
-    room = rows.room_of(row)
-    if room.kind == "session":
-        about = _session(connection, room_id)
-        if about is None:
-            return None
-        room = replace(room, settings={"busy": about.busy})
-    if room.acl_version == known_acl:
-        return RoomView(room, {})
-    found = connection.execute(rows.select_members().where(members.c.room_id == room_id))
-    return RoomView(room, {m.author.id: m for m in map(rows.member_of, found)})
+def _views(
+    connection: Connection, asked: Mapping[tuple[str, str], int]
+) -> dict[tuple[str, str], RoomView]:
+    found = map(rows.room_of_text, fetch(connection, _ROOMS, [room_id for _, room_id in asked]))
+    here = {at: room for room in found if (at := (room.tenant_id, room.id)) in asked}
+    for at, busy in _sessions(connection, here).items():
+        if busy is None:
+            del here[at]
+        else:
+            here[at] = replace(here[at], settings={"busy": busy})
+    return {
+        at: RoomView(room, {} if room.acl_version == asked[at] else _members(connection, room.id))
+        for at, room in here.items()
+    }
 
 
-def _session(connection: Connection, session_id: str) -> rows.AnyRow | None:
+def _sessions(
+    connection: Connection, here: Mapping[tuple[str, str], Room]
+) -> dict[tuple[str, str], str | None]:
     """What makes a session's room its own; None for one that was deleted."""
-    mine = (sessions.c.id == session_id) & sessions.c.deleted_ms.is_(None)
-    return connection.execute(select(sessions.c.busy).where(mine)).first()
+    mine = {at: room.id for at, room in here.items() if room.kind == "session"}
+    if not mine:
+        return {}
+    found = dict(map(tuple, fetch(connection, _SESSIONS, list(mine.values()))))
+    return {at: found.get(session_id) for at, session_id in mine.items()}
+
+
+def _members(connection: Connection, room_id: str) -> dict[str, Member]:
+    found = connection.execute(rows.select_members().where(members.c.room_id == room_id))
+    return {member.author.id: member for member in map(rows.member_of, found)}
 
 
 def _page(connection: Connection, tenant_id: str, member_id: str | None, page: Page) -> list[Room]:

@@ -29,6 +29,8 @@ RUN_TEXT: Final = ", ".join(_RUN_FIELDS)
 """The columns of `run_of_text`, for statements as text."""
 PARTICIPANT_TEXT: Final = ", ".join(each.name for each in fields(Participant))
 """The columns of `participant_of_text`."""
+ROOM_TEXT: Final = ", ".join(each.name for each in fields(Room))
+"""The columns of `room_of_text`."""
 _RUN_COLUMNS = tuple(c for c in runs.c if c.name not in ("lane", "worker", "lease_until_ms"))
 
 
@@ -66,6 +68,12 @@ def select_rooms() -> Select[Any]:
 
 def room_of(row: AnyRow) -> Room:
     return Room(**row._mapping)
+
+
+def room_of_text(row: Sequence[Any]) -> Room:
+    """A room from its `ROOM_TEXT` columns."""
+    found = Room(*row)
+    return replace(found, private=bool(found.private), settings=json_value(found.settings))
 
 
 @cache

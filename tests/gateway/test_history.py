@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 from hub.core.posts import LogRow
 from hub.gateway.fanout import Fanout
 from hub.gateway.history import REPLAY_PAGE, History
+from hub.ports import Standing
 from hub.store.store import SqlStore
 from tests.support.parts import Posts, add_room
 
@@ -22,7 +24,7 @@ class CountingLog:
     def __init__(self, store: SqlStore) -> None:
         self._log = store.log
         self.reads = 0
-        self.standings = 0
+        self.read_standings = 0
         self.found = asyncio.Event()
         self.gate = asyncio.Event()
         self.gate.set()
@@ -34,9 +36,9 @@ class CountingLog:
         await self.gate.wait()
         return rows
 
-    async def standing(self, room_id: str) -> Any:
-        self.standings += 1
-        return await self._log.standing(room_id)
+    async def standings(self, room_ids: Sequence[str]) -> dict[str, Standing]:
+        self.read_standings += 1
+        return await self._log.standings(room_ids)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._log, name)
@@ -58,7 +60,7 @@ async def test_many_clients_at_one_position_are_served_by_one_read(store: SqlSto
     assert {53} == {page.last for page in pages if page is not None}
     assert {53} == {standing.head.head for standing in standings if standing is not None}
     assert log.reads <= 2
-    assert log.standings <= 2
+    assert log.read_standings <= 2
 
 
 async def test_a_hundred_clients_that_resume_together_cost_a_few_reads_a_page(

@@ -56,7 +56,7 @@ class RoomsLog:
         seqs = range(after + 1, min(after + limit, self._heads[room_id]) + 1)
         return [(LogEntry(room_id, seq, "run.queued", 0, "ref", {}), None) for seq in seqs]
 
-    async def standing(self, room_id: str) -> Standing | None:
+    async def standings(self, room_ids: Sequence[str]) -> dict[str, Standing]:
         raise NotImplementedError
 
     async def renew(self, room_id: str, known: str, epoch: str) -> bool:

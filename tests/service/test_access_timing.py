@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -31,9 +32,10 @@ class Digest(str):
 class OneKey:
     """The keys of a store that has one."""
 
-    async def find(self, key_id: str) -> StoredKey | None:
+    async def find_all(self, key_ids: Sequence[str]) -> dict[str, StoredKey]:
         key = ApiKey("key_1", ACME, "user_alice", "k", "tenant_user", AT_MS, None, None)
-        return StoredKey(key, Digest(digest_of("secret")), participant("user_alice"))
+        found = StoredKey(key, Digest(digest_of("secret")), participant("user_alice"))
+        return dict.fromkeys(key_ids, found)
 
 
 async def test_digests_are_compared_in_constant_time() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -24,9 +25,9 @@ class Counting:
         self.gate = asyncio.Event()
         self.gate.set()
 
-    async def view(self, tenant_id: str, room_id: str, known_acl: int = -1) -> RoomView | None:
-        self.known.append(known_acl)
-        found = await self._rooms.view(tenant_id, room_id, known_acl)
+    async def views(self, asked: Mapping[tuple[str, str], int]) -> dict[tuple[str, str], RoomView]:
+        self.known += asked.values()
+        found = await self._rooms.views(asked)
         self.read.set()
         await self.gate.wait()
         return found
