@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from typing import Final
 
 from hub.core.times import rfc3339
@@ -57,16 +56,19 @@ def title_from(text: str) -> str:
     return (head.rsplit(" ", 1)[0] if " " in head[20:] else head).rstrip(" ,.;:-") + "…"
 
 
-def markdown(session: Session, messages: Sequence[Message]) -> str:
-    """The whole session as a document; what people wrote is left as it is."""
+def markdown_head(session: Session) -> str:
+    """What an export begins with; `markdown_message` of each message follows it."""
     lines = [f"# {session.title or 'Session'}", ""]
     lines += [f"- Session: {session.id}", f"- Model: {session.model}"]
     lines += [f"- Created: {rfc3339(session.created_ms)}", f"- Status: {session.status}", ""]
     if session.system_prompt:
         lines += ["## System prompt", "", session.system_prompt, ""]
-    for message in messages:
-        lines += [f"## {_heading(message, session)}", "", message.content, ""]
     return "\n".join(lines)
+
+
+def markdown_message(message: Message, session: Session) -> str:
+    """A message in an export; what people wrote is left as it is."""
+    return f"\n## {_heading(message, session)}\n\n{message.content}\n"
 
 
 def _heading(message: Message, session: Session) -> str:

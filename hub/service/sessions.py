@@ -17,8 +17,6 @@ from hub.service.publisher import Publisher
 from hub.service.rooms import Rooms
 from hub.wire.requests import ChangeSession, CreateSession, PostMessage, SendMessage, given
 
-_PAGE = 500
-
 
 def model_participant_id(slug: str) -> str:
     """The persona that stands for a model in sessions; one per slug, whatever its characters."""
@@ -106,16 +104,13 @@ class Sessions:
             raise session_closed(session.room_id)
         return session
 
-    async def history(self, actor: Actor, session_id: str) -> tuple[Session, list[Message]]:
-        """The session and all its messages in order."""
+    async def whole(self, actor: Actor, session_id: str) -> tuple[Session, int]:
+        """The session, and the seq up to which it reaches now."""
         session = await self.read(actor, session_id)
-        found: list[Message] = []
-        while True:
-            after = found[-1].seq if found else 0
-            page = await self._messages_of(session, limit=_PAGE, after=after)
-            found += page
-            if len(page) < _PAGE:
-                return session, found
+        head = (await self._store.log.heads([session.room_id])).get(session.room_id)
+        if head is None:
+            raise missing("session")
+        return session, head.head
 
     async def messages(
         self,

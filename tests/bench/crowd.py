@@ -22,11 +22,11 @@ def add_sessions(database: Path, owner: str, count: int) -> None:
         _add(db, owner, ids, [n % CLOSED_EVERY == 7 for n in range(count)])
 
 
-def add_messages(database: Path, owner: str, count: int) -> None:
-    """One session, `sess_long`, with so many messages."""
+def add_messages(database: Path, owner: str, count: int, repeated: int = 20) -> None:
+    """One session, `sess_long`, with so many messages, each its words `repeated` so often."""
     rows = [
         (f"msg_{ulid(AT_MS + n, n)}", "sess_long", n, TENANT, owner if n % 2 else PERSONA,
-         f"message {n} " * 20, AT_MS + n, 0, f"msg_{n}")
+         f"message {n} " * repeated, AT_MS + n, 0, f"msg_{n}")
         for n in range(1, count + 1)
     ]  # fmt: skip
     with sqlite3.connect(database) as db:

@@ -3,7 +3,8 @@
 Starts a model's server and the hub (`roomhub up`, SQLite with full sync), each in a process of its
 own, and measures from outside: many replies streamed at once, lists and pages of much beside those
 of little. The exit status is 1 when a reply is not the upstream's. What the hub adds to the first
-byte of a reply is for `tests.bench.first_byte`.
+byte of a reply is for `tests.bench.first_byte`. Then one long session is read whole, as an answer
+and as files: what the hub's memory grows by.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ import httpx
 from tests.bench.crowd import add_messages, add_sessions
 from tests.bench.upstream import words
 from tests.support.hub import HubProcess, run_hub
+from tests.support.process import MB, forget_peak, peak_mb, rss_mb
 
 MODEL: Final = "bench/model"
 OWNER: Final = "user_admin"
@@ -39,13 +41,14 @@ Figures = dict[str, float]
 @dataclass(frozen=True, slots=True)
 class Shape:
     """`streams` at once, of `chunks` pieces, one every `interval_s`; lists of `sessions`, pages of
-    `messages`."""
+    `messages`; one of `whole` messages read at once."""
 
     streams: int = 300
     chunks: int = 50
     interval_s: float = 0.04
     sessions: int = 100_000
     messages: int = 10_000
+    whole: int = 20_000
 
 
 @contextlib.contextmanager
@@ -183,6 +186,33 @@ def _filled(folder: Path, sessions: int, messages: int) -> Iterator[HubProcess]:
         yield hub
 
 
+async def read_whole(shape: Shape) -> Figures:
+    """One session of some 2 KB a message, read and exported at the speed it comes."""
+    figures: Figures = {}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        with run_hub(folder):
+            pass
+        add_messages(folder / "hub.db", OWNER, shape.whole, 150)
+        for what, path in WHOLE.items():
+            with run_hub(folder) as hub:
+                assert hub.process is not None
+                async with open_client(hub) as client:
+                    before = rss_mb(hub.process.pid)
+                    forget_peak(hub.process.pid)
+                    began, size = time.perf_counter(), 0
+                    async with client.stream("GET", path) as answer:
+                        answer.raise_for_status()
+                        async for part in answer.aiter_bytes():
+                            size += len(part)
+                    figures |= {
+                        f"{what}_mb": round(size / MB, 1),
+                        f"{what}_took_s": round(time.perf_counter() - began, 2),
+                        f"{what}_grown_by_mb": round(peak_mb(hub.process.pid) - before, 1),
+                    }
+    return figures
+
+
 async def _in_turns(
     one: Callable[[], Awaitable[None]], other: Callable[[], Awaitable[None]]
 ) -> tuple[float, float]:
@@ -227,6 +257,13 @@ CALLED: Final = {
 }
 
 
+WHOLE: Final = {
+    "whole": "/v1/sessions/sess_long",
+    "markdown": "/v1/sessions/sess_long/export",
+    "json_file": "/v1/sessions/sess_long/export?format=json",
+}
+
+
 def main() -> int:
     shape = Shape()
     parser = argparse.ArgumentParser(description=__doc__)
@@ -235,7 +272,7 @@ def main() -> int:
         parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value)
     chosen = Shape(**vars(parser.parse_args()))
     figures: Figures = {"cores": os.cpu_count() or 0}
-    for part in (many_streams, much_beside_little):
+    for part in (many_streams, much_beside_little, read_whole):
         figures |= asyncio.run(part(chosen))
     for name, value in figures.items():
         print(f"{name.replace('_', ' '):34} {value:>12,}")

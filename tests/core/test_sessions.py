@@ -6,7 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from hub.core.sessions import TITLE_CHARS, markdown, session_message, title_from
+from hub.core.sessions import (
+    TITLE_CHARS,
+    markdown_head,
+    markdown_message,
+    session_message,
+    title_from,
+)
 from hub.core.values import Author, Session
 
 from .nouns import ALICE, AT_MS, BOB, ELIZA, message
@@ -84,7 +90,8 @@ def test_an_export_has_everything_that_was_said_in_order() -> None:
         replace(message("m2", ELIZA, "A half"), status="cancelled"),
         message("m3", BOB, "I help."),
     ]
-    text = markdown(replace(SESSION, title="T", system_prompt="Be brief."), said)
+    session = replace(SESSION, title="T", system_prompt="Be brief.")
+    text = markdown_head(session) + "".join(markdown_message(each, session) for each in said)
     places = [
         text.index(part)
         for part in (

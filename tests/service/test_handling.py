@@ -101,7 +101,7 @@ async def test_what_was_written_of_a_reply_is_kept(parts: Parts) -> None:
     frame = delta_frame(draft, session.id, 0, "half", AT_MS)
     assert await parts.bus.append_draft(session.id, draft, "half", frame)
     await parts.handling.take_over(ADMIN, session.id)
-    _, said = await parts.sessions.history(ALICE, session.id)
+    _, said = await parts.sessions.messages(ALICE, session.id, limit=100)
     assert [("one", "final"), ("half", "cancelled")] == [(m.content, m.status) for m in said]
 
 

@@ -75,7 +75,7 @@ async def test_the_old_id_still_shows_what_was_said_then(parts: Parts) -> None:
     assert posted
     again, new = await parts.promotions.promote(ALICE, session.id, BARE)
     assert (room_id, False) == (again, new)
-    after, said = await parts.sessions.history(ALICE, session.id)
+    after, said = await parts.sessions.messages(ALICE, session.id, limit=100)
     assert ("closed", room_id) == (after.status, after.room_id)
     assert ["hello", "hello"] == [m.content for m in said]
     _, last = await parts.sessions.messages(ALICE, session.id, limit=1)

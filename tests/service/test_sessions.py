@@ -77,12 +77,12 @@ async def test_only_its_user_writes_and_admins_read(parts: Parts) -> None:
     assert len(posted.runs) == 1
     with pytest.raises(Denied):
         await send(parts, ADMIN, session.id, said("x"))
-    _, history = await parts.sessions.history(ADMIN, session.id)
+    _, history = await parts.sessions.messages(ADMIN, session.id, limit=100)
     assert [m.content for m in history] == ["hello"]
     for who in (BOB, actor("user_alice", RIVAL), actor("user_admin", RIVAL, "tenant_admin")):
         for asked in (
             parts.sessions.read(who, session.id),
-            parts.sessions.history(who, session.id),
+            parts.sessions.messages(who, session.id, limit=100),
             send(parts, who, session.id, said("x")),
             parts.sessions.change(who, session.id, validate(ChangeSession, {"title": "x"})),
             parts.sessions.delete(who, session.id, hard=False),
@@ -99,16 +99,30 @@ async def test_sampling_goes_with_the_run(parts: Parts) -> None:
     assert posted.runs[0].params == {"max_tokens": 5, "temperature": 0, "stop": ["END"]}
 
 
-async def test_history_is_whole_unless_paged(parts: Parts) -> None:
+async def test_messages_come_in_order_and_in_pages(parts: Parts) -> None:
     session = await new(parts)
     for n in range(7):
         await send(parts, ALICE, session.id, said(str(n)))
-    _, everything = await parts.sessions.history(ALICE, session.id)
+    _, everything = await parts.sessions.messages(ALICE, session.id, limit=100)
     assert [m.content for m in everything] == list("0123456")
     _, newest = await parts.sessions.messages(ALICE, session.id, limit=2)
     assert [m.content for m in newest] == ["5", "6"]
     _, older = await parts.sessions.messages(ALICE, session.id, limit=2, before=newest[0].seq)
     assert [m.content for m in older] == ["3", "4"]
+
+
+async def test_a_session_is_told_with_the_seq_up_to_which_it_reaches(parts: Parts) -> None:
+    session = await new(parts)
+    posted = await send(parts, ALICE, session.id, said("x"))
+    told, until = await parts.sessions.whole(ALICE, session.id)
+    assert (session.id, 1) == (told.id, told.message_count)
+    assert (
+        posted.message.seq
+        <= until
+        == (await parts.messages.log(ALICE, session.id, since=0, limit=100))[-1][0].seq
+    )
+    with pytest.raises(Missing):
+        await parts.sessions.whole(BOB, session.id)
 
 
 async def test_a_closed_session_takes_no_message_until_it_is_opened(parts: Parts) -> None:

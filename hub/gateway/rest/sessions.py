@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import orjson
 from starlette.responses import Response
 
 from hub.core.errors import invalid
-from hub.core.sessions import markdown, session_message
+from hub.core.sessions import session_message
 from hub.core.values import Session
+from hub.gateway.rest import rooms
 from hub.gateway.rest.call import Answer, Call, Operation
 from hub.gateway.rest.messages import between, paged
-from hub.gateway.rest.rooms import whole
-from hub.gateway.turns import ENTRIES
+from hub.gateway.rest.whole import ANSWER, JSON_FILE, MARKDOWN, whole
 from hub.wire.requests import ChangeSession, CreateSession, PromoteSession
 
 
@@ -46,17 +45,18 @@ def _place_in_queue(session: Session) -> str:
     return f"{session.waiting_ms}:{session.id}"
 
 
-async def read(call: Call) -> Answer:
+async def read(call: Call) -> Answer | Response:
     """The session and its messages in order: all of them unless paged."""
-    session_id, before = call.path("session_id"), call.number("before")
+    before = call.number("before")
     if call.query("limit") is None and before is None:
-        session, messages = await call.parts.sessions.history(call.actor, session_id)
-    else:
-        session, messages = await call.parts.sessions.messages(
-            call.actor, session_id, limit=call.limit(), before=before
+        return await whole(call, ANSWER, {})
+    limit = call.limit()
+    async with call.turn(limit):
+        session, found = await call.parts.sessions.messages(
+            call.actor, call.path("session_id"), limit=limit, before=before
         )
-    shown = [session_message(message, session) for message in messages]
-    return Answer(session.as_dict() | {"messages": shown})
+        shown = [session_message(message, session) for message in found]
+        return Answer(session.as_dict() | {"messages": shown})
 
 
 async def messages(call: Call) -> Answer:
@@ -88,15 +88,8 @@ async def delete(call: Call) -> Answer:
 async def export(call: Call) -> Response:
     """The session as a file: Markdown to read, or JSON with everything."""
     form = call.choice("format", "md", "json") or "md"
-    session, found = await call.parts.sessions.history(call.actor, call.path("session_id"))
-    if form == "md":
-        body, kind = markdown(session, found).encode(), "text/markdown"
-    else:
-        shown = [session_message(message, session) for message in found]
-        body = orjson.dumps(session.as_dict() | {"messages": shown}, option=orjson.OPT_INDENT_2)
-        kind = "application/json"
-    name = {"Content-Disposition": f'attachment; filename="{session.id}.{form}"'}
-    return Response(body, headers=name, media_type=kind)
+    name = f'attachment; filename="{call.path("session_id")}.{form}"'
+    return await whole(call, MARKDOWN if form == "md" else JSON_FILE, {"Content-Disposition": name})
 
 
 async def promote(call: Call) -> Answer:
@@ -104,7 +97,7 @@ async def promote(call: Call) -> Answer:
     body = await call.body_if_any(PromoteSession)
     room_id, new = await call.parts.promotions.promote(call.actor, call.path("session_id"), body)
     view = await call.parts.rooms.read(call.actor, room_id)
-    return Answer(whole(view), 201 if new else 200)
+    return Answer(rooms.whole(view), 201 if new else 200)
 
 
 _ONE = "/v1/sessions/{session_id}"
@@ -113,12 +106,12 @@ OPERATIONS = [
     Operation("GET", "/v1/sessions", page, "List the caller's sessions",
               query=("limit", "cursor", "scope", "status", "queue")),
     Operation("GET", _ONE, read, "Read a session and its messages", query=("limit", "before"),
-              entries=ENTRIES),
+              live=True),
     Operation("PATCH", _ONE, change, "Change a session", ChangeSession),
     Operation("DELETE", _ONE, delete, "Delete a session", query=("hard",)),
     Operation("GET", f"{_ONE}/messages", messages, "List a session's messages by seq",
               query=("limit", "cursor", "before", "after")),
     Operation("GET", f"{_ONE}/export", export, "Export a session", query=("format",),
-              entries=ENTRIES),
+              live=True),
     Operation("POST", f"{_ONE}/promote", promote, "Make a session a room", PromoteSession),
 ]  # fmt: skip
