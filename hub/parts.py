@@ -14,6 +14,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -26,6 +27,7 @@ from hub.core.errors import Unavailable
 from hub.core.governor import Budget, Limits
 from hub.core.ids import IdMaker
 from hub.core.models import ModelConfig, Price
+from hub.enduring import enduring, tell
 from hub.models.catalogue import ModelCatalogue
 from hub.models.openai import open_client
 from hub.models.registry import ModelRegistry
@@ -55,6 +57,7 @@ from hub.store.store import SqlStore
 
 KEYS_KEPT_MS: Final = 24 * 3600 * 1000
 TIDY_S: Final = 600.0
+COUNTED_S: Final = 5.0
 log = structlog.get_logger("hub.parts")
 
 
@@ -164,26 +167,35 @@ async def open_parts(settings: Settings, redis_url: str) -> AsyncIterator[Parts]
         open_store(settings.database, limits_of(settings)) as store,
         open_bus(redis_url, settings.redis_prefix, secrets.token_hex(6)) as bus,
         open_catalogue(settings, store) as models,
-        asyncio.TaskGroup() as group,
+        working(assemble(settings, store, bus, models)) as parts,
     ):
-        parts = _assemble(settings, store, bus, models)
-        writing = group.create_task(parts.writer.run())
-        publishing = group.create_task(parts.publisher.run())
-        noting = group.create_task(parts.publisher.unpublished.run())
-        counting = group.create_task(parts.usage.run())
-        tidying = group.create_task(_tidy(parts.store))
+        yield parts
+
+
+@contextlib.asynccontextmanager
+async def working(parts: Parts) -> AsyncIterator[Parts]:
+    """What parts do in the background, while the context lasts."""
+    publisher = parts.publisher
+    work = (
+        parts.writer.run, publisher.run, publisher.unpublished.run, parts.usage.run,
+        partial(_tidy, parts.store),
+    )  # fmt: skip
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(enduring(each)) for each in work]
+        writing, publishing, noting, counting, tidying = tasks
         try:
             yield parts
         finally:
             parts.writer.close()
             await asyncio.wait({writing})
-            await parts.publisher.drain(2)
+            await publisher.drain(2)
             await end(publishing)
             await end(noting)
-            await _say_bye(bus)
+            await _say_bye(parts.bus)
             parts.usage.close()
-            await asyncio.wait({counting})
-            tidying.cancel()
+            await asyncio.wait({counting}, timeout=COUNTED_S)
+            await end(counting)
+            await end(tidying)
 
 
 async def _say_bye(bus: RedisBus) -> None:
@@ -198,12 +210,13 @@ async def _tidy(store: SqlStore) -> None:
     while True:
         try:
             await store.forget_keys(now_ms() - KEYS_KEPT_MS)
-        except Unavailable as error:
-            log.warning("old request keys stay for now", reason=error.message)
+        except Exception as error:
+            tell(log, "old request keys stay for now", error)
         await asyncio.sleep(TIDY_S)
 
 
-def _assemble(settings: Settings, store: SqlStore, bus: RedisBus, models: ModelCatalogue) -> Parts:
+def assemble(settings: Settings, store: SqlStore, bus: RedisBus, models: ModelCatalogue) -> Parts:
+    """The services on a store and a bus; nothing works yet."""
     ids, lost, secret = make_ids(), Lost(), hub_secret(settings)
     publisher = Publisher(bus, lost)
     writer = Writer(store.posts, publisher, store.log)

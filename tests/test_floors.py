@@ -13,8 +13,9 @@ import pytest
 ROOT: Final = Path(__file__).parents[1]
 
 _DATA = {"hub.core", "hub.wire", "hub.ports"}
+_WORK = _DATA | {"hub.enduring"}
 _SECOND = (
-    _DATA | {"hub.settings", "hub.store", "hub.bus", "hub.models", "hub.service"} | {"hub.outbound"}
+    _WORK | {"hub.settings", "hub.store", "hub.bus", "hub.models", "hub.service"} | {"hub.outbound"}
 )
 _THIRD = _SECOND | {"hub.parts", "hub.bootstrap", "hub.process", "hub.logs"}
 FLOORS: Final[dict[str, set[str]]] = {
@@ -24,11 +25,12 @@ FLOORS: Final[dict[str, set[str]]] = {
     "hub.wire": {"hub.core"},
     "hub.ports": {"hub.core", "hub.wire"},
     "hub.settings": set(),
+    "hub.enduring": {"hub.core"},
     "hub.store": _DATA,
-    "hub.bus": _DATA,
+    "hub.bus": _WORK,
     "hub.models": {"hub.core"},
     "hub.outbound": {"hub.core", "hub.wire"},
-    "hub.service": _DATA,
+    "hub.service": _WORK,
     "hub.client": {"hub.core", "hub.wire"},
     "hub.bench": {"hub.core", "hub.wire", "hub.client"},
     "hub.parts": _SECOND,
@@ -83,7 +85,9 @@ _ENGINES: Final = frozenset(
         "websockets",
     ]
 )
-_WITHOUT_ENGINES: Final = ("hub.core", "hub.wire", "hub.ports", "hub.settings", "hub.service")
+_WITHOUT_ENGINES: Final = (
+    "hub.core", "hub.wire", "hub.ports", "hub.settings", "hub.enduring", "hub.service",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

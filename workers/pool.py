@@ -8,6 +8,7 @@ rooms, instead of in the order in which they were woken: nobody waits behind a c
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Final
 
 import structlog
@@ -15,6 +16,7 @@ import structlog
 from hub.bus.client import end
 from hub.core.errors import HubError, Unavailable
 from hub.core.values import Run
+from hub.enduring import enduring
 from hub.parts import now_ms
 from hub.ports import Reply
 from workers.inviting import invite
@@ -47,11 +49,10 @@ class Pool:
         """Work until told to stop; then claim nothing new and let what runs come to its end, for
         as long as a drain may take. What is still running then is left to its lease."""
         async with asyncio.TaskGroup() as group:
-            claiming = [
-                group.create_task(self._listen(group)),
-                group.create_task(self._sweep(group)),
+            work = (self._listen, self._sweep, self._watch_cuts)
+            *claiming, cutting = [
+                group.create_task(enduring(partial(each, group))) for each in work
             ]
-            cutting = group.create_task(self._watch_cuts(group))
             await stopping.wait()
             for task in claiming:
                 await end(task)

@@ -19,6 +19,7 @@ from hub.bus.client import TORN, answering, end
 from hub.bus.line import Line, open_line
 from hub.bus.names import Names
 from hub.core.errors import Unavailable
+from hub.enduring import enduring
 from hub.ports import Hear
 from hub.wire.packets import BadPacket, unpack
 
@@ -171,7 +172,7 @@ async def open_listener(
     """A listener that runs until the context ends."""
     listener = RedisListener(client, names, listener_id, hear)
     async with asyncio.TaskGroup() as group:
-        task = group.create_task(listener.run())
+        task = group.create_task(enduring(listener.run))
         try:
             yield listener
         finally:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from importlib.metadata import entry_points
 from typing import Annotated
 
+import structlog
 import typer
 from rich.console import Console
 
@@ -26,6 +27,7 @@ app = typer.Typer(
     help="roomhub: rooms that people and AI participants share.",
 )  # fmt: skip
 console = Console(stderr=True)
+log = structlog.get_logger("hub.cli")
 app.add_typer(admin.keys, name="keys")
 app.add_typer(admin.participants, name="participants")
 app.add_typer(models, name="models")
@@ -42,11 +44,15 @@ def serving_settings(**overrides: object) -> Settings:
 
 @contextlib.contextmanager
 def one_line() -> Iterator[None]:
-    """What keeps a hub from starting ends the command with one line."""
+    """What keeps a hub from starting ends the command with one line; what ends one that had
+    started is in the log too, with where it came from."""
     try:
         yield
     except CannotStart as error:
         raise Stop(str(error)) from None
+    except Exception as error:
+        log.critical("the process ends: nobody expected this", exc_info=True)
+        raise Stop(f"ended by {type(error).__name__}, see the log") from None
 
 
 @app.callback()

@@ -14,6 +14,7 @@ from hub.core.errors import Denied, FieldError, HubError, Limited, Unavailable, 
 from hub.core.permissions import may_post
 from hub.core.posts import Posted
 from hub.core.values import Json
+from hub.enduring import tell
 from hub.gateway.closes import RESTARTING, RESUME
 from hub.gateway.commands import (
     Auth,
@@ -31,7 +32,6 @@ from hub.gateway.commands import (
     Unsubscribe,
 )
 from hub.gateway.desk import Desk
-from hub.gateway.enduring import tell
 from hub.gateway.fanout import Cursor, Joining
 from hub.gateway.gateway import Gateway
 from hub.ports import Clock

@@ -18,7 +18,7 @@ from hub.bus.client import end
 from hub.core.errors import Unavailable, missing
 from hub.core.timeline import Allowance
 from hub.core.values import Actor, Json
-from hub.gateway.enduring import enduring, tell
+from hub.enduring import enduring, tell
 from hub.gateway.feed import Feed, Subscriber
 from hub.gateway.history import REPLAY_FIRST, History
 from hub.gateway.mending import RETRY_S, Mender

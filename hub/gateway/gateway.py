@@ -13,8 +13,8 @@ import structlog
 from hub.bus.client import end
 from hub.core.errors import HubError, Missing, Unauthenticated
 from hub.core.values import Actor, Json
+from hub.enduring import enduring, tell
 from hub.gateway.closes import RESTARTING, REVOKED, spread
-from hub.gateway.enduring import enduring, tell
 from hub.gateway.fanout import Fanout, Joined
 from hub.gateway.orphans import Orphans
 from hub.gateway.personal import Personal

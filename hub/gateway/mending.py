@@ -15,7 +15,7 @@ from typing import Final
 import structlog
 
 from hub.core.errors import Unavailable
-from hub.gateway.enduring import tell
+from hub.enduring import tell
 from hub.gateway.feed import Feed
 from hub.gateway.history import fitting
 from hub.ports import Head, LogStore

@@ -11,7 +11,7 @@ import orjson
 import structlog
 
 from hub.core.values import Actor
-from hub.gateway.enduring import tell
+from hub.enduring import tell
 from hub.wire.frames import Coding, bodies
 from hub.wire.packets import Packet, own_channel
 

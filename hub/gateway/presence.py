@@ -18,7 +18,7 @@ import structlog
 from hub.bus.client import end
 from hub.core.errors import Unavailable
 from hub.core.values import Json
-from hub.gateway.enduring import enduring, tell
+from hub.enduring import enduring, tell
 from hub.gateway.fanout import Fanout
 from hub.ports import Bus, Clock
 from hub.wire.events import ephemeral_frame

@@ -13,8 +13,8 @@ from typing import Final
 
 import structlog
 
-from hub.core.errors import Unavailable
 from hub.core.posts import LogRow
+from hub.enduring import tell
 from hub.ports import Bus
 from hub.service.unpublished import Unpublished
 from hub.wire.events import ACCESS_TYPES, ephemeral_frame, event_frame
@@ -90,8 +90,8 @@ class Publisher:
                 for part in parts:
                     await self._bus.publish(part)
                 await self._bus.publish(last, runs, cut)
-            except Unavailable as error:
-                log.warning("not published, gateways will repair", reason=error.message)
+            except Exception as error:
+                tell(log, "not published, gateways will repair", error)
                 self._drop(packets)
             self.unpublished.end(batches)
             if not self._wake.is_set():

@@ -90,6 +90,6 @@ class Unpublished:
             rooms, self._untold = self._untold, set()
             try:
                 await self._bus.publish([(SUSPECTS, Packet(0, 1, orjson.dumps(sorted(rooms))))])
-            except Unavailable:
+            except BaseException:
                 self._untold |= rooms
                 raise

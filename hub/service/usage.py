@@ -10,10 +10,11 @@ from typing import Final
 import structlog
 
 from hub.core.chat import Usage as Tokens
-from hub.core.errors import Denied, Limited, Unavailable
+from hub.core.errors import Denied, Limited
 from hub.core.governor import Budget
 from hub.core.usage import HOUR_MS, Consumed, Consumer
 from hub.core.values import Actor, Json
+from hub.enduring import tell
 from hub.ports import Clock, Store
 
 FLUSH_S: Final = 0.25
@@ -93,8 +94,8 @@ class Usage:
             return
         try:
             await self._store.completions.add(counted)
-        except Unavailable as error:
-            log.warning("usage is not stored for now", reason=error.message)
+        except Exception as error:
+            tell(log, "usage is not stored for now", error)
             for consumer, consumed in counted.items():
                 self._counted[consumer] = self._counted.get(consumer, Consumed()) + consumed
             self._fresh.set()

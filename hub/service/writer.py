@@ -14,6 +14,7 @@ import structlog
 
 from hub.core.errors import HubError, Limited, Unavailable
 from hub.core.posts import Deferred, LogRow, NewPost, Outcome, Posted, Verdict
+from hub.enduring import tell
 from hub.ports import LogStore, PostWriter
 from hub.service.publisher import Publisher
 
@@ -141,16 +142,24 @@ class Writer:
                 deferred.append(each)
                 continue
             self._bytes -= len(each.post.content)
-            each.done(outcome)
+            _answer(each, outcome)
             if isinstance(outcome, Posted):
                 rows.extend(outcome.rows)
                 runs.extend(outcome.woken)
                 cut.extend(outcome.cut)
         if rows:
-            self._publisher.put(rows, runs, cut, number)
+            self._publish(rows, runs, cut, number)
         else:
             self._publisher.unpublished.end([number])
         return deferred
+
+    def _publish(self, rows: list[LogRow], runs: list[str], cut: list[str], number: int) -> None:
+        """Rows that cannot be made into packets are not the next batch's business either."""
+        try:
+            self._publisher.put(rows, runs, cut, number)
+        except Exception:
+            log.exception("what was stored cannot be published, gateways will repair")
+            self._publisher.lost({entry.room_id for entry, _ in rows})
 
     async def _outcomes(self, posts: list[NewPost], wait: bool) -> Sequence[Verdict]:
         try:
@@ -174,8 +183,8 @@ class Writer:
             rooms, self._doubtful = self._doubtful, set()
             try:
                 self._publisher.put(await self._newest(sorted(rooms)))
-            except Unavailable as error:
-                log.warning("rooms in doubt cannot be read now", reason=error.message)
+            except Exception as error:
+                tell(log, "rooms in doubt cannot be read now", error)
                 self._doubtful |= rooms
                 await asyncio.sleep(READ_AGAIN_S)
                 self._doubt.set()
@@ -186,3 +195,11 @@ class Writer:
         for room_id, head in heads.items():
             found += await self._rooms_log.read(room_id, head.head - 1, 1)
         return found
+
+
+def _answer(waiting: _Waiting, outcome: Outcome) -> None:
+    """Tell who waits for it; what goes wrong there is not the others' business."""
+    try:
+        waiting.done(outcome)
+    except Exception:
+        log.exception("the outcome of a post cannot be told", room_id=waiting.post.room_id)

@@ -67,13 +67,14 @@ class RoomsLog:
 
 
 class RecordingBus:
-    """The part of a `Bus` that a publisher uses; away while `away` is set."""
+    """The part of a `Bus` that a publisher uses; while `away` is set it raises `fault`."""
 
     def __init__(self) -> None:
         self.published: list[tuple[str, Packet]] = []
         self.runs: list[str] = []
         self.calls = 0
         self.away = False
+        self.fault: Exception = Unavailable("Redis does not answer", code="BUS_UNAVAILABLE")
         self.gate = asyncio.Event()
         self.gate.set()
 
@@ -86,7 +87,7 @@ class RecordingBus:
         self.calls += 1
         await self.gate.wait()
         if self.away:
-            raise Unavailable("Redis does not answer", code="BUS_UNAVAILABLE")
+            raise self.fault
         self.published += packets
         self.runs += runs
 

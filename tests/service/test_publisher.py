@@ -7,7 +7,9 @@ import contextlib
 from collections.abc import AsyncIterator
 
 import orjson
+import pytest
 
+from hub.core.errors import Unavailable
 from hub.core.posts import LogEntry, LogRow
 from hub.service.publisher import (
     AT_ONCE_BYTES,
@@ -103,6 +105,22 @@ async def test_rooms_whose_packets_are_lost_are_named_and_nothing_is_tried_twice
     assert lost == ["room_1", "room_2"]
     assert seqs(bus, "room_1") == [2]
     assert bus.calls == 2
+
+
+@pytest.mark.parametrize("fault", [Unavailable("away"), RuntimeError("a closed transport")])
+async def test_rooms_whose_packets_are_lost_are_named_whatever_happened(fault: Exception) -> None:
+    bus, lost = RecordingBus(), list[str]()
+    bus.fault = fault
+    async with running(bus, lost) as publisher:
+        bus.away = True
+        number = publisher.unpublished.begin(["room_1"])
+        publisher.put([row(1)], batch=number)
+        await publisher.drain(5)
+        assert [] == publisher.unpublished.rooms
+        bus.away = False
+        publisher.put([row(2)])
+        await publisher.drain(5)
+    assert (["room_1"], [2]) == (lost, seqs(bus, "room_1"))
 
 
 async def test_the_queue_is_bounded_and_drops_the_oldest_by_name() -> None:

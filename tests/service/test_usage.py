@@ -62,13 +62,16 @@ async def test_a_budget_that_is_used_up_says_until_when(parts: Parts) -> None:
     assert ("BUDGET_EXCEEDED", 60) == (caught.value.code, caught.value.retry_after)
 
 
-async def test_while_the_database_is_away_nothing_counted_is_lost(parts: Parts) -> None:
+@pytest.mark.parametrize("fault", [Unavailable("away"), ValueError("a value nobody expected")])
+async def test_what_could_not_be_stored_is_kept_whatever_happened(
+    parts: Parts, fault: Exception
+) -> None:
     class Away(SqlCompletions):
         away = True
 
         async def add(self, used: Mapping[Consumer, Consumed]) -> None:
             if self.away:
-                raise Unavailable("away")
+                raise fault
             await super().add(used)
 
     completions = Away(parts.store.database)

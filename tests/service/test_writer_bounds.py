@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import cast
 
 import pytest
 
 from hub.core.errors import Limited, Unavailable
-from hub.core.posts import Deferred, NewPost, Verdict
+from hub.core.posts import Deferred, LogRow, NewPost, Verdict
+from hub.ports import Bus
+from hub.service.publisher import Publisher
 from hub.service.writer import WAITING_BYTES, WAITING_POSTS, Writer
 from tests.support.redis import until
 
@@ -93,3 +96,33 @@ async def test_posts_that_wait_aside_for_a_held_room_count_as_waiting() -> None:
                 await asyncio.sleep(0)  # lets the writer take them
     assert [] == answers.outcomes
     writing.cancel()
+
+
+async def test_a_post_whose_outcome_cannot_be_told_holds_up_no_other() -> None:
+    async with asyncio.timeout(10):
+        store, bus, answers = GatedPosts(), RecordingBus(), Answers()
+        publisher = publisher_on(bus)
+        writer = Writer(store, publisher, RoomsLog())
+
+        def gone(outcome: object) -> None:
+            raise ValueError("a connection in a state that nobody expected")
+
+        writer.submit(post(1), gone)
+        writer.submit(post(2), answers)
+        writer.close()
+        await writer.run()
+    assert 1 == len(answers.outcomes)
+
+
+async def test_what_is_stored_and_cannot_be_published_is_named_as_lost() -> None:
+    class Unmade(Publisher):
+        def put(self, rows: Sequence[LogRow], *_: object, **__: object) -> None:
+            raise TypeError("a row that is no event")
+
+    lost, answers = list[str](), Answers()
+    publisher = Unmade(cast("Bus", RecordingBus()), lost.extend)
+    writer = Writer(GatedPosts(), publisher, RoomsLog())
+    writer.submit(post(1), answers)
+    writer.close()
+    await writer.run()
+    assert (["room_1"], 1, []) == (lost, len(answers.outcomes), answers.errors)

@@ -1,0 +1,50 @@
+"""The rim of what a process does in the background: an error that nobody expected is told, and the
+work goes on. One room, or one answer, that cannot be dealt with must not take the rest with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any, Final
+
+import structlog
+
+from hub.core.errors import Unavailable
+
+AGAIN_S: Final = 1.0
+log = structlog.get_logger("hub.background")
+
+
+async def enduring(work: Callable[[], Awaitable[None]], again_s: float = AGAIN_S) -> None:
+    """Work until it is done or cancelled; after an error it begins again, `again_s` later.
+
+    A cancellation that nobody asked for is such an error: a library lets one of its own tasks' leak
+    out, and a task group takes the end of ours for wanted.
+    """
+    while True:
+        try:
+            return await work()
+        except Exception:
+            log.exception("work in the background failed; it begins again", work=_name(work))
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            log.exception("work in the background was cut off; it begins again", work=_name(work))
+        await asyncio.sleep(again_s)
+
+
+def _name(work: Callable[[], Awaitable[None]]) -> str:
+    called = work.func if isinstance(work, partial) else work
+    return getattr(called, "__qualname__", type(called).__name__)
+
+
+def tell(told: Any, what: str, error: Exception) -> None:
+    """Log what failed for now and will be tried again: what is expected of a database or of Redis
+    in a line, anything else with where it came from."""
+    if isinstance(error, Unavailable):
+        told.warning(what, reason=error.message)
+    else:
+        told.error(what, exc_info=error)
