@@ -22,19 +22,23 @@ from pydantic_settings import (
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Delay = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+_MANY_HOSTS: Final = ("redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster")
 _ORIGIN: Final = re.compile(r"https?://[^/?#@\s]+")
 
 
-def _sentinels(url: str) -> str:
-    """A URL of sentinels, which urlsplit cannot take apart: it may name many hosts."""
-    place = url.partition("://")[2].partition("?")[0].rpartition("@")[2]
-    hosts, _, path = place.partition("/")
+def _many_hosts(url: str) -> str:
+    """A URL of sentinels or of a cluster, which urlsplit cannot take apart: many hosts."""
+    scheme, _, rest = url.partition("://")
+    hosts, _, path = rest.partition("?")[0].rpartition("@")[2].partition("/")
     master, slash, database = path.partition("/")
     try:
         named = all(urlsplit(f"//{host}").port != 0 and host for host in hosts.split(","))
     except ValueError:
         named = False
-    if not named or not master or (slash and not database.isdecimal()):
+    if scheme.endswith("+cluster"):
+        if not named or path:
+            raise ValueError("must be like redis+cluster://host:6379,host2:6379 (no database)")
+    elif not named or not master or (slash and not database.isdecimal()):
         raise ValueError("must be like redis+sentinel://host:26379,host2:26379/mymaster")
     return url
 
@@ -132,10 +136,12 @@ class Settings(BaseSettings):
     @field_validator("redis_url")
     @classmethod
     def _is_redis(cls, value: str | None) -> str | None:
-        if value and value.startswith(("redis+sentinel://", "rediss+sentinel://")):
-            return _sentinels(value)
+        if value and value.partition("://")[0] in _MANY_HOSTS:
+            return _many_hosts(value)
         if value and not value.startswith(("redis://", "rediss://", "unix://")):
-            raise ValueError("must begin with redis://, rediss://, unix:// or redis+sentinel://")
+            raise ValueError(
+                "must begin with redis://, rediss://, unix://, redis+sentinel:// or redis+cluster://"
+            )
         try:
             _ = urlsplit(value or "").port
         except ValueError:

@@ -195,6 +195,7 @@ def test_a_file_that_is_not_there_is_said_to_be_missing(
     "value",
     [
         "", "redis://h:1/0", "rediss://h", "unix:///run/v.sock",
+        "redis+cluster://h", "rediss+cluster://u:p@h:1,[::1]:2,[::2]/?ssl_ca_certs=ca.pem",
         "redis+sentinel://h/main", "rediss+sentinel://u:p@h:1,[::1]:2,[::2]/main/3?sentinel_password=a",
     ],
 )  # fmt: skip
@@ -217,6 +218,23 @@ def test_a_url_of_sentinels_that_cannot_work_is_refused_with_one_that_does(value
     told = str(refused.value)
     assert "HUB_REDIS_URL" in told
     assert "redis+sentinel://host:26379,host2:26379/mymaster" in told
+    assert "\n" not in told
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "redis+cluster://", "redis+cluster:///", "redis+cluster://h,", "redis+cluster://h:x,i",
+        "redis+cluster://h:99999", "redis+cluster://h:0", "redis+cluster://[::1",
+        "redis+cluster://h/1", "rediss+cluster://h/main",
+    ],
+)  # fmt: skip
+def test_a_url_of_a_cluster_that_cannot_work_is_refused_with_one_that_does(value: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        load(redis_url=value)
+    told = str(refused.value)
+    assert "HUB_REDIS_URL" in told
+    assert "redis+cluster://host:6379,host2:6379" in told
     assert "\n" not in told
 
 

@@ -72,7 +72,7 @@ class Scribe:
     async def recall(self) -> None:
         """Take up what an earlier attempt, or the bot itself, has shown of the text."""
         try:
-            found = await self._parts.bus.drafts([self.run.id])
+            found = await self._parts.bus.drafts(self.run.room_id, [self.run.id])
         except Unavailable:
             return
         for draft in found:

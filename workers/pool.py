@@ -143,7 +143,7 @@ class Pool:
         try:
             ended = await attempt.work()
             if ended is not None:
-                await self._parts.bus.drop_draft(run.id)
+                await self._parts.bus.drop_draft(run.room_id, run.id)
         finally:
             del self._attempts[run.id]
         if ended is not None:

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import AsyncIterator
-from typing import Any
+from collections.abc import AsyncIterator, Collection, Iterator
+from itertools import islice
+from typing import Any, Final
 
 from redis.asyncio import ConnectionPool
 from redis.exceptions import ConnectionError as Gone
+
+_BATCH: Final = 512
 
 
 class Line:
@@ -22,16 +25,19 @@ class Line:
     def __init__(self, connection: Any) -> None:
         self._connection = connection
 
-    async def subscribe(self, *channels: str) -> None:
-        await self._send("SUBSCRIBE", *channels)
+    async def subscribe(self, channels: Collection[str]) -> None:
+        await self._send("SSUBSCRIBE", channels)
 
-    async def unsubscribe(self, *channels: str) -> None:
-        await self._send("UNSUBSCRIBE", *channels)
+    async def unsubscribe(self, channels: Collection[str]) -> None:
+        await self._send("SUNSUBSCRIBE", channels)
 
-    async def _send(self, *command: str) -> None:
-        if not self._connection.is_connected:  # it would connect again
-            raise Gone("the connection is broken")
-        await self._connection.send_command(*command, check_health=False)
+    async def _send(self, command: str, channels: Collection[str]) -> None:
+        """One command a channel: on a cluster each is of another slot."""
+        for some in _batches(channels):
+            if not self._connection.is_connected:  # it would connect again
+                raise Gone("the connection is broken")
+            packed = self._connection.pack_commands([(command, channel) for channel in some])
+            await self._connection.send_packed_command(packed, check_health=False)
 
     async def read(self) -> list[Any]:
         """What comes next: its kind, its channel, and what it says."""
@@ -39,6 +45,12 @@ class Line:
         if not isinstance(found, list):  # None where the kernel gave the peer up
             raise Gone(f"nothing that a subscriber is told: {found!r}")
         return found
+
+
+def _batches(channels: Collection[str]) -> Iterator[list[str]]:
+    left = iter(channels)
+    while some := list(islice(left, _BATCH)):
+        yield some
 
 
 @contextlib.asynccontextmanager

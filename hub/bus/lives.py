@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import orjson
-from redis.asyncio import Redis
 
-from hub.bus.client import answering
+from hub.bus.client import Client, answering
 from hub.bus.names import Names
+from hub.bus.scripts import Script
 
 DEAD_MS: Final = 3_000
 FORGOTTEN_MS: Final = 60_000
@@ -42,20 +42,20 @@ return found
 class RedisLives:
     """Signs of life on Redis's clock; `process_id` is who speaks."""
 
-    def __init__(self, client: Redis, names: Names, process_id: str) -> None:
+    def __init__(self, client: Client, names: Names, process_id: str) -> None:
         self._redis = client
         self._id = process_id
         self._keys = [names.lives, names.unpublished]
-        self._note = client.register_script(_NOTE)
-        self._orphans = client.register_script(_ORPHANS)
+        self._note = Script(client, _NOTE)
+        self._orphans = Script(client, _ORPHANS)
 
     async def note(self, room_ids: list[str]) -> None:
         with answering():
-            await self._note(keys=self._keys, args=[self._id, orjson.dumps(room_ids)])
+            await self._note.call(self._keys, [self._id, orjson.dumps(room_ids)])
 
     async def orphans(self, dead_ms: int = DEAD_MS) -> dict[str, list[str]]:
         with answering():
-            found: Any = await self._orphans(keys=self._keys, args=[dead_ms, FORGOTTEN_MS])
+            found = await self._orphans.call(self._keys, [dead_ms, FORGOTTEN_MS])
         return {found[i].decode(): orjson.loads(found[i + 1]) for i in range(0, len(found), 2)}
 
     async def bye(self) -> None:

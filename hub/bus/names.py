@@ -7,28 +7,29 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """Names under one prefix. Keys that one script touches share a {hash tag}, for a cluster."""
+    """Names under one prefix. What one script touches shares a {hash tag}: on a cluster it is
+    served by one server, and so are a room's channel, drafts and presence."""
 
     prefix: str
 
     def room(self, room_id: str) -> str:
         """The channel of a room."""
-        return f"{self.prefix}:room:{room_id}"
+        return f"{self.prefix}:room:{{{room_id}}}"
 
     def room_of(self, channel: str) -> str:
         """The room of a channel."""
-        return channel.removeprefix(f"{self.prefix}:room:")
+        return channel.removeprefix(f"{self.prefix}:room:{{").removesuffix("}")
 
-    def probe(self, listener_id: str) -> str:
-        """The channel on which a listener hears itself."""
-        return f"{self.prefix}:probe:{listener_id}"
+    def probe(self, listener_id: str, number: int) -> str:
+        """A channel on which a listener hears itself; with numbers some are on every server."""
+        return f"{self.prefix}:probe:{listener_id}:{number}"
 
-    def draft(self, run_id: str) -> str:
+    def draft(self, room_id: str, run_id: str) -> str:
         """What is known of a draft but its text."""
-        return f"{self.prefix}:draft:{{{run_id}}}"
+        return f"{self.prefix}:draft:{{{room_id}}}:{run_id}"
 
-    def draft_text(self, run_id: str) -> str:
-        return f"{self.prefix}:draft:{{{run_id}}}:text"
+    def draft_text(self, room_id: str, run_id: str) -> str:
+        return f"{self.draft(room_id, run_id)}:text"
 
     def ticket(self, digest: str) -> str:
         return f"{self.prefix}:ticket:{digest}"
@@ -55,11 +56,6 @@ class Names:
     def runs(self) -> str:
         """The stream that wakes workers."""
         return f"{self.prefix}:runs"
-
-    @property
-    def cuts(self) -> str:
-        """The channel that tells workers which runs to cut short."""
-        return f"{self.prefix}:cuts"
 
     @property
     def pool(self) -> str:

@@ -7,14 +7,12 @@ over. Keys of one room share a {hash tag}.
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Collection, Mapping, Sequence
+from typing import Final
 
-from redis.asyncio import Redis
-
-from hub.bus.client import answering
+from hub.bus.client import Client, answering
 from hub.bus.names import Names
+from hub.bus.scripts import Call, Script
 
 _NOW: Final = "local t = redis.call('TIME') local now = t[1] * 1000 + math.floor(t[2] / 1000) "
 _PUT: Final = (
@@ -47,32 +45,27 @@ return redis.call('SUNION', unpack(sets))
 class RedisPresence:
     """`PresenceBus` on redis-py; `gateway_id` is who speaks."""
 
-    def __init__(self, client: Redis, names: Names, gateway_id: str) -> None:
-        self._redis = client
+    def __init__(self, client: Client, names: Names, gateway_id: str) -> None:
         self._names = names
         self._id = gateway_id
-        self._put = client.register_script(_PUT)
-        self._read = client.register_script(_READ)
+        self._put = Script(client, _PUT)
+        self._read = Script(client, _READ)
 
     async def put(self, rooms: Mapping[str, Collection[str]], lease_ms: int) -> None:
-        async with self._pipeline() as pipe:
-            for room_id, people in rooms.items():
-                keys = [self._names.presence(room_id), self._names.present(room_id, self._id)]
-                await self._put(keys=keys, args=[self._id, lease_ms, *people], client=pipe)
-            await pipe.execute()
-
-    @contextlib.asynccontextmanager
-    async def _pipeline(self) -> AsyncIterator[Any]:
-        """Given back in any case: cancelled while it loads a script, it would keep a connection."""
+        calls = [
+            Call(
+                [self._names.presence(room_id), self._names.present(room_id, self._id)],
+                [self._id, lease_ms, *people],
+            )
+            for room_id, people in rooms.items()
+        ]
         with answering():
-            async with self._redis.pipeline(transaction=False) as pipe:
-                yield pipe
+            await self._put.call_all(calls)
 
     async def read(self, room_ids: Sequence[str]) -> dict[str, frozenset[str]]:
-        async with self._pipeline() as pipe:
-            for room_id in room_ids:
-                await self._read(keys=[self._names.presence(room_id)], client=pipe)
-            found = await pipe.execute()
+        calls = [Call([self._names.presence(room_id)], []) for room_id in room_ids]
+        with answering():
+            found = await self._read.call_all(calls)
         return {
             room_id: frozenset(each.decode() for each in people)
             for room_id, people in zip(room_ids, found, strict=True)

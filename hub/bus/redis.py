@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Final
 
 import orjson
-from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
-from hub.bus.client import answering, make_client
+from hub.bus.client import Clients, answering, open_clients
 from hub.bus.listener import RedisListener, open_listener
 from hub.bus.lives import RedisLives
 from hub.bus.names import Names
 from hub.bus.presence import RedisPresence
+from hub.bus.shards import LOOK_S
 from hub.bus.together import Together
 from hub.core.values import Draft
 from hub.ports import Hear
 from hub.wire.packets import Packet, pack
 
 DRAFT_TTL_S: Final = 900
-CUT_POLL_S: Final = 5.0
+CUTS: Final = "hub/cuts"  # a channel of runs that are to be cut short
 _APPEND: Final = """
 local known = redis.call('HGET', KEYS[1], 'attempt')
 local mine = tonumber(ARGV[1])
@@ -37,22 +38,23 @@ if start == 0 then redis.call('DEL', KEYS[2]) end
 redis.call('APPEND', KEYS[2], ARGV[4])
 redis.call('EXPIRE', KEYS[1], ARGV[5])
 redis.call('EXPIRE', KEYS[2], ARGV[5])
-redis.call('PUBLISH', ARGV[6], ARGV[7])
+redis.call('SPUBLISH', ARGV[6], ARGV[7])
 return 1
 """
 
 
 class RedisBus:
-    """One client for commands and one for reads that block."""
+    """What a process asks of Redis, and hears from it."""
 
-    def __init__(self, commands: Redis, blocking: Redis, names: Names, bus_id: str) -> None:
-        self._redis = commands
-        self._blocking = blocking
+    def __init__(self, clients: Clients, names: Names, bus_id: str) -> None:
+        self._redis = clients.commands
+        self._blocking = clients.blocking
+        self._places = clients.places
         self._names = names
         self._id = bus_id
-        self._append = Together(commands, _APPEND)
-        self.presence = RedisPresence(commands, names, bus_id)
-        self.lives = RedisLives(commands, names, bus_id)
+        self._append = Together(self._redis, _APPEND)
+        self.presence = RedisPresence(self._redis, names, bus_id)
+        self.lives = RedisLives(self._redis, names, bus_id)
 
     async def publish(
         self,
@@ -63,32 +65,31 @@ class RedisBus:
         with answering():
             pipe = self._redis.pipeline(transaction=False)
             for room_id, packet in packets:
-                pipe.publish(self._names.room(room_id), pack(packet))
+                pipe.spublish(self._names.room(room_id), pack(packet))
             for run_id in runs:
                 pipe.xadd(self._names.runs, {"run": run_id})
             for run_id in cut:
-                pipe.publish(self._names.cuts, run_id)
+                pipe.spublish(self._names.room(CUTS), pack(Packet(0, 1, run_id.encode())))
             await pipe.execute()
 
     async def watch_cuts(self, hear: Callable[[str], None]) -> None:
-        pubsub: Any = self._redis.pubsub(ignore_subscribe_messages=True)
-        with answering():
-            try:
-                await pubsub.subscribe(self._names.cuts)
-                while True:
-                    found = await pubsub.get_message(timeout=CUT_POLL_S)
-                    if found is not None:
-                        hear(found["data"].decode())
-            finally:
-                await pubsub.aclose()
+        def cut(_: str, packet: Packet | None) -> None:
+            if packet is not None:
+                hear(packet.frames.decode())
+
+        listening = open_listener(self._places, self._names, f"{self._id}:cuts", cut)
+        async with listening as listener:
+            await listener.subscribe(CUTS)
+            await asyncio.Event().wait()
 
     def listen(self, hear: Hear) -> AbstractAsyncContextManager[RedisListener]:
-        return open_listener(self._redis, self._names, self._id, hear)
+        return open_listener(self._places, self._names, self._id, hear)
 
     async def append_draft(self, room_id: str, draft: Draft, text: str, frames: bytes) -> bool:
+        names, run_id = self._names, draft.run_id
         about = draft.as_dict() | {"text": "", "offset": 0}
-        keys = [self._names.draft(draft.run_id), self._names.draft_text(draft.run_id)]
-        channel, packet = self._names.room(room_id), pack(Packet(0, 1, frames))
+        keys = [names.draft(room_id, run_id), names.draft_text(room_id, run_id)]
+        channel, packet = names.room(room_id), pack(Packet(0, 1, frames))
 
         async def append(start: int, piece: str) -> int:
             values: list[Any] = [
@@ -103,15 +104,15 @@ class RedisBus:
                 answer = await append(0, draft.text)
         return answer > 0
 
-    async def drafts(self, run_ids: Sequence[str]) -> list[Draft]:
+    async def drafts(self, room_id: str, run_ids: Sequence[str]) -> list[Draft]:
         if not run_ids:
             return []
         with answering():
             pipe = self._redis.pipeline(transaction=False)
             for run_id in run_ids:
-                pipe.hget(self._names.draft(run_id), "about")
-                pipe.hget(self._names.draft(run_id), "attempt")
-                pipe.get(self._names.draft_text(run_id))
+                pipe.hget(self._names.draft(room_id, run_id), "about")
+                pipe.hget(self._names.draft(room_id, run_id), "attempt")
+                pipe.get(self._names.draft_text(room_id, run_id))
             found = await pipe.execute()
         return [
             _draft(orjson.loads(found[i]), int(found[i + 1]), found[i + 2] or b"")
@@ -119,9 +120,11 @@ class RedisBus:
             if found[i]
         ]
 
-    async def drop_draft(self, run_id: str) -> None:
+    async def drop_draft(self, room_id: str, run_id: str) -> None:
         with answering():
-            await self._redis.delete(self._names.draft(run_id), self._names.draft_text(run_id))
+            await self._redis.delete(
+                self._names.draft(room_id, run_id), self._names.draft_text(room_id, run_id)
+            )
 
     async def put_ticket(self, digest: str, value: bytes, ttl_s: int) -> None:
         with answering():
@@ -175,11 +178,10 @@ def _draft(about: dict[str, Any], attempt: int, text: bytes) -> Draft:
 
 
 @contextlib.asynccontextmanager
-async def open_bus(url: str, prefix: str, bus_id: str) -> AsyncIterator[RedisBus]:
-    """The bus of one process; closed at the end."""
-    commands, blocking = make_client(url), make_client(url, answer_timeout_s=30)
-    try:
-        yield RedisBus(commands, blocking, Names(prefix), bus_id)
-    finally:
-        await commands.aclose()
-        await blocking.aclose()
+async def open_bus(
+    url: str, prefix: str, bus_id: str, *, look_s: float = LOOK_S
+) -> AsyncIterator[RedisBus]:
+    """The bus of one process; closed at the end. A cluster is looked at every `look_s`, besides
+    when there is a sign that it has changed."""
+    async with open_clients(url, look_s=look_s) as clients:
+        yield RedisBus(clients, Names(prefix), bus_id)

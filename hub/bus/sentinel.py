@@ -15,7 +15,6 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from redis.asyncio import BlockingConnectionPool
-from redis.asyncio.connection import parse_url
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import (
     MasterNotFoundError,
@@ -25,6 +24,8 @@ from redis.asyncio.sentinel import (
     SentinelManagedSSLConnection,
 )
 from redis.backoff import NoBackoff
+
+from hub.bus.urls import read_many
 
 SCHEMES: Final = ("redis+sentinel://", "rediss+sentinel://")
 PORT: Final = 26379
@@ -50,28 +51,19 @@ class SentinelPool(SentinelConnectionPool, BlockingConnectionPool):
 
 def sentinel_pool(url: str, options: Mapping[str, Any]) -> SentinelPool:
     """The pool of a URL of this kind; `options` are those of a `BlockingConnectionPool`."""
-    scheme, _, rest = url.partition("://")
-    place, mark, query = rest.partition("?")
-    login, at, place = place.rpartition("@")
-    hosts, _, path = place.partition("/")
-    master, _, database = path.partition("/")
-    asked: dict[str, Any] = dict(parse_url(f"redis://{login}{at}master/{database}{mark}{query}"))
-    del asked["host"]
-    secure = scheme == "rediss+sentinel"
+    said = read_many(url, PORT)
+    master, _, database = said.path.partition("/")
+    asked = dict(said.options)
+    if database:
+        asked.setdefault("db", int(database))
+    asked.pop("connection_class", None)
     manager = Sentinel(  # type: ignore[no-untyped-call]
-        [_address(each) for each in hosts.split(",")],
-        sentinel_kwargs=_asking(asked, secure=secure),
+        said.addresses, sentinel_kwargs=_asking(asked, secure=said.secure)
     )
-    managed = SentinelManagedSSLConnection if secure else SentinelManagedConnection
+    managed = SentinelManagedSSLConnection if said.secure else SentinelManagedConnection
     return SentinelPool(  # type: ignore[no-untyped-call]
         master, manager, **{**options, **asked}, connection_class=managed
     )
-
-
-def _address(each: str) -> tuple[str, int]:
-    """Host and port; an IPv6 address with a port is in brackets."""
-    host, _, port = each.rpartition(":") if not each.endswith("]") else (each, "", "")
-    return (host.strip("[]"), int(port)) if host and port else (each.strip("[]"), PORT)
 
 
 def _asking(asked: dict[str, Any], *, secure: bool) -> dict[str, Any]:

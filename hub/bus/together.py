@@ -3,40 +3,37 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as Gone
-from redis.exceptions import NoScriptError
+
+from hub.bus.client import Client
+from hub.bus.scripts import Call, Script
 
 
 @dataclass(frozen=True, slots=True)
-class _Call:
+class _Waiting:
     """A call on its way; `answer` gets what came, or the error."""
 
-    keys: Sequence[str]
-    values: Sequence[Any]
+    call: Call
     answer: asyncio.Future[Any]
 
 
 class Together:
     """A Lua script. Whoever has the turn sends for all that wait for theirs, in one pipeline."""
 
-    def __init__(self, redis: Redis, script: str) -> None:
-        self._redis = redis
-        self._script = script
-        self._sha = hashlib.sha1(script.encode(), usedforsecurity=False).hexdigest()
+    def __init__(self, redis: Client, script: str) -> None:
+        self._script = Script(redis, script)
         self._turn = asyncio.Lock()
-        self._calls: list[_Call] = []
+        self._waiting: list[_Waiting] = []
 
     async def call(self, keys: Sequence[str], values: Sequence[Any]) -> Any:
         """What the script answers; raises what redis-py does. Cancelled while it has the turn, it
         fails those who waited with it: they may be done or not."""
-        mine = _Call(keys, values, asyncio.get_running_loop().create_future())
-        self._calls.append(mine)
+        mine = _Waiting(Call(keys, values), asyncio.get_running_loop().create_future())
+        self._waiting.append(mine)
         async with self._turn:
             if not mine.answer.done():
                 await self._send()
@@ -46,26 +43,12 @@ class Together:
         return answer
 
     async def _send(self) -> None:
-        calls, self._calls = self._calls, []
-        answers: Sequence[Any] = [Gone("cut off before the answer")] * len(calls)
+        waiting, self._waiting = self._waiting, []
+        answers: Sequence[Any] = [Gone("cut off before the answer")] * len(waiting)
         try:
-            answers = await self._answers(calls)
+            answers = await self._script.answers([each.call for each in waiting])
         except Exception as error:
-            answers = [error] * len(calls)
+            answers = [error] * len(waiting)
         finally:
-            for call, answer in zip(calls, answers, strict=True):
-                call.answer.set_result(answer)
-
-    async def _answers(self, calls: Sequence[_Call]) -> list[Any]:
-        answers = await self._ask(calls)
-        if any(isinstance(answer, NoScriptError) for answer in answers):  # a server that restarted
-            await self._redis.script_load(self._script)
-            answers = await self._ask(calls)
-        return answers
-
-    async def _ask(self, calls: Sequence[_Call]) -> list[Any]:
-        pipe = self._redis.pipeline(transaction=False)
-        for call in calls:
-            pipe.evalsha(self._sha, len(call.keys), *call.keys, *call.values)
-        answers: list[Any] = await pipe.execute(raise_on_error=False)
-        return answers
+            for each, answer in zip(waiting, answers, strict=True):
+                each.answer.set_result(answer)

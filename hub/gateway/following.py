@@ -180,7 +180,7 @@ async def _rest(
 
 async def _draft(gateway: Gateway, run: Run) -> list[Draft]:
     try:
-        return await gateway.parts.bus.drafts([run.id])
+        return await gateway.parts.bus.drafts(run.room_id, [run.id])
     except Unavailable:  # the stored reply has it all
         return []
 

@@ -80,13 +80,22 @@ class Answers:
 
     async def cancelled(self, run: Run) -> None:
         """End a run whose end was asked for, with what there is of its text."""
-        drafts = [d.text for d in await self._bus.drafts([run.id]) if d.attempt == run.attempt]
+        drafts = [
+            d.text
+            for d in await self._bus.drafts(run.room_id, [run.id])
+            if d.attempt == run.attempt
+        ]
         text = drafts[0] if drafts and drafts[0].strip() else None
         reason = why_cancelled(run.cancelled_by or "")
         usage = {"prompt_tokens": 0, "completion_tokens": estimate_tokens(text or "")}
         reply = Reply("cancelled", text, self._now_ms(), "cancelled", reason,
                       usage=usage | {"estimated": True})  # fmt: skip
         await self._end(run, reply)
+
+    async def _draft(self, run: Run) -> str:
+        """What this attempt has written so far."""
+        found = await self._bus.drafts(run.room_id, [run.id])
+        return next((each.text for each in found if each.attempt == run.attempt), "")
 
     async def accept(self, actor: Actor, run_id: str, connection_id: str) -> Run:
         """Take an offered run; only one connection does."""
@@ -112,7 +121,9 @@ class Answers:
         if fault := text_fault(text):
             raise invalid("text", fault)
         author = await self._may_answer(run)
-        known = [d for d in await self._bus.drafts([run.id]) if d.attempt == run.attempt]
+        known = [
+            d for d in await self._bus.drafts(run.room_id, [run.id]) if d.attempt == run.attempt
+        ]
         before = known[0].text if known else ""
         if offset != len(before):
             raise invalid("offset", f"must be {len(before)}: so much is there")
@@ -171,7 +182,7 @@ class Answers:
             raise Conflict("the run was answered, cancelled or taken over", code="RUN_STATE")
         self._publisher.put(ended.entries, ended.woken, ended.cut)
         with contextlib.suppress(Unavailable):  # it expires
-            await self._bus.drop_draft(run.id)
+            await self._bus.drop_draft(run.room_id, run.id)
         return ended.run
 
     def _current(self, run: Run, attempt: int) -> Run:

@@ -86,7 +86,7 @@ class Handling:
         """What is being written; without Redis the text so far is lost, the model silent still."""
         runs = await self._store.runs.open_in(session_id)
         try:
-            found = await self._bus.drafts([run.id for run in runs])
+            found = await self._bus.drafts(session_id, [run.id for run in runs])
         except Unavailable:
             return {}
         return {draft.run_id: (draft.attempt, draft.text) for draft in found}

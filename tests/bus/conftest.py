@@ -3,6 +3,8 @@
 from tests.support.parts import blank_database, database, parts, settings, store
 from tests.support.redis import bus, prefix, valkey
 
+from .shards import sharded, shards
+
 __all__ = [
     "blank_database",
     "bus",
@@ -10,6 +12,8 @@ __all__ = [
     "parts",
     "prefix",
     "settings",
+    "sharded",
+    "shards",
     "store",
     "valkey",
 ]

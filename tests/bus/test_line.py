@@ -16,23 +16,23 @@ from tests.support.redis import until
 async def test_what_is_subscribed_is_heard_until_it_is_not(valkey: str) -> None:
     client = make_client(valkey)
     async with open_line(client.connection_pool) as line, Redis.from_url(valkey) as raw:
-        await line.subscribe("a", "b")
-        assert [[b"subscribe", b"a", 1], [b"subscribe", b"b", 2]] == [
+        await line.subscribe(["a", "b"])
+        assert [[b"ssubscribe", b"a", 1], [b"ssubscribe", b"b", 2]] == [
             await line.read(),
             await line.read(),
         ]
-        await line.unsubscribe("a")
-        assert [b"unsubscribe", b"a", 1] == await line.read()
-        await raw.publish("a", b"1")
-        await raw.publish("b", b"2")
-        assert [b"message", b"b", b"2"] == await line.read()
+        await line.unsubscribe(["a"])
+        assert [b"sunsubscribe", b"a", 1] == await line.read()
+        await raw.spublish("a", b"1")
+        await raw.spublish("b", b"2")
+        assert [b"smessage", b"b", b"2"] == await line.read()
     await client.aclose()
 
 
 async def test_a_line_that_broke_stays_broken_whoever_uses_it(valkey: str) -> None:
     client = make_client(valkey)
     async with open_line(client.connection_pool) as line, Redis.from_url(valkey) as raw:
-        await line.subscribe("a")
+        await line.subscribe(["a"])
         await line.read()
         reading = asyncio.create_task(line.read())
         subscribers = len(await raw.client_list(_type="pubsub"))
@@ -41,7 +41,7 @@ async def test_a_line_that_broke_stays_broken_whoever_uses_it(valkey: str) -> No
             await reading
         await until(lambda: _refuses(line))
         with pytest.raises(Gone):
-            await line.subscribe("b")
+            await line.subscribe(["b"])
         with pytest.raises(Gone):
             await line.read()
         assert subscribers - 1 == len(await raw.client_list(_type="pubsub"))
@@ -51,7 +51,7 @@ async def test_a_line_that_broke_stays_broken_whoever_uses_it(valkey: str) -> No
 async def _refuses(line: Line) -> bool:
     """Whether nothing can be sent any more: the first that is sent may still leave."""
     try:
-        await line.subscribe("b")
+        await line.subscribe(["b"])
     except TORN:
         return True
     return False
@@ -60,7 +60,7 @@ async def _refuses(line: Line) -> bool:
 async def test_a_line_that_was_used_is_no_connection_for_others(valkey: str) -> None:
     client = make_client(valkey)
     async with open_line(client.connection_pool) as line:
-        await line.subscribe("a")
+        await line.subscribe(["a"])
     assert await client.ping()
-    assert 0 == await client.publish("a", b"nobody hears it")
+    assert 0 == await client.spublish("a", b"nobody hears it")
     await client.aclose()

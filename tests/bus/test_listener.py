@@ -39,7 +39,7 @@ async def test_rooms_that_are_not_subscribed_are_not_heard(bus: RedisBus) -> Non
         await bus.publish(
             [("room_1", packet(1)), ("room_2", packet(2)), ("room_11", packet(3))], ()
         )
-        assert await heard.count(2) == [("room_2", packet(2)), ("room_11", packet(3))]
+        assert {("room_2", packet(2)), ("room_11", packet(3))} == set(await heard.count(2))
 
 
 @pytest.mark.parametrize("together", [1, 700])
@@ -66,7 +66,7 @@ async def test_what_no_hub_wrote_is_passed_over(valkey: str, prefix: str, bus: R
     async with bus.listen(heard) as listener, Redis.from_url(valkey) as raw:
         await listener.subscribe("room_1")
         for garbage in (b"", b"hello", b"E", b"\xff" * 40):
-            await raw.publish(Names(prefix).room("room_1"), garbage)
+            await raw.spublish(Names(prefix).room("room_1"), garbage)
         await bus.publish([("room_1", packet(7))], ())
         assert await heard.count(1) == [("room_1", packet(7))]
 

@@ -11,6 +11,7 @@ from redis.asyncio import Redis
 from hub.bus.client import make_client
 from hub.bus.listener import open_listener
 from hub.bus.names import Names
+from hub.bus.places import OnePlace
 from hub.bus.redis import RedisBus, open_bus
 from hub.core.errors import Unavailable
 from hub.wire.packets import Packet
@@ -60,7 +61,7 @@ async def test_a_server_that_freezes_is_noticed_and_survived(tmp_path: Path) -> 
     with run_server(tmp_path) as server:
         client, names = make_client(server.url, answer_timeout_s=60), Names("hub")
         try:
-            async with open_listener(client, names, "a", heard) as listener:
+            async with open_listener(OnePlace(client), names, "a", heard) as listener:
                 await listener.subscribe("room_1")
                 with server.frozen():
                     await until(lambda: listener.deaf)

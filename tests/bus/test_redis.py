@@ -20,6 +20,7 @@ from tests.support.redis import run_server
 from .heard import Heard, packet
 
 ABOUT = Draft("run_1", "msg_1", "msg_0", {"type": "persona", "id": "persona_e"}, 1, "")
+PATIENCE_S = 10.0
 FRAMES = frame(b'{"delta":1}')
 
 
@@ -33,7 +34,7 @@ async def test_a_draft_grows_piece_by_piece(bus: RedisBus) -> None:
     for piece in ("Hä", "llo ", "👍🏽", " end"):
         text += piece
         assert await grow(bus, text, piece)
-        (draft,) = await bus.drafts(["run_1"])
+        (draft,) = await bus.drafts("room_1", ["run_1"])
         assert draft == replace(ABOUT, text=text)
     assert draft.as_dict()["offset"] == len("Hällo 👍🏽 end")
 
@@ -54,21 +55,21 @@ async def test_a_lower_attempt_is_refused_and_not_heard(bus: RedisBus) -> None:
         assert not await grow(bus, "first and late", " and late", attempt=1)
         await bus.publish([("room_1", packet(1))], ())
         assert [p for _, p in await heard.count(2)] == [Packet(0, 1, FRAMES), packet(1)]
-    (draft,) = await bus.drafts(["run_1"])
+    (draft,) = await bus.drafts("room_1", ["run_1"])
     assert (draft.attempt, draft.text) == (2, "second")
 
 
 async def test_a_higher_attempt_begins_the_draft_anew(bus: RedisBus) -> None:
     await grow(bus, "from the first attempt", "from the first attempt", attempt=1)
     assert await grow(bus, "new", "new", attempt=2)
-    (draft,) = await bus.drafts(["run_1"])
+    (draft,) = await bus.drafts("room_1", ["run_1"])
     assert (draft.attempt, draft.text) == (2, "new")
 
 
 async def test_a_draft_of_which_a_piece_was_lost_is_whole_again(bus: RedisBus) -> None:
     await grow(bus, "one", "one")
     assert await grow(bus, "one two three", " three")
-    (draft,) = await bus.drafts(["run_1"])
+    (draft,) = await bus.drafts("room_1", ["run_1"])
     assert draft.text == "one two three"
 
 
@@ -87,24 +88,24 @@ async def test_a_long_draft_costs_no_more_than_what_is_new(bus: RedisBus, valkey
             text += "more"
             assert await grow(bus, text, "more")
         assert await received() - before < 100_000
-    (draft,) = await bus.drafts(["run_1"])
+    (draft,) = await bus.drafts("room_1", ["run_1"])
     assert draft.text == text
 
 
 async def test_a_draft_that_redis_forgot_is_whole_again(bus: RedisBus) -> None:
     await grow(bus, "one", "one")
-    await bus.drop_draft("run_1")
-    assert await bus.drafts(["run_1"]) == []
+    await bus.drop_draft("room_1", "run_1")
+    assert await bus.drafts("room_1", ["run_1"]) == []
     await grow(bus, "one two", " two")
-    (draft,) = await bus.drafts(["run_1"])
+    (draft,) = await bus.drafts("room_1", ["run_1"])
     assert draft.text == "one two"
 
 
 async def test_drafts_are_told_for_the_runs_that_have_one(bus: RedisBus) -> None:
     await grow(bus, "a", "a")
-    found = await bus.drafts(["run_none", "run_1", "run_2"])
+    found = await bus.drafts("room_1", ["run_none", "run_1", "run_2"])
     assert [draft.run_id for draft in found] == ["run_1"]
-    assert await bus.drafts([]) == []
+    assert await bus.drafts("room_1", []) == []
 
 
 async def test_a_draft_that_nobody_ends_does_not_stay(
@@ -113,7 +114,7 @@ async def test_a_draft_that_nobody_ends_does_not_stay(
     await grow(bus, "a", "a")
     names = Names(prefix)
     async with Redis.from_url(valkey) as raw:
-        for key in (names.draft("run_1"), names.draft_text("run_1")):
+        for key in (names.draft("room_1", "run_1"), names.draft_text("room_1", "run_1")):
             assert 0 < await raw.ttl(key) <= DRAFT_TTL_S
 
 
@@ -154,6 +155,18 @@ async def test_runs_woken_before_any_worker_came_are_not_lost(bus: RedisBus) -> 
     assert await bus.woken("w", 10, 1) == ["run_1"]
 
 
+async def test_a_run_to_be_cut_short_is_told_to_every_worker(bus: RedisBus) -> None:
+    told: list[list[str]] = [[], []]
+    async with asyncio.timeout(PATIENCE_S), asyncio.TaskGroup() as group:
+        watching = [group.create_task(bus.watch_cuts(each.append)) for each in told]
+        while not all(told):  # nothing says that they watch
+            await bus.publish((), (), ["run_1"])
+            await asyncio.sleep(0.01)
+        for task in watching:
+            task.cancel()
+    assert [{"run_1"}] * 2 == [set(each) for each in told]
+
+
 async def test_the_stream_does_not_grow_with_what_was_taken(
     valkey: str, prefix: str, bus: RedisBus
 ) -> None:
@@ -179,7 +192,7 @@ async def test_without_a_server_every_command_is_unavailable_at_once(tmp_path: P
         for command in (
             bus.publish([("room_1", packet(1))], ["run_1"]),
             bus.ping(),
-            bus.drafts(["run_1"]),
+            bus.drafts("room_1", ["run_1"]),
             bus.take_ticket("t"),
             bus.woken("w", 1, 2),
             grow(bus, "a", "a"),

@@ -120,7 +120,7 @@ async def test_every_part_of_the_bus_follows_to_a_new_master(watched: Watched) -
 async def _use(bus: RedisBus) -> None:
     """Everything but the streams and the channels, whose answers are looked at elsewhere."""
     await bus.append_draft("room_1", DRAFT, "text", b"")
-    assert [DRAFT] == await bus.drafts(["run_1"])
+    assert [DRAFT] == await bus.drafts("room_1", ["run_1"])
     await bus.presence.put({"room_1": ["user_alice"]}, 60_000)
     assert {"room_1": frozenset({"user_alice"})} == await bus.presence.read(["room_1"])
     await bus.lives.note(["room_1"])

@@ -60,7 +60,7 @@ class FakeBus:
         self._hear = hear
         yield self.listener
 
-    async def drafts(self, run_ids: Sequence[str]) -> list[Draft]:
+    async def drafts(self, room_id: str, run_ids: Sequence[str]) -> list[Draft]:
         return [self.kept[run_id] for run_id in run_ids if run_id in self.kept]
 
     def bring(self, room_id: str, packet: Packet | None) -> None:

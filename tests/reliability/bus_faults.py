@@ -26,6 +26,7 @@ from redis import Redis
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
+from hub.bus.names import Names
 from hub.client.connection import RoomConnection, open_connection
 from hub.client.rest import open_client
 from hub.core.errors import Unavailable
@@ -150,7 +151,7 @@ async def paused_subscriber(house: House) -> None:
         os.kill(process.pid, signal.SIGSTOP)
         try:
             while not _given_up(raw):
-                raw.publish("roomhub:room:" + house.room_ids[0], b"x" * 100_000)
+                raw.spublish(Names("roomhub").room(house.room_ids[0]), b"x" * 100_000)
                 await asyncio.sleep(0.01)
         finally:
             os.kill(process.pid, signal.SIGCONT)

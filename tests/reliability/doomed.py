@@ -12,9 +12,9 @@ import random
 import signal
 import sys
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
-from hub.bus.client import make_client
+from hub.bus.client import Clients, open_clients
 from hub.bus.names import Names
 from hub.bus.redis import RedisBus
 from hub.core.governor import Limits
@@ -75,9 +75,8 @@ class DoomedRuns(SqlRuns):
 class DoomedBus(RedisBus):
     """The bus, watched where the pool reads, streams and clears up."""
 
-    def __init__(self, url: str, prefix: str, doom: Doom) -> None:
-        blocking = make_client(url, answer_timeout_s=30)
-        super().__init__(make_client(url), blocking, Names(prefix), f"doomed-{os.getpid()}")
+    def __init__(self, clients: Clients, prefix: str, doom: Doom) -> None:
+        super().__init__(clients, Names(prefix), f"doomed-{os.getpid()}")
         self._doom = doom
 
     async def woken(self, worker: str, limit: int, wait_s: float) -> list[str]:
@@ -91,25 +90,25 @@ class DoomedBus(RedisBus):
         self._doom.passes("mid-stream")
         return mine
 
-    async def drop_draft(self, run_id: str) -> None:
+    async def drop_draft(self, room_id: str, run_id: str) -> None:
         self._doom.passes("before the clean-up")
-        await super().drop_draft(run_id)
+        await super().drop_draft(room_id, run_id)
 
 
-def doomed(parts: Parts, doom: Doom) -> Parts:
+def doomed(parts: Parts, clients: Clients, doom: Doom) -> Parts:
     """The same parts, watched."""
-    settings: Any = parts.settings
-    store = parts.store
+    settings, store = parts.settings, parts.store
     store.runs = DoomedRuns(store.database, limits_of(settings), doom)
-    return replace(parts, bus=DoomedBus(settings.redis_url, settings.redis_prefix, doom))
+    return replace(parts, bus=DoomedBus(clients, settings.redis_prefix, doom))
 
 
 async def _work(settings: Settings, doom: Doom) -> None:
     stopping = asyncio.Event()
     with stop_signals(stopping):
-        async with open_parts(settings, settings.redis_url or "") as parts:
+        url = settings.redis_url or ""
+        async with open_parts(settings, url) as parts, open_clients(url) as clients:
             print("ready", flush=True)
-            await serve(doomed(parts, doom), stopping)
+            await serve(doomed(parts, clients, doom), stopping)
 
 
 def main() -> None:

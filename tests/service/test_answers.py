@@ -87,7 +87,7 @@ async def test_who_may_not_post_any_more_does_not_answer(parts: Parts, change: C
     for say in (parts.answers.reply(run, "still me"), parts.answers.delta(run, 0, "still")):
         with pytest.raises(Denied):
             await say
-    assert [] == await parts.bus.drafts([run.id])
+    assert [] == await parts.bus.drafts(run.room_id, [run.id])
     assert await parts.store.messages.get(ACME, "room_1", run.reply_message_id) is None
 
 
@@ -114,7 +114,7 @@ async def test_pieces_go_after_what_is_there(parts: Parts) -> None:
             await parts.answers.delta(run, wrong, "world")
         assert "offset" == caught.value.details[0].field
     await parts.answers.delta(run, 6, "world")
-    (draft,) = await parts.bus.drafts([run.id])
+    (draft,) = await parts.bus.drafts(run.room_id, [run.id])
     assert ("héllo world", ELIZA) == (draft.text, draft.participant["id"])
 
 

@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
 
-_MESSAGE = b"*3\r\n$7\r\nmessage\r\n"
+_MESSAGE = b"*3\r\n$8\r\nsmessage\r\n"
 
 
 class RedisProxy:

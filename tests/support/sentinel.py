@@ -65,7 +65,7 @@ class Watched:
 @contextlib.contextmanager
 def run_watched(folder: Path) -> Iterator[Watched]:
     """Everything started, the replica in step with the master. Call it from the main thread."""
-    nowhere, sentinel, *ports = _free_ports(4)
+    nowhere, sentinel, *ports = free_ports(4)
     with contextlib.ExitStack() as stack:
         servers = {port: stack.enter_context(_running(folder, port)) for port in ports}
         with Redis(port=ports[1]) as replica:
@@ -124,7 +124,7 @@ def _wait(holds: Any) -> None:
     raise AssertionError("the servers behind the sentinel did not start")
 
 
-def _free_ports(many: int) -> list[int]:
+def free_ports(many: int) -> list[int]:
     """Ports that nobody listens on now."""
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(many)]

@@ -286,7 +286,7 @@ async def test_a_whole_reply_is_not_seen_while_it_is_written(parts: Parts) -> No
     working = asyncio.create_task(worked(parts, fake, run))
     await fake.begun.wait()
     await asyncio.sleep(0.1)
-    assert [] == await parts.bus.drafts([run.id])
+    assert [] == await parts.bus.drafts(run.room_id, [run.id])
     more.set()
     assert (await working).run.first_delta_ms is not None
     assert "firstrest" == (await said(parts, run)).content

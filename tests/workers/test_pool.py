@@ -64,7 +64,7 @@ async def test_a_run_that_is_woken_is_worked_at_once(parts: Parts) -> None:
     message = await parts.store.messages.get(ACME, "room_1", run.reply_message_id)
     assert message is not None
     assert message.content == "hi"
-    assert await parts.bus.drafts([run.id]) == []
+    assert await parts.bus.drafts(run.room_id, [run.id]) == []
 
 
 async def test_a_run_that_redis_forgot_is_found_in_the_database(parts: Parts) -> None:

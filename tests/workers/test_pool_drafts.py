@@ -27,7 +27,7 @@ async def test_a_pool_that_lost_a_run_leaves_the_draft_of_who_has_it(parts: Part
 
         await until(taken_over)
         second = Draft(run.id, run.reply_message_id, run.thread_id, {}, 2, "second")
-        await parts.bus.append_draft("room_1", second, "second", frame(b"{}"))
+        await parts.bus.append_draft(run.room_id, second, "second", frame(b"{}"))
         await until(lambda: driver.closed == 1)
         await asyncio.sleep(0.1)  # what the first does after it lost, it has done
-        assert [d.text for d in await parts.bus.drafts([run.id])] == ["second"]
+        assert [d.text for d in await parts.bus.drafts(run.room_id, [run.id])] == ["second"]

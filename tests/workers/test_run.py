@@ -86,7 +86,7 @@ async def test_the_first_piece_does_not_wait_for_the_next(parts: Parts) -> None:
     working = asyncio.create_task(worked(parts, FakeDriver("first", more, " rest", FINISH), run))
 
     async def seen() -> bool:
-        return [d.text for d in await parts.bus.drafts([run.id])] == ["first"]
+        return [d.text for d in await parts.bus.drafts(run.room_id, [run.id])] == ["first"]
 
     await until(seen)
     assert (await parts.store.runs.open_in("room_1"))[0].state == "running"
@@ -212,9 +212,9 @@ async def test_a_draft_of_a_higher_attempt_is_not_written_over(parts: Parts) -> 
     run = await claimed(parts, lease_ms=1)
     await _claim_when_due(parts, run)
     higher = Draft(run.id, run.reply_message_id, run.thread_id, {}, 2, "second")
-    await parts.bus.append_draft("room_1", higher, "second", frame(b"{}"))
+    await parts.bus.append_draft(run.room_id, higher, "second", frame(b"{}"))
     assert await Attempt(tools(parts, FakeDriver("first", FINISH)), run).work() is None
-    (draft,) = await parts.bus.drafts([run.id])
+    (draft,) = await parts.bus.drafts(run.room_id, [run.id])
     assert (draft.attempt, draft.text) == (2, "second")
 
 

@@ -18,7 +18,7 @@ async def test_an_attempt_whose_draft_was_overtaken_stops_without_waiting_for_it
 ) -> None:
     run = await claimed(parts)
     higher = Draft(run.id, run.reply_message_id, run.thread_id, {}, 2, "second")
-    await parts.bus.append_draft("room_1", higher, "second", frame(b"{}"))
+    await parts.bus.append_draft(run.room_id, higher, "second", frame(b"{}"))
     driver = FakeDriver("first", asyncio.Event())
     async with asyncio.timeout(10):
         assert await Attempt(tools(parts, driver), run).work() is None

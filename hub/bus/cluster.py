@@ -1,0 +1,243 @@
+"""Redis or Valkey Cluster: every command goes to the server of its slot.
+
+The URL names some servers of the cluster, which know the others; login and options are the same
+for all:
+
+    redis+cluster://[user:password@]host[:port][,host[:port]…][?option=value]
+
+redis-py's own cluster client is not used: a pipeline that fails does not have it look for a server
+that took over, one server that is silent delays what is for others, and a refresh closes
+connections that are in use.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from typing import Any, Final, Literal
+
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.commands import AsyncCoreCommands
+from redis.exceptions import AskError, ClusterDownError, MovedError, ResponseError, TryAgainError
+from redis.exceptions import ConnectionError as Gone
+
+from hub.bus.shards import FAILED, Server, Shards
+from hub.bus.slots import slot_of
+from hub.bus.urls import Address, read_many
+
+CLUSTER_SCHEMES: Final = ("redis+cluster://", "rediss+cluster://")
+PORT: Final = 6379
+ASK_S: Final = 1.0  # a server that is silent is asked for so long
+HOPS: Final = 5
+TRY_AGAIN_S: Final = 0.05  # a slot on its way from server to server has half of the keys
+AGAIN: Final = (MovedError, AskError, TryAgainError)
+EVERYWHERE: Final = ("PING", "SCRIPT LOAD")
+Command = tuple[tuple[Any, ...], dict[str, Any]]
+"""The words of a command, and what redis-py needs to read its answer."""
+
+
+@contextlib.asynccontextmanager
+async def open_shards(
+    url: str, options: Mapping[str, Any], *, blocking_s: float, look_s: float
+) -> AsyncIterator[Shards]:
+    """The cluster of a URL, looked after until the context ends; `options` are those of a
+    `BlockingConnectionPool`, `blocking_s` is how long a read that blocks may take."""
+    said = read_many(url, PORT)
+    common = {**options, **said.options}
+
+    def client(address: Address, **others: Any) -> Redis:
+        where = dict(zip(("host", "port"), address, strict=True))
+        return Redis.from_pool(BlockingConnectionPool(**{**common, **where, **others}))
+
+    def connect(address: Address) -> Server:
+        patient = {"timeout": blocking_s, "socket_timeout": blocking_s}
+        brief = {"max_connections": 1, "socket_timeout": ASK_S, "socket_connect_timeout": ASK_S}
+        return Server(
+            address, client(address), client(address, **patient), client(address, **brief)
+        )
+
+    shards = Shards(said.addresses, connect, look_s)
+    async with asyncio.TaskGroup() as group:
+        keeping = group.create_task(shards.keep())
+        try:
+            yield shards
+        finally:
+            while not keeping.done():  # redis-py can swallow a cancellation
+                keeping.cancel()
+                await asyncio.wait({keeping}, timeout=0.2)
+            await shards.aclose()
+
+
+class _Commands(AsyncCoreCommands):
+    """redis-py's commands, with what its types ask of a client."""
+
+    _is_async_client: Literal[True] = True
+    _event_dispatcher: Any = None
+
+
+class ClusterClient(_Commands):
+    """Commands to a cluster; `pick` is which client of a server to use. Also its `Places`."""
+
+    def __init__(self, shards: Shards, pick: Callable[[Server], Redis]) -> None:
+        self._shards = shards
+        self._pick = pick
+
+    async def execute_command(self, *words: Any, **options: Any) -> Any:
+        await self._shards.known()
+        if words[0] in EVERYWHERE:
+            return await self._everywhere((words, options))
+        (answer,) = await self.send([(words, options)])
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def pipeline(self, transaction: bool = False) -> ClusterPipeline:
+        """Commands that go out together, to each server its own."""
+        assert not transaction, "a transaction is of one slot"
+        return ClusterPipeline(self)
+
+    async def _everywhere(self, command: Command) -> Any:
+        """To all who serve anything and are not away; raises when nobody answers."""
+        error: Exception = self._shards.nobody()
+        found = []
+        for server in self._shards.serving():
+            (answer,) = [Gone(server.away)] if server.away else await self._ask(server, [command])
+            if isinstance(answer, Exception):
+                error = answer
+            else:
+                found.append(answer)
+        if not found:
+            raise error
+        return found[0]
+
+    async def send(self, commands: Sequence[Command]) -> list[Any]:
+        """The answers in order, errors among them. Commands of one slot arrive in order, unless
+        their slot moves."""
+        await self._shards.known()
+        answers: list[Any] = [None] * len(commands)
+        left, sent_on = list(range(len(commands))), dict[int, Server]()
+        for _ in range(HOPS):
+            await self._round(commands, answers, left, sent_on)
+            left = [number for number in left if isinstance(answers[number], AGAIN)]
+            if not left:
+                break
+            sent_on = self._sent_on(answers, left)
+            if any(isinstance(answers[number], TryAgainError) for number in left):
+                await asyncio.sleep(TRY_AGAIN_S)
+        return answers
+
+    async def _round(
+        self,
+        commands: Sequence[Command],
+        answers: list[Any],
+        numbers: Sequence[int],
+        sent_on: dict[int, Server],
+    ) -> None:
+        parts: dict[tuple[Server, bool], list[int]] = {}
+        for number in numbers:
+            if server := sent_on.get(number):
+                parts.setdefault((server, True), []).append(number)
+                continue
+            try:
+                server = self._shards.able(slot_of(key_of(commands[number][0])))
+            except FAILED as error:
+                answers[number] = error
+                continue
+            parts.setdefault((server, False), []).append(number)
+
+        async def part(server: Server, asking: bool, numbers: Sequence[int]) -> None:
+            found = await self._ask(server, [commands[n] for n in numbers], asking=asking)
+            for number, answer in zip(numbers, found, strict=True):
+                answers[number] = answer
+
+        if len(parts) == 1:
+            (((server, asking), some),) = parts.items()
+            await part(server, asking, some)
+            return
+        async with asyncio.TaskGroup() as group:
+            for (server, asking), some in parts.items():
+                group.create_task(part(server, asking, some))
+
+    async def _ask(
+        self, server: Server, commands: Sequence[Command], *, asking: bool = False
+    ) -> list[Any]:
+        """The answers of one server, errors among them."""
+        pipe = self._pick(server).pipeline(transaction=False)
+        for words, options in commands:
+            if asking:
+                pipe.execute_command("ASKING")
+            pipe.execute_command(*words, **options)
+        try:
+            answers: list[Any] = await pipe.execute(raise_on_error=False)
+        except FAILED as error:
+            self._shards.failed(server, error)
+            return [error] * len(commands)
+        if asking:
+            answers = answers[1::2]
+        for answer in answers:
+            if isinstance(answer, AskError) and not answer.host:
+                answer.host = server.address[0]
+            if isinstance(answer, MovedError | ClusterDownError):
+                self._shards.lost(server, answer)
+        return answers
+
+    def _sent_on(self, answers: Sequence[Any], left: Sequence[int]) -> dict[int, Server]:
+        """Where those are to be sent whose slot is on its way."""
+        return {
+            number: self._shards.at((str(error.host), int(error.port)))
+            for number in left
+            if isinstance(error := answers[number], AskError) and not isinstance(error, MovedError)
+        }
+
+    async def aclose(self) -> None:
+        """Connections are those of the shards, who close them."""
+
+    # As places of channels.
+
+    def all(self) -> Collection[Redis]:
+        return [self._pick(server) for server in self._shards.serving()]
+
+    def of(self, channel: str) -> Redis | None:
+        server = self._shards.of(slot_of(channel))
+        return self._pick(server) if server is not None else None
+
+    def lost(self, server: Redis, error: ResponseError | None = None) -> None:
+        for each in self._shards.serving():
+            if self._pick(each) is server:
+                self._shards.lost(each, error)
+
+    def watching(self, changed: Callable[[], None]) -> contextlib.AbstractContextManager[None]:
+        return self._shards.watching(changed)
+
+
+class ClusterPipeline(_Commands):
+    """Commands that wait to go out together."""
+
+    def __init__(self, client: ClusterClient) -> None:
+        self._client = client
+        self._commands: list[Command] = []
+
+    def execute_command(self, *words: Any, **options: Any) -> ClusterPipeline:
+        self._commands.append((words, options))
+        return self
+
+    async def execute(self, raise_on_error: bool = True) -> list[Any]:
+        """The answers in order; the first error is raised, or they are among the answers."""
+        commands, self._commands = self._commands, []
+        answers = await self._client.send(commands)
+        for answer in answers:
+            if raise_on_error and isinstance(answer, Exception):
+                raise answer
+        return answers
+
+
+def key_of(words: Sequence[Any]) -> str | bytes:
+    """The name whose slot decides who serves a command."""
+    if words[0] in ("EVALSHA", "EVAL"):
+        key = words[3]
+    elif words[0] == "XREADGROUP":
+        key = words[list(words).index(b"STREAMS") + 1]
+    else:
+        key = words[1]
+    return key  # type: ignore[no-any-return]
