@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from functools import partial
 from math import ceil
 from typing import Any, Final, Protocol
@@ -56,6 +57,9 @@ class Socket(Protocol):
 
     congested: bool
 
+    @property
+    def straight(self) -> Callable[[bytes], None]: ...
+
     def write(self, frames: bytes) -> None: ...
 
     @property
@@ -83,6 +87,7 @@ class Connection:
     ) -> None:
         self.id = connection_id
         self.coding = coding
+        self.straight: Callable[[bytes], None] | None = None
         self.present = True
         self.rooms: set[str] = set()
         self._socket = socket
@@ -115,6 +120,11 @@ class Connection:
     @property
     def congested(self) -> bool:
         return self._socket.congested
+
+    def on_congestion(self) -> None:
+        """What everybody gets goes past this object while nothing is to be decided here."""
+        free = self.coding == PLAIN and not self.closed and not self._socket.congested
+        self.straight = self._socket.straight if free else None
 
     def deliver(self, frames: bytes) -> None:
         """Write; a client that has let too much pile up is told to come back and resume."""
@@ -162,6 +172,7 @@ class Connection:
 
     def on_closed(self) -> None:
         self.closed = True
+        self.straight = None
         while self.rooms:
             self._gateway.fanout.leave(self, self.rooms.pop())
         self._greeting.end()

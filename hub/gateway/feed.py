@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from typing import Final, Protocol
 
 from hub.core.timeline import Allowance, Timeline
 from hub.core.values import Actor
-from hub.wire.frames import Coding, without_first
+from hub.wire.frames import PLAIN, Coding, without_first
 from hub.wire.packets import Packet
 
 EPHEMERAL_MOST: Final = 256
@@ -23,6 +24,11 @@ class Subscriber(Protocol):
 
     @property
     def actor(self) -> Actor: ...
+
+    @property
+    def straight(self) -> Callable[[bytes], None] | None:
+        """Writes to it what everybody gets; None while it takes frames in another way, is behind
+        or has closed."""
 
     @property
     def congested(self) -> bool:
@@ -155,8 +161,11 @@ class Feed:
 
     def _write(self, pending: list[tuple[bool, bytes]]) -> None:
         tick = _Tick(pending)
+        everything = tick.frames(False, PLAIN)
         for subscriber in tuple(self.subscribers):
-            if frames := tick.frames(subscriber.congested, subscriber.coding):
+            if write := subscriber.straight:
+                write(everything)
+            elif frames := tick.frames(subscriber.congested, subscriber.coding):
                 subscriber.deliver(frames)
         if self.joining:
             for short, frames in pending:

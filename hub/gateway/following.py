@@ -38,6 +38,7 @@ class Follower:
     """A subscriber of one room that keeps what concerns runs: so much of it, since the stored reply
     has it all."""
 
+    straight = None
     congested = False
     coding = PLAIN
     present = False

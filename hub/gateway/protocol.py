@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Callable
 from typing import Any, Final, Protocol, cast
 
 from uvicorn.config import Config
@@ -47,6 +48,9 @@ class FrameSink(Protocol):
     """What a connection is to its socket."""
 
     def on_frame(self, data: str | bytes) -> None: ...
+
+    def on_congestion(self) -> None:
+        """`congested` has changed."""
 
     def on_closed(self) -> None: ...
 
@@ -100,6 +104,7 @@ class HubSocket(WebSocketsSansIOProtocol):
         self._forget_handshake()
         tap = _Tap(sink)
         self.queue = tap  # type: ignore[assignment]
+        sink.on_congestion()
         for event in early:
             tap.put_nowait(event)
         self.resume()
@@ -125,6 +130,11 @@ class HubSocket(WebSocketsSansIOProtocol):
         self.scheme = "wss" if http.scheme == "https" else "ws"
 
     # Out.
+
+    @property
+    def straight(self) -> Callable[[bytes], None]:
+        """`write` without its checks, for as long as the socket is open and not congested."""
+        return self.transport.write
 
     def write(self, frames: bytes) -> None:
         """Send frames that are made already."""
@@ -229,16 +239,21 @@ class HubSocket(WebSocketsSansIOProtocol):
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self.congested = True
+        self._set_congested(True)
         self._backlog.begin()
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        self.congested = False
+        self._set_congested(False)
         self._backlog.end()
         owed, self._owed_pong = self._owed_pong, b""
         if owed:
             self.write(owed)
+
+    def _set_congested(self, congested: bool) -> None:
+        self.congested = congested
+        if self.sink is not None:
+            self.sink.on_congestion()
 
     def eof_received(self) -> None:
         self._tell_gone()

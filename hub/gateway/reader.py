@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 class RoomReader:
     """A `Joiner` whose frames wait until they are taken. `durable` leaves out what has no seq."""
 
+    straight = None
     coding = PLAIN
 
     @property

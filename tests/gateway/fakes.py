@@ -12,6 +12,7 @@ import orjson
 from hub.core.errors import Unavailable
 from hub.core.posts import LogRow
 from hub.core.values import Actor, Draft
+from hub.gateway.protocol import FrameSink
 from hub.ports import Hear
 from hub.service.publisher import packets_of
 from hub.wire.frames import PLAIN, bodies
@@ -80,6 +81,7 @@ class Client:
 
     def __init__(self, actor: Actor = ALICE) -> None:
         self.actor = actor
+        self.straight: Callable[[bytes], None] | None = None
         self.congested = False
         self.coding = PLAIN
         self.present = True
@@ -129,7 +131,8 @@ class FakeSocket:
     """A `Socket` whose client reads when it likes."""
 
     def __init__(self) -> None:
-        self.congested = False
+        self._congested = False
+        self._sink: FrameSink | None = None
         self.pending_bytes = 0
         self.written: list[bytes] = []
         self.closed: tuple[int, str] | None = None
@@ -137,6 +140,24 @@ class FakeSocket:
         self.reading = asyncio.Event()
         self.reading.set()
         self._changed = asyncio.Event()
+
+    @property
+    def congested(self) -> bool:
+        return self._congested
+
+    @congested.setter
+    def congested(self, congested: bool) -> None:
+        self._congested = congested
+        if self._sink is not None:
+            self._sink.on_congestion()
+
+    def attach(self, sink: FrameSink) -> None:
+        self._sink = sink
+        sink.on_congestion()
+
+    @property
+    def straight(self) -> Callable[[bytes], None]:
+        return self.write
 
     def write(self, frames: bytes) -> None:
         self.written.append(frames)

@@ -53,6 +53,7 @@ class Pair:
         self.count += 1
         socket = FakeSocket()
         connection = Connection(f"conn_{self.count}", socket, at, now_ms)
+        socket.attach(connection)
         connection.greet(actor)
         await self.stack.enter_async_context(_serving(connection))
         here = Here(connection, socket)

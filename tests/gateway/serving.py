@@ -23,10 +23,14 @@ class Sink:
     def __init__(self, socket: HubSocket) -> None:
         self.socket = socket
         self.frames: list[str | bytes] = []
+        self.free: list[bool] = []
         self.gone = asyncio.Event()
 
     def on_frame(self, data: str | bytes) -> None:
         self.frames.append(data)
+
+    def on_congestion(self) -> None:
+        self.free.append(not self.socket.congested)
 
     def on_closed(self) -> None:
         self.gone.set()

@@ -21,6 +21,7 @@ from hub.gateway.greeting import GREETING_BYTES
 from hub.gateway.history import REPLAY_BYTES, REPLAY_FIRST
 from hub.parts import Parts, now_ms
 from hub.wire.bodies import validate
+from hub.wire.frames import Coding
 from hub.wire.requests import CreateKey, PostMessage
 from tests.support.parts import (
     ACME,
@@ -48,6 +49,7 @@ class Talk:
     def __init__(self, gateway: Gateway, clock: Ticker) -> None:
         self.socket = FakeSocket()
         self.connection = Connection("conn_1", self.socket, gateway, clock)
+        self.socket.attach(self.connection)
         self._count = 0
 
     def send(self, kind: str, **fields: Any) -> int:
@@ -348,6 +350,29 @@ async def test_a_slow_client_is_closed_and_left_out_in_the_same_call(gateway: Ga
         written = len(slow.socket.written)
         await quick.ask("post", room_id="room_1", content="more")
         assert len(slow.socket.written) == written
+
+
+async def test_events_go_straight_to_the_socket_only_while_nothing_is_to_be_decided(
+    gateway: Gateway,
+) -> None:
+    async with talking(gateway) as talk:
+        assert talk.connection.straight == talk.socket.write
+        talk.socket.congested = True
+        assert talk.connection.straight is None
+        talk.socket.congested = False
+        assert talk.connection.straight == talk.socket.write
+        talk.connection.close(1000, "")
+        assert talk.connection.straight is None
+        talk.connection.on_congestion()
+        assert talk.connection.straight is None
+
+
+async def test_events_are_not_written_straight_to_who_takes_them_otherwise(
+    gateway: Gateway,
+) -> None:
+    packed = Connection("conn_1", FakeSocket(), gateway, now_ms, Coding(packed=True))
+    packed.on_congestion()
+    assert packed.straight is None
 
 
 async def test_a_client_that_asks_and_never_reads_is_closed_too(gateway: Gateway) -> None:

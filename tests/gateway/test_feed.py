@@ -49,6 +49,22 @@ def test_what_ripens_in_one_tick_is_one_write() -> None:
     assert len(one.writes) == 1
 
 
+def test_who_takes_everything_as_it_is_gets_it_straight() -> None:
+    one, other = Client(), Client()
+    straight: list[bytes] = []
+    one.straight = straight.append
+    feed = live(one, other)
+    feed.take(short())
+    feed.take(durable(1))
+    feed.flush()
+    assert one.writes == []
+    assert straight == other.writes
+    one.straight = None
+    feed.take(durable(2))
+    feed.flush()
+    assert one.seqs == [2]
+
+
 def test_the_same_bytes_serve_everybody() -> None:
     one, other = Client(), Client()
     feed = live(one, other)

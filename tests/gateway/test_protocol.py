@@ -101,6 +101,21 @@ async def test_a_peer_that_pings_and_reads_nothing_is_owed_one_pong(served: Serv
         assert b"499" not in await read_to_end(peer)
 
 
+async def test_a_sink_is_told_when_its_peer_falls_behind_and_when_it_has_caught_up(
+    served: Served,
+) -> None:
+    peer, sink = await upgraded(served, receive_bytes=STALLED)
+    with contextlib.closing(peer):
+        assert sink.free == [True]
+        while not sink.socket.congested:
+            sink.socket.straight(BIG)
+        assert sink.free == [True, False]
+        reading = asyncio.create_task(read_to_end(peer))
+        await until(lambda: sink.free == [True, False, True])
+        sink.socket.close_with(1000, "")
+        await reading
+
+
 async def test_the_owed_pong_comes_when_the_peer_reads_again(served: Served) -> None:
     peer, sink = await upgraded(served, receive_bytes=STALLED)
     with contextlib.closing(peer):
