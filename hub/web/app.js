@@ -64,7 +64,7 @@ function arrive() {
   return signIn(key, false);
 }
 
-const ICONS = { "new-room": "plus", "new-session": "plus", logout: "leave", "open-rooms": "menu", "close-members": "close" };
+const ICONS = { "new-room": "plus", "new-session": "plus", logout: "leave", "open-rooms": "menu", "close-members": "close", "news-close": "close" };
 for (const [id, name] of Object.entries(ICONS)) byId(id).append(icon(name));
 byId("logout").onclick = () => {
   history.replaceState(null, "", location.pathname);

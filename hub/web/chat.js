@@ -1,12 +1,12 @@
-// The signed-in app: the room list, the open room or session, and how the socket, the outbox and the
-// view meet.
+// The signed-in app: the open room or session, and how the lists, the socket, the outbox and the view
+// meet.
 
 import { explain } from "./api.js";
 import { Composer } from "./composer.js";
 import { askAddMembers, askDelete, askEdit, askNewRoom } from "./dialogs.js";
 import { byId, h, toast } from "./dom.js";
 import { mentionsIn } from "./format.js";
-import { renderHeader } from "./header.js";
+import { renderHeader, renderTitle } from "./header.js";
 import { showLink } from "./link.js";
 import { LogView } from "./log.js";
 import { renderMembers } from "./members.js";
@@ -14,9 +14,10 @@ import { Outbox } from "./outbox.js";
 import { nameOf } from "./people.js";
 import { whyNot } from "./rights.js";
 import { Room } from "./room.js";
+import { Rooms } from "./rooms.js";
 import { addressOf, isSession } from "./session.js";
 import { Sessions } from "./sessions.js";
-import { drawer, isNarrow, openDrawer, renderMe, renderRooms } from "./sidebar.js";
+import { drawer, isNarrow, openDrawer, renderMe } from "./sidebar.js";
 import { Socket } from "./socket.js";
 import { Feed } from "./feed.js";
 
@@ -26,15 +27,14 @@ export class Chat {
     this.who = me.participant || me;
     this.role = me.role;
     this.me = this.who.id;
-    this.rooms = null;
-    this.called = new Set();
     this.participants = null;
     this.outbox = new Outbox(this, (roomId) => roomId === this.room?.id && this.view.schedule());
     this.view = new LogView(this.actions(), this.outbox, this.me);
     this.feed = new Feed(this);
+    this.rooms = new Rooms(this);
     this.sessions = new Sessions(this);
     this.socket = new Socket(api.key, {
-      onHello: () => this.greeted(),
+      onHello: (hello) => this.greeted(hello),
       onEvent: (event) => this.arrived(event),
       onState: (state, detail) => showLink(state, detail, { connect: () => this.socket.open(), login: (sentence) => this.signOut(sentence) }),
       onStop: (code, sentence) => code === 4401 && this.signOut(sentence),
@@ -55,6 +55,7 @@ export class Chat {
       openThread: (root) => this.feed.thread(root.id),
       threadAgain: (root) => this.feed.threadAgain(root.id),
       typing: (thread_id) => this.tellTyping(thread_id),
+      looked: () => this.rooms.look(),
       stop: (run) => this.actOnRun(run, "cancel"),
       again: (run) => this.actOnRun(run, "retry"),
       rephrase: (message) => askEdit({ content: message.content, action: "Ask again", hint: "Its answer goes, and it is answered anew.", save: (text) => this.sessions.rephrase(message, text) }),
@@ -68,7 +69,7 @@ export class Chat {
     this.wire();
     this.clearStage();
     this.sessions.start();
-    this.listRooms();
+    this.rooms.start(this.listening.signal);
     this.listParticipants();
     this.socket.open();
     this.typingTimer = setInterval(() => this.showTyping(), 1000);
@@ -94,26 +95,16 @@ export class Chat {
     this.closed = true;
     this.socket.close();
     this.listening?.abort();
+    this.rooms.close();
     this.sessions.close();
     clearInterval(this.typingTimer);
     byId("dialog").close();
     this.room = null;
     this.view.close();
+    renderTitle(0, null);
   }
 
-  // Rooms
-
-  async listRooms() {
-    try {
-      this.rooms = (await this.api.rooms()).filter((room) => room.kind !== "session");
-      this.roomsProblem = null;
-    } catch (error) {
-      this.roomsProblem = explain(error);
-    }
-    if (this.closed) return;
-    this.showRooms();
-    if (!this.room && !this.placeInAddress()) this.suggest();
-  }
+  // Places
 
   async listParticipants() {
     const found = await this.api.participants().catch(() => null);
@@ -121,16 +112,11 @@ export class Chat {
     if (!this.closed) this.showHeader();
   }
 
-  showRooms() {
-    const state = { rooms: this.rooms, problem: this.roomsProblem, current: this.room?.id, called: this.called };
-    renderRooms(state, () => this.listRooms());
-  }
-
   /** Without a place in the address: the first room or session, or a word on how to begin. */
   suggest() {
     const { rooms, sessions } = this;
-    if (!rooms || !sessions.state.loaded) return;
-    const first = rooms[0] || sessions.own()[0];
+    if (!rooms.known || !sessions.state.loaded) return;
+    const first = rooms.known[0] || sessions.own()[0];
     if (first && !isNarrow()) {
       history.replaceState(null, "", addressOf(first.id));
       this.follow();
@@ -152,23 +138,26 @@ export class Chat {
   async open(id) {
     this.feed.leave();
     this.room = new Room(id);
-    this.called.delete(id);
     this.clearStage();
-    this.showRooms();
+    this.rooms.show();
+    this.rooms.follow();
     this.sessions.show();
     this.stage(null, "Opening…");
     const room = this.room;
     try {
-      room.load(await this.api.room(id));
+      const [data] = await Promise.all([this.api.room(id), this.rooms.ready]);
+      room.load(data);
     } catch (error) {
       if (room === this.room) this.openFailed(id, error);
       return;
     }
     if (room !== this.room) return;
     this.stage(null, null);
+    this.rooms.opened(room);
     this.showHeader();
     this.showComposer();
     this.view.show(room);
+    this.rooms.look();
     this.feed.follow();
   }
 
@@ -195,7 +184,7 @@ export class Chat {
       me: this.me,
       create: async (body, key) => {
         const room = await this.api.createRoom(body, key);
-        await this.listRooms();
+        await this.rooms.list();
         location.hash = addressOf(room.id);
         if (isNarrow()) drawer(null);
       },
@@ -223,7 +212,11 @@ export class Chat {
     for (const id of ["composer", "typing", "room-name", "room-about"]) byId(id).replaceChildren();
     byId("open-members").hidden = true;
     byId("strip").hidden = true;
-    document.title = "roomhub";
+    this.showTitle();
+  }
+
+  showTitle() {
+    renderTitle(this.rooms.unread.total, this.room);
   }
 
   /** A word in the middle of an empty log; nothing with null. */
@@ -236,6 +229,7 @@ export class Chat {
     const { room } = this;
     if (!room?.loaded) return;
     renderHeader(room);
+    this.showTitle();
     byId("add-member").hidden = room.session || !this.participants || !["owner", "admin"].includes(room.members.get(this.me)?.role);
     renderMembers(room, this.me);
     this.sessions.showOpen();
@@ -264,22 +258,20 @@ export class Chat {
 
   // Live
 
-  greeted() {
+  greeted(hello) {
     this.feed.follow();
+    this.rooms.greeted(hello);
     this.outbox.flush();
     this.sessions.list();
   }
 
   arrived(event) {
     const ours = event.room_id === this.room?.id;
-    if (event.type === "mention" && !ours && event.room_id) {
-      this.called.add(event.room_id);
-      this.showRooms();
-    }
     if (event.type === "room.removed" && (ours || event.data?.room_id === this.room?.id)) this.removed();
-    if (["room.added", "room.removed", "room.updated", "room.archived"].includes(event.type)) this.listRooms();
+    if (["room.added", "room.removed", "room.updated", "room.archived"].includes(event.type)) this.rooms.listSoon();
     if (event.type === "queue") this.sessions.queued(event.data);
     if (ours) this.feed.take(event);
+    this.rooms.take(event);
   }
 
   removed() {
@@ -300,6 +292,7 @@ export class Chat {
     this.outbox.settle(message);
     this.showTyping();
     if (message.author?.id === this.me) return;
+    this.room.fresh.arrived(message, this.rooms.looking());
     this.view.noteUnread();
     byId("announcer").textContent = `${nameOf(message.author)}: ${message.content.slice(0, 300)}`;
   }
@@ -316,6 +309,7 @@ export class Chat {
     if (!room?.loaded || !text.trim()) return false;
     const mention = room.session ? [] : mentionsIn(text, (handle) => room.byHandle(handle));
     if (thread_id === null) this.view.atEnd = true;
+    room.fresh.clear();
     this.outbox.add(room.id, { content: text, mention, thread_id });
     this.view.render();
     return true;

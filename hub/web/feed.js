@@ -17,10 +17,12 @@ export class Feed {
   }
 
   leave() {
-    const { room, socket } = this.chat;
+    const { room, rooms, socket } = this.chat;
+    const live = this.live;
+    this.live = false;
     this.held = null;
     this.asked.clear();
-    if (room?.loaded && socket.online) socket.command("unsubscribe", { room_id: room.id }).catch(() => {});
+    if (room?.loaded && socket.online && !rooms.keeps(room.id, live)) socket.command("unsubscribe", { room_id: room.id }).catch(() => {});
   }
 
   /** Subscribes the open room from its last applied seq. */
@@ -28,11 +30,13 @@ export class Feed {
     const { room, socket } = this.chat;
     if (!room?.loaded || !socket.online) return;
     this.gapsUntil = Infinity;
+    this.live = false;
     try {
       const fields = { room_id: room.id, since: room.seq };
       if (room.epoch) fields.epoch = room.epoch;
       const reply = await socket.command("subscribe", fields);
       if (room !== this.chat.room) return;
+      this.live = true;
       this.gapsUntil = reply.head ?? 0;
       room.takePresence(reply.presence);
       if (reply.recovered === false) await this.reload(room, reply);

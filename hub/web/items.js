@@ -35,6 +35,11 @@ function dayPart() {
   return { node: h("div", { class: "day" }, words), update: (item) => (words.textContent = item.version) };
 }
 
+/** The line above what is new to the reader. */
+export function newItem() {
+  return { key: "new", version: 0, make: () => ({ node: h("div", { class: "new-line", role: "separator", "aria-label": "New messages" }, h("span", {}, "New")) }) };
+}
+
 /** A word about what happened; one about a run that came to nothing offers to try it again. */
 export function noteItem(note, view) {
   const version = `${note.again}${view.canAsk()}`;

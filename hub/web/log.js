@@ -2,7 +2,8 @@
 // and following the end only when the reader is there.
 
 import { byId, h, icon, reconcile } from "./dom.js";
-import { dayItem, follows, intro, mergeBySeq, noteItem, previousOf, rowPart } from "./items.js";
+import { dayItem, follows, intro, mergeBySeq, newItem, noteItem, previousOf, rowPart } from "./items.js";
+import { NewsPill } from "./news.js";
 import { whyNot } from "./rights.js";
 import { fillDraft, fillMessage, fillPending, fillThinking } from "./message.js";
 import { Thread } from "./thread.js";
@@ -13,7 +14,8 @@ const TOP_PX = 240;
 
 export class LogView {
   /** `actions`: reply, react, edit, remove, retry, takeBack, older, openThread, threadAgain, send, typing, of runs stop
-   * and again, of sessions rephrase and regenerate; `outbox` for pending rows. */
+   * and again, of sessions rephrase and regenerate; looked, when the end comes into sight; `outbox` for
+   * pending rows. */
   constructor(actions, outbox, me) {
     Object.assign(this, { actions, outbox, me });
     this.scroller = byId("log");
@@ -24,6 +26,7 @@ export class LogView {
     this.listening = new AbortController();
     this.scroller.addEventListener("scroll", () => this.scrolled(), { passive: true, signal: this.listening.signal });
     this.pill.onclick = () => this.toEnd();
+    this.news = new NewsPill(this);
     this.resized = new ResizeObserver(() => this.atEnd && this.jump());
     this.resized.observe(this.scroller);
   }
@@ -47,9 +50,9 @@ export class LogView {
     this.list.dataset.room = room.id || "";
     this.top.replaceChildren();
     this.top.dataset.state = "";
-    this.renderPill();
     this.people = { byHandle: (handle) => room.byHandle(handle), me: this.me };
     this.render();
+    this.renderPill();
   }
 
   canPost() {
@@ -89,6 +92,7 @@ export class LogView {
 
   items() {
     const items = [];
+    let told = false;
     const notes = this.room.notes.filter((note) => !this.room.messages.has(note.place));
     this.last = this.room.last();
     let previous = null;
@@ -101,7 +105,10 @@ export class LogView {
         previous = { day: at ? dayKey(at) : previous?.day };
         continue;
       }
-      const threaded = this.pushRoot(items, entry, !newDay && follows(previous, entry));
+      const begins = !told && this.room.fresh.has(entry);
+      if (begins) items.push(newItem());
+      told ||= begins;
+      const threaded = this.pushRoot(items, entry, !newDay && !begins && follows(previous, entry));
       previous = { day: at && dayKey(at), author: threaded ? null : entry.author?.id, at: Date.parse(at) };
     }
     return items.concat(this.tail(null, previous));
@@ -115,8 +122,9 @@ export class LogView {
     const busy = tail.some((item) => item.busy);
     const notes = this.room.notes.filter((note) => note.place === root.id);
     const newest = replies.length + notes.length > 0 && root === this.room.roots.at(-1);
-    if ((busy || newest) && !this.closed.has(root.id)) this.unfold(root.id);
-    if (!busy && !newest) this.closed.delete(root.id);
+    const shown = busy || newest || replies.some((reply) => this.room.fresh.has(reply));
+    if (shown && !this.closed.has(root.id)) this.unfold(root.id);
+    if (!shown) this.closed.delete(root.id);
     const threaded = this.room.replyCount(root) + tail.length + notes.length > 0 || this.writing.has(root.id);
     if (threaded) items.push({ key: `t:${root.id}`, make: () => threadPart(this, root.id), root, tail, notes });
     return threaded;
@@ -226,6 +234,7 @@ export class LogView {
     const { scrollTop, scrollHeight, clientHeight } = this.scroller;
     this.atEnd = scrollHeight - scrollTop - clientHeight < END_PX;
     if (this.atEnd) this.unread = 0;
+    if (this.atEnd) this.actions.looked();
     this.renderPill();
     if (scrollTop < TOP_PX && this.room?.more && !this.room.loadingOlder && !this.room.olderProblem && scrollHeight > clientHeight) this.actions.older();
   }
@@ -249,6 +258,7 @@ export class LogView {
     this.pill.hidden = !text;
     if (text && this.pill.dataset.text !== text) this.pill.replaceChildren(text, icon("down"));
     this.pill.dataset.text = text;
+    this.news.render();
   }
 }
 

@@ -21,6 +21,6 @@ function section(title, members, room, me) {
 function line(member, here, me) {
   const role = member.role && member.role !== "member" ? member.role : null;
   const about = isAi(member) ? ENGAGEMENT[member.engagement] : null;
-  const detail = [`@${member.handle || member.id}`, role, about, here && "here now"].filter(Boolean).join(" · ");
+  const detail = [`@${member.handle || member.id}`, role, about, here && "online"].filter(Boolean).join(" · ");
   return h("li", { class: `member ${here ? "here" : ""}` }, avatar(member), h("div", { class: "member-who" }, h("span", { class: "member-name" }, h("strong", {}, nameOf(member)), badge(member), member.id === me && h("span", { class: "faint" }, "you")), h("span", { class: "faint" }, detail)));
 }

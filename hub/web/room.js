@@ -2,6 +2,7 @@
 // events are applied in seq order exactly once; no DOM in here.
 
 import { grow, openDraft } from "./draft.js";
+import { Fresh } from "./fresh.js";
 import { isAi, nameOf } from "./people.js";
 import { whatChanged } from "./session.js";
 
@@ -22,6 +23,7 @@ export class Room {
   constructor(id) {
     this.id = id;
     this.loaded = false;
+    this.fresh = new Fresh(this);
     this.clear();
   }
 

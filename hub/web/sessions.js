@@ -161,7 +161,7 @@ export class Sessions {
   }
 
   async goToRoom(id) {
-    await this.chat.listRooms();
+    await this.chat.rooms.list();
     location.hash = addressOf(id);
   }
 

@@ -6,10 +6,20 @@ import { addressOf, titleOf } from "./session.js";
 import { timeNode } from "./time.js";
 
 const narrow = matchMedia("(max-width: 820px)");
+const MANY = 999;
 
-export function renderRooms({ rooms, problem, current, called }, retry) {
-  fill("rooms", (rooms || []).map((room) => roomLink(room, room.id === current, called.has(room.id))));
+/** `newIn(id)` is `{unread, mentions}` of a room. */
+export function renderRooms({ rooms, problem, current, newIn }, retry) {
+  fill("rooms", (rooms || []).map((room) => roomLink(room, room.id === current, newIn(room.id))));
   byId("rooms-state").replaceChildren(...stateOf(rooms, problem, retry, "You are in no room yet. Make the first one with +."));
+  markOpener((rooms || []).filter((room) => room.id !== current).reduce((sum, room) => sum + newIn(room.id).unread, 0));
+}
+
+/** On a narrow screen the list is in a drawer: what opens it says that there is something new. */
+function markOpener(elsewhere) {
+  const opener = byId("open-rooms");
+  opener.toggleAttribute("data-news", elsewhere > 0);
+  opener.setAttribute("aria-label", elsewhere ? `Rooms, ${elsewhere} unread` : "Rooms");
 }
 
 /** The links of a list; the focus stays on the same one. */
@@ -36,11 +46,18 @@ function sessionLink(session, here, queued) {
   return h("li", {}, link);
 }
 
-function roomLink(room, here, called) {
-  const mark = called ? h("span", { class: "called", title: "You were mentioned", "aria-label": "You were mentioned" }, "@") : null;
-  const link = h("a", { href: addressOf(room.id), class: room.archived_at ? "archived" : null, "aria-current": here ? "page" : null, title: room.description || null },
-    icon(room.private === false ? "hash" : "lock"), h("span", { class: "room-label" }, room.name || room.id), mark);
+function roomLink(room, here, { unread, mentions }) {
+  const kind = [room.archived_at && "archived", unread && "unread"].filter(Boolean).join(" ");
+  const link = h("a", { href: addressOf(room.id), class: kind || null, "aria-current": here ? "page" : null, title: room.description || null },
+    icon(room.private === false ? "hash" : "lock"), h("span", { class: "room-label" }, room.name || room.id), unread > 0 && newsMark(unread, mentions));
   return h("li", {}, link);
+}
+
+/** How many messages are unread, and an @ when one is among them that speaks to the reader. */
+function newsMark(unread, mentions) {
+  const words = `${unread} unread${mentions ? `, you were mentioned ${mentions === 1 ? "once" : `${mentions} times`}` : ""}`;
+  return h("span", { class: "news", title: words },
+    h("span", { class: "unseen" }, words), mentions > 0 && h("span", { class: "called", "aria-hidden": "true" }, "@"), h("span", { class: "count", "aria-hidden": "true" }, unread > MANY ? `${MANY}+` : String(unread)));
 }
 
 function stateOf(rooms, problem, retry, empty) {

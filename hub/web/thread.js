@@ -2,7 +2,7 @@
 
 import { h, icon, reconcile } from "./dom.js";
 import { Composer } from "./composer.js";
-import { follows, mergeBySeq, noteItem, previousOf } from "./items.js";
+import { follows, mergeBySeq, newItem, noteItem, previousOf } from "./items.js";
 import { avatar, nameOf } from "./people.js";
 import { timeNode } from "./time.js";
 
@@ -44,11 +44,13 @@ export class Thread {
 
   replyItems(entries) {
     let previous = null;
-    return entries.map((entry) => {
+    const first = entries.find((entry) => entry.text === undefined && this.log.room.fresh.has(entry));
+    return entries.flatMap((entry) => {
       if (entry.text !== undefined) return (previous = null) || noteItem(entry, this.log);
-      const grouped = follows(previous, entry);
+      const grouped = entry !== first && follows(previous, entry);
       previous = previousOf(entry);
-      return this.log.messageItem(entry, grouped);
+      const item = this.log.messageItem(entry, grouped);
+      return entry === first ? [newItem(), item] : item;
     });
   }
 

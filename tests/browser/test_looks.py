@@ -39,6 +39,9 @@ async def test_every_text_can_be_read_in_both_schemes(
     )  # fmt: skip
     path = f"/v1/rooms/{room_id}/messages/{root}/reply"
     ann.client.post(path, json={"content": "Folded away."}).raise_for_status()
+    called = {"content": "You?", "mention": [{"type": "user", "id": ann.id}]}
+    other = desk.room(ann, ben.id, name="Elsewhere")
+    ben.client.post(f"/v1/rooms/{other}/messages", json=called).raise_for_status()
     window = await desk.window(ann, color_scheme=scheme, reduced_motion="reduce")
     page = window.page
     await page.goto(window.address)
@@ -50,6 +53,7 @@ async def test_every_text_can_be_read_in_both_schemes(
     await window.say(f"@{handle} sing")
     await expect(page.locator(".streaming")).to_contain_text("streamed")
     await page.get_by_role("button", name="Members, 3").click()
+    await expect(page.locator(".news .called")).to_be_visible()
     assert [] == await poor_contrast(page)
     await window.composer.fill("@")
     assert [] == await poor_contrast(page)
@@ -115,16 +119,18 @@ async def test_a_session_on_a_phone_never_scrolls_sideways(desk: Desk) -> None:
 
 
 async def test_a_phone_has_its_rooms_in_a_drawer(desk: Desk) -> None:
-    ann = desk.person("ann")
-    first, second = desk.room(ann, name="First"), desk.room(ann, name="Second")
+    ann, ben = desk.person("ann"), desk.person("ben")
+    first, second = desk.room(ann, name="First"), desk.room(ann, ben.id, name="Second")
+    post(ben, second, "Look in the drawer.")
     window = await (await desk.window(ann, **PHONE)).enter(first)
     page = window.page
     rooms = page.get_by_role("navigation", name="Rooms")
     await expect(rooms).to_be_hidden()
-    await page.get_by_role("button", name="Rooms").tap()
+    await page.get_by_role("button", name="Rooms, 1 unread").tap()
     await expect(rooms).to_be_visible()
     await rooms.get_by_role("link", name="Second").tap()
     await expect(page.locator("#log-list")).to_have_attribute("data-room", second)
     await expect(rooms).to_be_hidden()
+    await expect(page.get_by_role("button", name="Rooms", exact=True)).to_be_visible()
     await window.say("From a phone.")
-    await window.shows("From a phone.")
+    await window.shows("Look in the drawer.", "From a phone.")

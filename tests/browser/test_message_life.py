@@ -59,6 +59,6 @@ async def test_the_members_panel_shows_who_is_here(desk: Desk) -> None:
     await one.page.locator("#open-members").click()
     here = one.page.locator(".member.here")
     await expect(here).to_have_count(2)
-    await expect(here.first).to_contain_text("here now")
+    await expect(here.first).to_contain_text("online")
     await other.page.close()
     await expect(here).to_have_count(1)

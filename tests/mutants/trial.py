@@ -28,7 +28,7 @@ from tests.mutants.mutant import Mutant
 WARM: Final = Path(__file__).with_name("warm.py")
 TREE: Final = ("hub", "workers", "tests", "deploy", "pyproject.toml", "README.md")
 LIMIT_S: Final = 120.0
-LEAST_S: Final = 30.0
+LEAST_S: Final = 60.0
 SLOWER: Final = 6
 END_S: Final = 10.0
 QUIET: Final = ("-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning")
@@ -77,7 +77,7 @@ class Copy:
         with self._broken(mutant):
             limit_s = min(LIMIT_S, max(LEAST_S, before.seconds * SLOWER))
             if mutant.hangs:
-                limit_s = max(LEAST_S / 2, before.seconds * SLOWER / 2)
+                limit_s = max(LEAST_S / 4, before.seconds * SLOWER / 2)
             return judge(mutant, self.run(mutant, limit_s))
 
     def stop(self) -> None:
