@@ -22,7 +22,7 @@ from hub.enduring import enduring, tell
 from hub.gateway.feed import Feed, Subscriber
 from hub.gateway.history import REPLAY_FIRST, History
 from hub.gateway.mending import RETRY_S, Mender
-from hub.ports import Bus, Head, Listener, Store
+from hub.ports import Bus, Head, Listener, Standing, Store
 from hub.wire.packets import Packet
 
 REPLAY_MOST: Final = 1_000
@@ -151,6 +151,10 @@ class Fanout:
     def rooms(self) -> list[str]:
         """The rooms that are followed."""
         return list(self._feeds)
+
+    async def standing(self, room_id: str) -> Standing | None:
+        """Where a room stands now, whoever asks; None for one that is not there."""
+        return await self._history.standing(room_id)
 
     def people(self, room_id: str) -> set[str]:
         """The participants who are in a room here."""
@@ -321,12 +325,24 @@ class Fanout:
             self._maybe_idle(feed)
 
     def _maybe_idle(self, feed: Feed) -> None:
-        if not feed.in_use:
-            loop = asyncio.get_running_loop()
+        """One timer for each room, however often somebody comes and goes."""
+        if feed.in_use:
+            return
+        loop = asyncio.get_running_loop()
+        if feed.left_s is None:
             loop.call_later(self._unsubscribe_delay_s, self._idled, feed)
+        feed.left_s = loop.time()
 
     def _idled(self, feed: Feed) -> None:
-        if not feed.in_use and self._feeds.get(feed.room_id) is feed:
+        """Unless somebody came, and perhaps left, meanwhile."""
+        left_s, feed.left_s = feed.left_s, None
+        if feed.in_use or left_s is None or self._feeds.get(feed.room_id) is not feed:
+            return
+        loop = asyncio.get_running_loop()
+        if (wait_s := left_s + self._unsubscribe_delay_s - loop.time()) > 0.001:
+            feed.left_s = left_s
+            loop.call_later(wait_s, self._idled, feed)
+        else:
             self._idle.add(feed)
             self._work.set()
 

@@ -105,6 +105,7 @@ class Feed:
         self.timeline: Timeline[bytes] = Timeline(without_first, allowance)
         self.subscribers: set[Subscriber] = set()
         self.joining: dict[Subscriber, int] = {}
+        self.left_s: float | None = None  # when the last of them left, while that is counted
         self._missed = _Missed()
         self._pending: list[tuple[bool, bytes]] = []
         self._access_changed = False
@@ -184,7 +185,7 @@ class Feed:
         ephemeral = self._missed.since(came)
         self._let_join()
         self.subscribers.add(subscriber)
-        if ephemeral:
+        if ephemeral and not subscriber.congested:
             subscriber.deliver(subscriber.coding.encode(ephemeral))
 
     def leave(self, subscriber: Subscriber) -> None:

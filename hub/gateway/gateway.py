@@ -33,6 +33,7 @@ EXPIRY_CHECK_S: Final = 1.0
 KEEP_RUNS_S: Final = 1.0
 _DRAIN_BATCHES: Final = 10
 _DRAIN_AT_ONCE: Final = 50
+_WOKEN_AT_ONCE: Final = 64
 log = structlog.get_logger("hub.gateway")
 
 
@@ -48,6 +49,7 @@ class Gateway:
             limits.max_connections, limits.strangers_per_address, limits.connections_per_key
         )
         self.turns = Turns()
+        self._pacing = asyncio.Semaphore(_WOKEN_AT_ONCE)
         self.pressure = Pressure(limits.pending_total_bytes)
         self.stopping = False
         self.fanout = Fanout(
@@ -80,6 +82,11 @@ class Gateway:
     def told(self, joined: Joined) -> Json:
         """What a subscriber is told of a room: where it stands and who is there."""
         return joined.as_dict() | {"presence": self.presence.snapshot(joined.room_id)}
+
+    async def pace(self) -> None:
+        """Of many who were woken together so many go on at once; others have their turn between."""
+        async with self._pacing:
+            await asyncio.sleep(0)
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

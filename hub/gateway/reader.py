@@ -166,11 +166,13 @@ async def prepare_reader(
 
 
 @contextlib.asynccontextmanager
-async def open_reader(gateway: Gateway, actor: Actor, room_id: str) -> AsyncIterator[RoomReader]:
-    """A reader of the log from now on, live until the context ends."""
+async def open_reader(
+    gateway: Gateway, actor: Actor, room_id: str
+) -> AsyncIterator[tuple[RoomReader, Joining]]:
+    """A reader of the log from where the room is now, live until the context ends."""
     reader, joining = await prepare_reader(gateway, actor, room_id, None, durable=True)
     try:
         await gateway.fanout.complete(reader, joining)
-        yield reader
+        yield reader, joining
     finally:
         reader.close()

@@ -17,15 +17,19 @@ from hub.ports import RoomStore
 from hub.service.shared import Gathered
 
 _CACHED_ROOMS: Final = 10_000
+_CACHED_MEMBERS: Final = 300_000  # of all these rooms; some hundred bytes each
 _ROOMS_AT_ONCE: Final = 50
 
 
 class RoomViews:
-    """A cache of `RoomView` whose loads are shared by those who wait for the same room."""
+    """A cache of `RoomView`, of so many `members` in all, whose loads are shared by those who wait
+    for the same room."""
 
-    def __init__(self, store: RoomStore) -> None:
+    def __init__(self, store: RoomStore, members: int = _CACHED_MEMBERS) -> None:
         self._store = store
+        self._most = members
         self._views: OrderedDict[str, RoomView] = OrderedDict()
+        self._members = 0
         self._reads: Gathered[tuple[str, str], RoomView] = Gathered(self._read, _ROOMS_AT_ONCE)
 
     def cached(self, actor: Actor, room_id: str) -> RoomView | None:
@@ -34,7 +38,8 @@ class RoomViews:
         return view if view and view.room.tenant_id == actor.tenant_id else None
 
     def forget(self, room_id: str) -> None:
-        self._views.pop(room_id, None)
+        if (view := self._views.pop(room_id, None)) is not None:
+            self._members -= len(view.members)
 
     async def known(self, actor: Actor, room_id: str) -> RoomView:
         """Perhaps stale, for a post, whose transaction checks. Only a yes may be stale: whoever
@@ -61,10 +66,11 @@ class RoomViews:
         """`view` with its members, which were not read again where `known` is of its version."""
         if known is not None and view.room.acl_version == known.room.acl_version:
             view = RoomView(view.room, known.members)
+        self.forget(view.room.id)
         self._views[view.room.id] = view
-        self._views.move_to_end(view.room.id)
-        while len(self._views) > _CACHED_ROOMS:
-            self._views.popitem(last=False)
+        self._members += len(view.members)
+        while len(self._views) > _CACHED_ROOMS or self._members > self._most:
+            self.forget(next(iter(self._views)))
         return view
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
@@ -317,6 +318,27 @@ async def test_who_comes_back_in_time_keeps_the_subscription(open_house: Open) -
     await second.wait_for(lambda c: len(c.seqs) == 1)
 
 
+async def test_coming_and_going_often_leaves_one_timer_and_the_whole_delay(
+    open_house: Open,
+) -> None:
+    def timers() -> int:
+        return sum(isinstance(each, asyncio.TimerHandle) for each in gc.get_objects())
+
+    house, client = await open_house(delay_s=0.3), Client()
+    await house.join(client)
+    before, began_s = timers(), asyncio.get_running_loop().time()
+    for _ in range(40):
+        house.fanout.leave(client, "room_1")
+        await house.join(client)
+    assert timers() < before + 20
+    await asyncio.sleep(0.15)
+    house.fanout.leave(client, "room_1")
+    left_s = asyncio.get_running_loop().time()
+    assert left_s - began_s > 0.15
+    await until(lambda: house.bus.listener.rooms == [])
+    assert asyncio.get_running_loop().time() - left_s >= 0.29
+
+
 async def test_coming_and_going_at_any_moment_loses_nothing(open_house: Open) -> None:
     house = await open_house(delay_s=0.0)
     pick = random.Random(9)
@@ -391,7 +413,8 @@ async def test_a_join_that_is_cancelled_leaves_nobody_behind(house: House) -> No
 
 
 async def test_a_database_that_is_away_for_a_moment_is_asked_again(open_house: Open) -> None:
-    house = await open_house(head_check_s=0.05)
+    """Soon: long before all heads are looked at."""
+    house = await open_house()
     heads, failures = house.store.log.heads, 2
 
     class Flaky:
@@ -413,11 +436,12 @@ async def test_a_database_that_is_away_for_a_moment_is_asked_again(open_house: O
     as_store: Any = FlakyStore()
     as_port: Any = house.bus
     failures = 0
-    fanout = Fanout(as_store, as_port, house._may_read, head_check_s=0.05, unsubscribe_delay_s=9)
+    fanout = Fanout(as_store, as_port, house._may_read, head_check_s=LONG_S, unsubscribe_delay_s=9)
     async with fanout.running():
         joining = await fanout.prepare(client, "room_1", None)
         await fanout.complete(client, joining)
         failures = 2
         rows = await house.post(2)
+        fanout.suspect(["room_1"])
         await client.wait_for(lambda c: c.seqs == [row[0].seq for row in rows])
     assert failures == 0

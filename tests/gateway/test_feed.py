@@ -214,3 +214,14 @@ def test_nothing_is_kept_when_nobody_joins() -> None:
     feed.expect(later)
     feed.enter(later)
     assert [] == later.writes
+
+
+def test_who_joins_congested_is_spared_what_may_be_dropped() -> None:
+    client = Client()
+    feed = live()
+    feed.expect(client)
+    feed.take(short())
+    feed.flush()
+    client.congested = True
+    feed.enter(client)
+    assert [] == client.writes

@@ -19,6 +19,7 @@ class Counting:
     """The rooms of a store, with the versions its callers knew."""
 
     def __init__(self, store: SqlStore) -> None:
+        self.store = store
         self._rooms = store.rooms
         self.known: list[int] = []
         self.read = asyncio.Event()
@@ -118,3 +119,19 @@ async def test_what_is_forgotten_is_read_whole(rooms: Counting) -> None:
         "user_alice", "user_bob", "persona_eliza"
     }  # fmt: skip
     assert rooms.known == [-1, -1]
+
+
+async def test_what_is_kept_is_bounded_by_the_members_of_all_rooms(rooms: Counting) -> None:
+    await add_room(rooms.store, "room_2")
+    views = RoomViews(rooms, 5)  # both have three
+    await views.known(ALICE, "room_1")
+    for _ in range(3):
+        await views.fresh(ALICE, "room_1")
+        assert views.cached(ALICE, "room_1")
+    await views.known(ALICE, "room_2")
+    assert (False, True) == (
+        views.cached(ALICE, "room_1") is not None, views.cached(ALICE, "room_2") is not None
+    )  # fmt: skip
+    views.forget("room_2")
+    await views.known(ALICE, "room_1")
+    assert views.cached(ALICE, "room_1")

@@ -18,6 +18,7 @@ from hub.gateway.reader import RoomReader, open_reader, prepare_reader
 from hub.gateway.rest.call import Answer, Call, Operation, envelope
 from hub.gateway.sse import EventStream, Say, gone
 from hub.parts import now_ms
+from hub.ports import Standing
 from hub.wire.events import event
 from hub.wire.sse import sse
 
@@ -33,36 +34,47 @@ async def events(call: Call) -> Response:
     cursor = call.cursor(f"events/{room_id}")
     since = int(cursor) if cursor else call.number("since") or 0
     at = Cursor(since, call.query("epoch"))
-    if wait_s:
-        await _wait(call, room_id, at, wait_s)
+    if wait_s and (heard := await _heard(call, room_id, at, wait_s)):
+        return heard
     async with call.turn(limit):
         found = await call.parts.messages.log(call.actor, room_id, since=since, limit=limit + 1)
         return envelope(await _told(call, room_id, at, found))
 
 
-async def _fits(call: Call, room_id: str, at: Cursor) -> bool:
-    head = (await call.parts.store.log.heads([room_id])).get(room_id)
-    return head is not None and continues(at, head)
-
-
-async def _wait(call: Call, room_id: str, at: Cursor, wait_s: int) -> None:
-    """Until there is anything behind a cursor that fits, or the time is over. The room is followed
-    first and the log asked after, so that nothing falls between."""
+async def _heard(call: Call, room_id: str, at: Cursor, wait_s: int) -> Response | None:
+    """Wait where nothing is behind a cursor that fits, and answer with what comes, as it came: many
+    may wait for the same. None when the log has to be read."""
     deadline = asyncio.get_running_loop().time() + wait_s
-    if await _anything(call, room_id, at) or not await _fits(call, room_id, at):
-        return
-    async with open_reader(call.gateway, call.actor, room_id) as reader:
-        while not await _anything(call, room_id, at):
-            if not await _something(call, reader, deadline):
-                return
+    if not _is_at(at, await call.gateway.fanout.standing(room_id)):
+        return None
+    async with open_reader(call.gateway, call.actor, room_id) as (reader, joining):
+        if joining.position != at.since:
+            return None
+        bodies = await _something(call, reader, deadline)
+    if not bodies:
+        return None
+    await call.parts.views.fresh(call.actor, room_id)  # it may have been about this client
+    await call.gateway.pace()
+    return envelope(_answer_of(call, bodies, joining))
 
 
-async def _anything(call: Call, room_id: str, at: Cursor) -> bool:
-    return bool(await call.parts.messages.log(call.actor, room_id, since=at.since, limit=1))
+def _is_at(at: Cursor, standing: Standing | None) -> bool:
+    return standing is not None and continues(at, standing.head) and at.since == standing.head.head
 
 
-async def _something(call: Call, reader: RoomReader, deadline: float) -> bool:
-    """Wait for the reader; False when it ended in peace, the time is over or the client gone."""
+def _answer_of(call: Call, bodies: list[bytes], joining: Joining) -> Answer:
+    shown, room_id = bodies[: call.limit()], joining.joined.room_id
+    head = orjson.loads(bodies[-1])["seq"]
+    more = None
+    if len(bodies) > len(shown):
+        more = call.next(f"events/{room_id}", str(orjson.loads(shown[-1])["seq"]))
+    beside: Json = {"head": head, "epoch": joining.joined.epoch, "recovered": True}
+    items = [orjson.Fragment(body) for body in shown]
+    return Answer(items, next_cursor=more, is_list=True, beside=beside)
+
+
+async def _something(call: Call, reader: RoomReader, deadline: float) -> list[bytes]:
+    """Wait for the reader; nothing when it ended in peace, the time is over or the client gone."""
     async with asyncio.TaskGroup() as group:
         taking = group.create_task(_taken(reader))
         leaving = group.create_task(gone(call.request.receive))
@@ -70,15 +82,15 @@ async def _something(call: Call, reader: RoomReader, deadline: float) -> bool:
         await asyncio.wait({taking, leaving}, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
         taking.cancel()
         leaving.cancel()
-    taken = None if taking.cancelled() else taking.result()
+    taken = [] if taking.cancelled() else taking.result()
     if isinstance(taken, HubError):
         raise taken
-    return bool(taken)
+    return taken
 
 
-async def _taken(reader: RoomReader) -> bool | HubError:
+async def _taken(reader: RoomReader) -> list[bytes] | HubError:
     try:
-        return bool(await reader.take())
+        return await reader.take()
     except HubError as error:
         return error
 
