@@ -267,7 +267,18 @@ async def under_load(
     *,
     one_frozen: bool = False,
 ) -> Outcome:
-    """Whatever `fault` does, while the first gateway, or all, take posts to these rooms."""
+    """Whatever `fault` does, while the first gateway, or all, take posts to these rooms. A gateway
+    that ends ends it, with its output."""
+    return await cluster.outlives(_under_load(cluster, room_ids, fault, one_frozen=one_frozen))
+
+
+async def _under_load(
+    cluster: Cluster,
+    room_ids: Sequence[str],
+    fault: Callable[[], Awaitable[None]],
+    *,
+    one_frozen: bool,
+) -> Outcome:
     outcome, stop = Outcome(), asyncio.Event()
     load = Load(cluster.key, room_ids, outcome)
     watchers = [Watcher(hub, cluster.key) for hub in cluster.gateways]
@@ -275,12 +286,12 @@ async def under_load(
         for watcher in watchers:
             await stack.enter_async_context(watcher.watching(room_ids))
         doors = cluster.gateways[:1] if one_frozen else cluster.gateways
-        loading = asyncio.create_task(load.run(stop, doors))
-        await asyncio.sleep(BEFORE_S)
-        await fault()
-        thawed_s = time.monotonic() if one_frozen else 0.0
-        stop.set()
-        await loading
+        async with asyncio.TaskGroup() as group:
+            group.create_task(load.run(stop, doors))
+            await asyncio.sleep(BEFORE_S)
+            await fault()
+            thawed_s = time.monotonic() if one_frozen else 0.0
+            stop.set()
         await _until_seen(load, watchers)
     _judge(outcome, load, watchers, thawed_s)
     await _compare(cluster, room_ids, outcome, watchers)

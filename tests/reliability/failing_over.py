@@ -1,8 +1,10 @@
 """`python -m tests.reliability.failing_over`: Redis's master is killed, and handed over as planned,
 under two gateways and a pool of workers that reach it through a sentinel.
 
-The figures are those of `bus_faults`; exits 1 when a promise was broken, or when a mention after
-the change of masters had no reply. The pool never sweeps: only Redis can wake it.
+The figures are those of `bus_faults`; exits 1 when a promise was broken, when a mention after the
+change of masters had no reply, or when a gateway or the pool ended, whose output is then shown. The
+pool never sweeps: only Redis can wake it. All the while clients come to rooms that nobody else
+follows, and leave them: gateways subscribe and unsubscribe in the middle of it.
 """
 
 from __future__ import annotations
@@ -15,19 +17,30 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 from typing import Final
 
-from deploy.child import start_child
+import orjson
+from websockets.asyncio.client import connect
+
+from deploy.child import Child, start_child
 from hub.client.rest import RoomhubClient, open_client
 from hub.core.runs import ENDED
-from tests.reliability.bus_faults import Outcome, row, under_load
+from tests.reliability.bus_faults import ROOMS, Outcome, row, under_load
 from tests.support.cluster import Cluster, run_cluster
+from tests.support.hub import HubProcess
 from tests.support.redis import until
 from tests.support.sentinel import Watched, run_watched
 
-ENV: Final = {"HUB_LOG_LEVEL": "error", "HUB_SWEEP_S": "3600"}
+ENV: Final = {
+    "HUB_LOG_LEVEL": "error", "HUB_SWEEP_S": "3600", "HUB_UNSUBSCRIBE_DELAY_S": "0.01",
+}  # fmt: skip
+VISITORS: Final = 8
+STAY_S: Final = 0.01
 PATIENCE_S: Final = 30.0
+ALL_S: Final = 90.0
 AFTER_S: Final = 2.0
 BOT: Final = {"type": "bot", "id": "bot_echo"}
 Change = Callable[[Watched], int]
@@ -38,7 +51,7 @@ CHANGES: Final[dict[str, Change]] = {
 
 
 async def change_masters(
-    cluster: Cluster, room_ids: list[str], watched: Watched, change: Change
+    cluster: Cluster, house: House, watched: Watched, change: Change
 ) -> tuple[Outcome, str]:
     """What clients saw of it under load, and how the run of a mention ended afterwards."""
 
@@ -47,9 +60,29 @@ async def change_masters(
         await until(lambda: watched.settled(old), PATIENCE_S)
         await asyncio.sleep(AFTER_S)  # load on the new master
 
-    outcome = await under_load(cluster, room_ids, fault)
+    async with asyncio.timeout(ALL_S), asyncio.TaskGroup() as group:
+        visiting = [
+            group.create_task(_come_and_go(hub, cluster.key, room_id))
+            for hub in cluster.gateways
+            for room_id in house.quiet_ids
+        ]
+        outcome = await under_load(cluster, house.room_ids, fault)
+        for task in visiting:
+            task.cancel()
+    house.check_pool()
     async with open_client(cluster.gateways[0].address, cluster.key) as client:
-        return outcome, await _mentioned(client, room_ids[0])
+        return outcome, await _mentioned(client, house.room_ids[0])
+
+
+async def _come_and_go(hub: HubProcess, key: str, room_id: str) -> None:
+    """Subscribe and unsubscribe until cancelled, whatever the answer."""
+    headers = {"Authorization": f"Bearer {key}"}
+    async with connect(hub.ws_address, additional_headers=headers) as client:
+        for kind in cycle(("subscribe", "unsubscribe")):
+            await client.send(orjson.dumps({"id": 1, "type": kind, "room_id": room_id}), text=True)
+            while orjson.loads(await client.recv())["type"] != "reply":
+                pass
+            await asyncio.sleep(STAY_S)
 
 
 async def _mentioned(client: RoomhubClient, room_id: str) -> str:
@@ -64,6 +97,19 @@ async def _mentioned(client: RoomhubClient, room_id: str) -> str:
     return state
 
 
+@dataclass(frozen=True, slots=True)
+class House:
+    """Rooms with a bot that are posted to, rooms that people only come to, and the bot's pool."""
+
+    room_ids: list[str]
+    quiet_ids: list[str]
+    pool: Child
+
+    def check_pool(self) -> None:
+        status = self.pool.process.poll()
+        assert status is None, f"the pool ended with status {status}:\n{self.pool.said()}"
+
+
 @contextlib.contextmanager
 def run_sentinel_cluster(folder: Path) -> Iterator[tuple[Cluster, Watched]]:
     """PostgreSQL, a master, a replica, a sentinel and two gateways."""
@@ -75,8 +121,8 @@ def run_sentinel_cluster(folder: Path) -> Iterator[tuple[Cluster, Watched]]:
 
 
 @contextlib.asynccontextmanager
-async def open_rooms(cluster: Cluster, many: int) -> AsyncIterator[list[str]]:
-    """Rooms with a bot in each, and a pool of workers that writes its replies."""
+async def open_house(cluster: Cluster, rooms: int) -> AsyncIterator[House]:
+    """So many rooms with a bot in each, a few without, and a pool that writes the bot's replies."""
     hub = cluster.gateways[0]
     env = os.environ | cluster.env | {"HUB_DATA_DIR": str(hub.data_dir), "HUB_LOG_LEVEL": "info"}
     program = [sys.executable, "-m", "hub.cli", "workers"]
@@ -86,8 +132,9 @@ async def open_rooms(cluster: Cluster, many: int) -> AsyncIterator[list[str]]:
         async with open_client(hub.address, cluster.key) as client:
             driver = {"kind": "model", "model": "builtin/eliza"}
             await client.create_participant({**BOT, "name": "Echo", "driver": driver})
-            rooms = [await client.create_room(f"Room {n}", members=[BOT]) for n in range(many)]
-        yield [room["id"] for room in rooms]
+            busy = [await client.create_room(f"Room {n}", members=[BOT]) for n in range(rooms)]
+            quiet = [await client.create_room(f"Quiet {n}") for n in range(VISITORS)]
+        yield House([room["id"] for room in busy], [room["id"] for room in quiet], pool)
     finally:
         pool.ask_to_stop()
         pool.end(time.monotonic() + 5)
@@ -95,9 +142,9 @@ async def open_rooms(cluster: Cluster, many: int) -> AsyncIterator[list[str]]:
 
 async def _run(cluster: Cluster, watched: Watched) -> bool:
     broken = False
-    async with open_rooms(cluster, 40) as room_ids:
+    async with open_house(cluster, ROOMS) as house:
         for name in ("handed over", "killed"):  # who was killed does not come back
-            outcome, state = await change_masters(cluster, room_ids, watched, CHANGES[name])
+            outcome, state = await change_masters(cluster, house, watched, CHANGES[name])
             print(f"{row(name, outcome)}; a mention afterwards {state}", flush=True)
             faults = [*outcome.faults(), *(["no reply"] if state != "succeeded" else [])]
             for fault in faults:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Coroutine, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Final, TypeVar
 
 from hub.bus.embedded import run_valkey
 from tests.support.hub import HubProcess
 from tests.support.postgres import PostgresServer, run_postgres
+
+WATCH_S: Final = 0.1
+T = TypeVar("T")
 
 
 @dataclass
@@ -31,6 +36,21 @@ class Cluster:
         hub = HubProcess(folder, {**self.env, **env}, command="gateway")
         self.gateways.append(hub)
         return hub.start()
+
+    async def outlives(self, work: Coroutine[Any, Any, T]) -> T:
+        """What `work` gives; AssertionError with its output as soon as a gateway ends."""
+        async with asyncio.TaskGroup() as group:
+            working, watching = group.create_task(work), group.create_task(self._watch())
+            await asyncio.wait({working})
+            watching.cancel()
+        return working.result()
+
+    async def _watch(self) -> None:
+        while True:
+            for hub in self.gateways:
+                if told := hub.ended():
+                    raise AssertionError(told)
+            await asyncio.sleep(WATCH_S)
 
     def end(self) -> None:
         for hub in self.gateways:

@@ -32,6 +32,7 @@ class HubProcess:
     address: str = ""
     output: list[str] = field(default_factory=list)
     command: str = "up"
+    _reader: threading.Thread | None = None
 
     @property
     def key(self) -> str:
@@ -68,14 +69,14 @@ class HubProcess:
         assert self.process.stdout is not None
         reader = threading.Thread(target=self._read, args=(self.process.stdout,), daemon=True)
         reader.start()
+        self._reader = reader
         deadline = time.monotonic() + START_S
         while time.monotonic() < deadline:
             if found := _ADDRESS.search("".join(self.output)):
                 self.address = found.group(1)
                 return self
-            if self.process.poll() is not None:
-                reader.join(2)
-                break
+            if told := self.ended():
+                raise AssertionError(f"the hub did not start: {told}")
             time.sleep(0.01)
         raise AssertionError(f"the hub did not start:\n{''.join(self.output)}")
 
@@ -89,6 +90,14 @@ class HubProcess:
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(within_s)
+
+    def ended(self) -> str:
+        """How it ended and what it said; empty while it runs."""
+        if self.process is None or (status := self.process.poll()) is None:
+            return ""
+        if self._reader is not None:
+            self._reader.join(2)
+        return f"{self.data_dir.name} ended with status {status}:\n{''.join(self.output)}"
 
     def kill(self) -> None:
         """SIGKILL, as a crash would."""
