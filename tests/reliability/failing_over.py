@@ -24,6 +24,7 @@ from typing import Final
 
 import orjson
 from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
 
 from deploy.child import Child, start_child
 from hub.client.rest import RoomhubClient, open_client
@@ -32,7 +33,7 @@ from tests.reliability.bus_faults import ROOMS, Outcome, row, under_load
 from tests.support.cluster import Cluster, run_cluster
 from tests.support.hub import HubProcess
 from tests.support.redis import until
-from tests.support.sentinel import Watched, run_watched
+from tests.support.sentinel import Watched, run_watched, wait_until
 
 ENV: Final = {
     "HUB_LOG_LEVEL": "error", "HUB_SWEEP_S": "3600", "HUB_UNSUBSCRIBE_DELAY_S": "0.01",
@@ -43,10 +44,32 @@ PATIENCE_S: Final = 30.0
 ALL_S: Final = 90.0
 AFTER_S: Final = 2.0
 BOT: Final = {"type": "bot", "id": "bot_echo"}
-Change = Callable[[Watched], int]
+Change = Callable[[Cluster, Watched], int]
+
+
+def killed(_: Cluster, watched: Watched) -> int:
+    """kill -9; returns its port."""
+    return watched.kill_master()
+
+
+def killed_unseen(cluster: Cluster, watched: Watched) -> int:
+    """kill -9 while the gateways stand still: to them the old master ends and the new one is there
+    in the same moment."""
+    with cluster.frozen():
+        old = watched.kill_master()
+        wait_until(lambda: watched.settled(old), PATIENCE_S)
+    return old
+
+
+def handed_over(_: Cluster, watched: Watched) -> int:
+    """As planned; returns the port of the old master."""
+    return watched.hand_over()
+
+
 CHANGES: Final[dict[str, Change]] = {
-    "killed": Watched.kill_master,
-    "handed over": Watched.hand_over,
+    "handed over": handed_over,
+    "killed": killed,
+    "killed, gateways stalled": killed_unseen,
 }
 
 
@@ -56,7 +79,7 @@ async def change_masters(
     """What clients saw of it under load, and how the run of a mention ended afterwards."""
 
     async def fault() -> None:
-        old = await asyncio.to_thread(change, watched)
+        old = await asyncio.to_thread(change, cluster, watched)
         await until(lambda: watched.settled(old), PATIENCE_S)
         await asyncio.sleep(AFTER_S)  # load on the new master
 
@@ -77,12 +100,14 @@ async def change_masters(
 async def _come_and_go(hub: HubProcess, key: str, room_id: str) -> None:
     """Subscribe and unsubscribe until cancelled, whatever the answer."""
     headers = {"Authorization": f"Bearer {key}"}
-    async with connect(hub.ws_address, additional_headers=headers) as client:
-        for kind in cycle(("subscribe", "unsubscribe")):
-            await client.send(orjson.dumps({"id": 1, "type": kind, "room_id": room_id}), text=True)
-            while orjson.loads(await client.recv())["type"] != "reply":
-                pass
-            await asyncio.sleep(STAY_S)
+    with contextlib.suppress(ConnectionClosed):  # of the watchers each one that is cut off counts
+        async with connect(hub.ws_address, additional_headers=headers) as client:
+            for kind in cycle(("subscribe", "unsubscribe")):
+                command = {"id": 1, "type": kind, "room_id": room_id}
+                await client.send(orjson.dumps(command), text=True)
+                while orjson.loads(await client.recv())["type"] != "reply":
+                    pass
+                await asyncio.sleep(STAY_S)
 
 
 async def _mentioned(client: RoomhubClient, room_id: str) -> str:
@@ -140,26 +165,31 @@ async def open_house(cluster: Cluster, rooms: int) -> AsyncIterator[House]:
         pool.end(time.monotonic() + 5)
 
 
-async def _run(cluster: Cluster, watched: Watched) -> bool:
-    broken = False
+async def _run(cluster: Cluster, watched: Watched, name: str) -> list[str]:
     async with open_house(cluster, ROOMS) as house:
-        for name in ("handed over", "killed"):  # who was killed does not come back
-            outcome, state = await change_masters(cluster, house, watched, CHANGES[name])
-            print(f"{row(name, outcome)}; a mention afterwards {state}", flush=True)
-            faults = [*outcome.faults(), *(["no reply"] if state != "succeeded" else [])]
-            for fault in faults:
-                print(f"FAULT {fault}", file=sys.stderr)
-            broken = broken or bool(faults)
-    return broken
+        outcome, state = await change_masters(cluster, house, watched, CHANGES[name])
+    print(f"{row(name, outcome)}; a mention afterwards {state}", flush=True)
+    return [*outcome.faults(), *(["no reply"] if state != "succeeded" else [])]
+
+
+def _run_anew(name: str) -> list[str]:
+    """What was broken, on servers of its own: who was killed does not come back."""
+    with tempfile.TemporaryDirectory(prefix="failing-") as folder:
+        with run_sentinel_cluster(Path(folder)) as (cluster, watched):
+            return asyncio.run(_run(cluster, watched, name))
 
 
 def main() -> int:
-    argparse.ArgumentParser(
+    parser = argparse.ArgumentParser(
         prog="python -m tests.reliability.failing_over", description=__doc__
-    ).parse_args()
-    with tempfile.TemporaryDirectory(prefix="failing-") as folder:
-        with run_sentinel_cluster(Path(folder)) as (cluster, watched):
-            return int(asyncio.run(_run(cluster, watched)))
+    )
+    parser.add_argument("--times", type=int, default=1, help="how often all of it is done")
+    parser.add_argument("names", nargs="*", default=list(CHANGES), help=", ".join(CHANGES))
+    given = parser.parse_args()
+    broken = [fault for name in given.names * given.times for fault in _run_anew(name)]
+    for fault in broken:
+        print(f"FAULT {fault}", file=sys.stderr)
+    return int(bool(broken))
 
 
 if __name__ == "__main__":

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import signal
 from collections.abc import Coroutine, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,6 +53,18 @@ class Cluster:
                 if told := hub.ended():
                     raise AssertionError(told)
             await asyncio.sleep(WATCH_S)
+
+    @contextlib.contextmanager
+    def frozen(self) -> Iterator[None]:
+        """All gateways stand still, as on a machine that is overloaded."""
+        pids = [hub.process.pid for hub in self.gateways if hub.process is not None]
+        try:
+            for pid in pids:
+                os.kill(pid, signal.SIGSTOP)
+            yield
+        finally:
+            for pid in pids:
+                os.kill(pid, signal.SIGCONT)
 
     def end(self) -> None:
         for hub in self.gateways:
