@@ -102,7 +102,7 @@ class RedisListener:
         for server in servers:
             if server not in self._ears:
                 ear = self._ears[server] = Ear(server, self)
-                self._working[server] = group.create_task(enduring(ear.run))
+                self._working[server] = group.create_task(ear.run())
         homes = self._homes(self._wanted)
         self._placeless = bool(homes.pop(None, None))
         ears = tuple(self._ears.values())

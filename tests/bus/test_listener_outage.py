@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
+from structlog.testing import capture_logs
 
 from hub.bus.client import make_client
 from hub.bus.listener import open_listener
@@ -92,9 +93,11 @@ async def test_a_packet_that_cannot_be_taken_ends_no_listener(bus: RedisBus) -> 
             raise ValueError("a value that nobody expected")
         heard(room_id, found)
 
-    async with bus.listen(hear) as listener:
-        await listener.subscribe("room_1")
-        await bus.publish([("room_1", packet(1))], ())
-        await heard.wait_for(lambda said: ("room_1", None) in said)
-        await bus.publish([("room_1", packet(2))], ())
-        await heard.wait_for(lambda said: ("room_1", packet(2)) in said)
+    with capture_logs() as told:
+        async with bus.listen(hear) as listener:
+            await listener.subscribe("room_1")
+            await bus.publish([("room_1", packet(1))], ())
+            await heard.wait_for(lambda said: ("room_1", None) in said)
+            await bus.publish([("room_1", packet(2))], ())
+            await heard.wait_for(lambda said: ("room_1", packet(2)) in said)
+    assert ["the bus cannot be heard, connecting again"] == [each["event"] for each in told]
