@@ -1,10 +1,14 @@
 """Finding messages by their words: newest first, read through without an index.
 
 Nothing is kept beside the messages, so that what was just posted, edited or deleted is found as it
-is, and posting costs nothing more. A rare word is looked for in all the rooms one may read.
+is, and posting costs nothing more: an index of trigrams would cost the writer more than the post.
+The newest messages are walked through first, which is enough where a word is common; a rare one is
+looked for in all the rooms one may read.
 """
 
 from __future__ import annotations
+
+from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, Select, func, or_, select
 
@@ -15,29 +19,58 @@ from hub.store.database import Database
 from hub.store.reactions import with_reactions
 from hub.store.schema import members, messages, rooms, sessions
 
+NEWEST: Final = 20_000
+
 
 class SqlSearch:
-    """`SearchStore` on any SQL database."""
+    """`SearchStore` on any SQL database; `newest` messages are walked through first."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, newest: int = NEWEST) -> None:
         self._database = database
+        self._newest = newest
 
     async def find(self, search: Search) -> list[Message]:
-        return await self._database.read(lambda c: _find(c, search), long=True)
+        return await self._database.read(lambda c: _find(c, search, self._newest), long=True)
 
 
-def _find(connection: Connection, search: Search) -> list[Message]:
+def _find(connection: Connection, search: Search, newest: int) -> list[Message]:
+    """Two reads with a border between them: the newest by id, the others by room."""
+    border = _border(connection, search, newest)
+    walked = messages.c.room_id + ""  # no index of this: the newest are few, a room may be large
+    found = _read(connection, search, search.limit, walked, messages.c.id >= border)
+    if border and len(found) < search.limit:
+        left = search.limit - len(found)
+        found += _read(connection, search, left, messages.c.room_id, messages.c.id < border)
+    return with_reactions(connection, found)
+
+
+def _border(connection: Connection, search: Search, newest: int) -> str:
+    """The id of the last of the newest messages that a page may show; "" when that is all."""
+    ids = select(messages.c.id).order_by(messages.c.id.desc()).offset(newest - 1).limit(1)
+    if search.below_id is not None:
+        ids = ids.where(messages.c.id < search.below_id)
+    return connection.execute(ids).scalar() or ""
+
+
+def _read(
+    connection: Connection,
+    search: Search,
+    limit: int,
+    room_id: ColumnElement[str],
+    part: ColumnElement[bool],
+) -> list[Message]:
     lower = func.hub_lower if connection.dialect.name == "sqlite" else func.lower
     text = lower(messages.c.content)
     statement = rows.select_messages().where(
+        part,
         messages.c.tenant_id == search.tenant_id,
         messages.c.deleted_ms.is_(None),
-        messages.c.room_id.in_(_readable(search)),
+        room_id.in_(_readable(search)),
         *[_has(text, word) for word in search.words],
         *_narrowed(search),
     )
-    found = connection.execute(statement.order_by(messages.c.id.desc()).limit(search.limit))
-    return with_reactions(connection, [rows.message_of(row) for row in found])
+    found = connection.execute(statement.order_by(messages.c.id.desc()).limit(limit))
+    return [rows.message_of(row) for row in found]
 
 
 def _has(text: ColumnElement[str], word: str) -> ColumnElement[bool]:

@@ -9,6 +9,7 @@ import pytest
 
 from hub.core.touches import Touch
 from hub.ports import AuditEntry, Search
+from hub.store.search import SqlSearch
 from hub.store.store import SqlStore
 from tests.support.parts import ACME, ADMIN, AT_MS, RIVAL, Posts, add_room, add_session
 
@@ -84,3 +85,18 @@ async def test_it_is_narrowed_by_author_time_and_page(store: SqlStore, posts: Po
     assert ids[:1] == await found(store, after_ms=AT_MS + 2_000)
     assert ids[:2] == await found(store, limit=2)
     assert ids[2:] == await found(store, below_id=ids[1])
+
+
+async def test_what_is_found_does_not_depend_on_how_much_is_new(
+    store: SqlStore, posts: Posts
+) -> None:
+    for n in range(6):
+        await posts.send(content="fox" if n % 3 else "hen", at_ms=AT_MS + n)
+    every = ["msg_00006", "msg_00005", "msg_00003", "msg_00002"]
+    for newest in range(1, 8):
+        searched = SqlSearch(store.database, newest)
+        for limit in (1, 3, 10):
+            page = await searched.find(replace(BOBS, limit=limit))
+            assert every[:limit] == [message.id for message in page], (newest, limit)
+        rest = await searched.find(replace(BOBS, below_id="msg_00005"))
+        assert every[2:] == [message.id for message in rest], newest
