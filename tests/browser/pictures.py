@@ -52,11 +52,16 @@ class Room:
         }
         reviewer = {"driver": {"kind": "model", "model": MODEL}}
         self.admin.patch("/v1/participants/bot_design_reviewer", json=reviewer).raise_for_status()
+        bob = {"initial_members": [{"type": "user", "id": "user_bob"}]}
         for name, private in (("Launch", True), ("Support", True), ("Lunch", False)):
-            body = {"name": name, "private": private}
+            body = {"name": name, "private": private} | bob
             self.clients["alice"].post("/v1/rooms", json=body).raise_for_status()
-        rooms = self.admin.get("/v1/rooms").raise_for_status().json()["data"]["items"]
-        self.id = next(room["id"] for room in rooms if room["name"] == "Design Review")
+        rooms = self.clients["alice"].get("/v1/rooms").raise_for_status().json()["data"]["items"]
+        self.ids = {room["name"]: room["id"] for room in rooms}
+        self.id = self.ids["Design Review"]
+        for title in ("Names for the beta", "Postcode lookup, explained", "Release notes"):
+            session = {"model": MODEL, "title": title}
+            self.clients["alice"].post("/v1/sessions", json=session).raise_for_status()
 
     def client(self, name: str) -> httpx.Client:
         body = {"name": name, "participant_id": f"user_{name}"}
@@ -77,12 +82,20 @@ class Room:
             time.sleep(0.05)
         raise SystemExit("the room got no answer")
 
-    def say(self, name: str, content: str, *mention: str, to: str | None = None) -> dict[str, Any]:
-        path = f"/v1/rooms/{self.id}/messages" + (f"/{to}/reply" if to else "")
+    def say(
+        self, name: str, content: str, *mention: str, to: str | None = None, room: str | None = None
+    ) -> dict[str, Any]:
+        path = f"/v1/rooms/{room or self.id}/messages" + (f"/{to}/reply" if to else "")
         named = [{"type": who.split("_")[0], "id": who} for who in mention]
         body = {"content": content, "mention": named}
         posted = self.clients[name].post(path, json=body).raise_for_status().json()["data"]
         return dict(posted)
+
+    def read(self, name: str) -> None:
+        """They have seen everything here."""
+        head = self.admin.get(f"/v1/rooms/{self.id}").raise_for_status().json()["data"]["head"]
+        path = f"/v1/rooms/{self.id}/read"
+        self.clients[name].post(path, json={"seq": head}).raise_for_status()
 
 
 def talk(room: Room, voice: Voice) -> None:
@@ -106,6 +119,10 @@ def talk(room: Room, voice: Voice) -> None:
     room.say(
         "alice", "Lovely. @poolnoodle a line for the release notes, please?", "persona_poolnoodle"
     )
+    room.read("alice")
+    room.say("bob", "Two people asked for invoices today.", room=room.ids["Support"])
+    room.say("bob", "@alice shall we say noon?", "user_alice", room=room.ids["Launch"])
+    room.say("bob", "I can start the page.", room=room.ids["Launch"])
 
 
 async def take(browser: Browser, room: Room, name: str) -> None:
