@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import Counter, deque
+from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Final
@@ -25,8 +25,9 @@ class _Waiting:
 
 
 class Turns:
-    """First come, first served. `entries` are had at one time, `waiting` may wait, of one key
-    `of_one`, each for `patience_s`; whoever is over that is told to come again."""
+    """Keys are served one after the other, each in the order in which it asked, so that nobody
+    waits for all that another has asked for. `entries` are had at one time, `waiting` may wait, of
+    one key `of_one`, each for `patience_s`; whoever is over that is told to come again."""
 
     def __init__(
         self,
@@ -37,15 +38,14 @@ class Turns:
     ) -> None:
         self._entries, self._most, self._of_one = entries, waiting, of_one
         self._patience_s = patience_s
-        self._held = 0
-        self._queue: deque[_Waiting] = deque()
-        self._waiting: Counter[str] = Counter()
+        self._held = self._count = 0
+        self._queues: dict[str, deque[_Waiting]] = {}  # the key whose turn is next comes first
 
     @contextlib.asynccontextmanager
     async def hold(self, entries: int, key_id: str) -> AsyncIterator[None]:
         """Within the context so many entries may be made. Raises Limited."""
         entries = min(entries, self._entries)
-        if self._queue or self._held + entries > self._entries:
+        if self._queues or self._held + entries > self._entries:
             await self._wait(entries, key_id)
         else:
             self._held += entries
@@ -55,27 +55,31 @@ class Turns:
             self._give(entries)
 
     async def _wait(self, entries: int, key_id: str) -> None:
-        if len(self._queue) >= self._most or self._waiting[key_id] >= self._of_one:
+        queue = self._queues.get(key_id, deque())
+        if self._count >= self._most or len(queue) >= self._of_one:
             raise Limited("too many pages are asked for at once; try again", retry_after=1)
         mine = _Waiting(entries, asyncio.get_running_loop().create_future())
-        self._queue.append(mine)
-        self._waiting[key_id] += 1
+        queue.append(mine)
+        self._queues[key_id] = queue
+        self._count += 1
         try:
             async with asyncio.timeout(self._patience_s):
                 await mine.turn
         except TimeoutError:
-            self._give_up(mine)
+            self._give_up(mine, key_id)
             raise Limited("the hub has too many pages to read; try again", retry_after=2) from None
         except BaseException:
-            self._give_up(mine)
+            self._give_up(mine, key_id)
             raise
-        finally:
-            self._waiting -= Counter((key_id,))
 
-    def _give_up(self, mine: _Waiting) -> None:
+    def _give_up(self, mine: _Waiting, key_id: str) -> None:
         """Its turn may have come in the same moment."""
-        if mine in self._queue:
-            self._queue.remove(mine)
+        queue = self._queues.get(key_id, deque())
+        if mine in queue:
+            queue.remove(mine)
+            self._count -= 1
+            if not queue:
+                del self._queues[key_id]
             self._next()
         else:
             self._give(mine.entries)
@@ -85,9 +89,15 @@ class Turns:
         self._next()
 
     def _next(self) -> None:
-        while self._queue and self._held + self._queue[0].entries <= self._entries:
-            first = self._queue.popleft()
+        while self._queues:
+            key_id, queue = next(iter(self._queues.items()))
+            if self._held + queue[0].entries > self._entries:
+                return
+            first = queue.popleft()
+            self._count -= 1
+            del self._queues[key_id]
+            if queue:  # behind the others
+                self._queues[key_id] = queue
             self._held += first.entries
-            if first.turn.cancelled():  # it is about to give up
-                continue
-            first.turn.set_result(None)
+            if not first.turn.cancelled():  # else it is about to give up
+                first.turn.set_result(None)

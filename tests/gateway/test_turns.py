@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from itertools import pairwise
 
 import pytest
 
@@ -66,6 +67,19 @@ async def test_who_came_first_is_served_first_though_another_would_fit() -> None
     await small.end()
 
 
+async def test_nobody_waits_for_all_that_another_key_has_asked_for() -> None:
+    turns = Turns(1)
+    first = Page(turns, 1, "key_a")
+    many = [Page(turns, 1, "key_a") for _ in range(5)]
+    await settled()
+    one, two = Page(turns, 1, "key_b"), Page(turns, 1, "key_b")
+    assert not any(await begun(*many, one, two))
+    for ends, begins in pairwise((first, many[0], one, many[1], two, *many[2:])):
+        await ends.end()
+        assert [True] == await begun(begins)
+    await many[-1].end()
+
+
 async def test_what_is_larger_than_all_is_made_alone() -> None:
     turns = Turns(100)
     huge, small = Page(turns, 1_000), Page(turns, 1)
@@ -114,9 +128,10 @@ async def test_those_who_wait_are_bounded_in_all_and_for_each_key() -> None:
     with pytest.raises(Limited) as caught:
         await Page(turns, 1, "key_c").task
     assert caught.value.retry_after
-    for page in (first, *waiting):
+    one, two, of_another = waiting
+    for page in (first, one, of_another, two):
         await page.end()
-    assert not turns._waiting
+    assert (0, {}) == (turns._count, turns._queues)
 
 
 async def test_who_waits_too_long_is_told_to_come_again() -> None:
