@@ -136,6 +136,13 @@ class HubHttp(H11Protocol):
             super().shutdown()
         if self.transport.is_closing():
             self._cut_later()
+        else:
+            self.loop.call_later(self._bounds.close_s, self._cut_if_behind)
+
+    def _cut_if_behind(self) -> None:
+        """An answer that a client takes is finished, one that it does not ends with the server."""
+        if self.flow.write_paused:
+            self._cut_now()
 
     # What a client owes: one deadline for a whole head, one for a whole body.
 

@@ -66,7 +66,7 @@ class Served:
         return peer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """The application: keeps frames, and answers a request with its body twice."""
+        """The application: keeps frames and bodies, and answers `?SIZExTIMES`."""
         if scope["type"] == "websocket":
             await self._socket(scope, receive, send)
             return
@@ -77,9 +77,11 @@ class Served:
                 return
             body, more = body + message["body"], message["more_body"]
         self.bodies.append(body)
-        size = int(scope["query_string"] or 0)
+        size, _, times = scope["query_string"].partition(b"x")
         await send({"type": "http.response.start", "status": 200, "headers": []})
-        await send({"type": "http.response.body", "body": b"x" * size})
+        for left in range(int(times or 1) - 1, -1, -1):
+            part = b"x" * int(size or 0)
+            await send({"type": "http.response.body", "body": part, "more_body": left > 0})
 
     async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
