@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import deque
 from collections.abc import AsyncIterator, Coroutine
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from hub.core.errors import HubError, Limited, Unauthenticated, Unavailable, missing
 from hub.core.values import Actor
 from hub.gateway.fanout import Cursor, Joining
 from hub.gateway.seats import Full
-from hub.wire.frames import PLAIN, bodies
+from hub.wire.frames import PLAIN, some_bodies
 
 if TYPE_CHECKING:
     from hub.gateway.gateway import Gateway
+
+
+AT_ONCE_BYTES: Final = 65_536
 
 
 class RoomReader:
@@ -40,7 +44,8 @@ class RoomReader:
         self._gateway = gateway
         self._room_id = room_id
         self._most_pending = gateway.parts.settings.pending_bytes
-        self._frames: list[bytes] = []
+        self._frames: deque[bytes] = deque()
+        self._taken = 0  # of the first of them
         self._pending = self._in_hand = 0
         self._let_down = asyncio.Event()
         self._changed = asyncio.Event()
@@ -56,7 +61,7 @@ class RoomReader:
     def let_go(self) -> None:
         """Too much waits in the process: what is in hand of whoever serves this is given up too."""
         self._frames.clear()
-        self._pending = self._in_hand = 0
+        self._taken = self._pending = self._in_hand = 0
         self.end(Limited("slow, resume"))
         self._let_down.set()
 
@@ -84,7 +89,7 @@ class RoomReader:
         self.replay(frames)
         if self._pending > self._most_pending:
             self._frames.clear()
-            self._pending = 0
+            self._taken = self._pending = 0
             self.end(Limited("slow, resume"))
 
     def replay(self, frames: bytes) -> None:
@@ -119,7 +124,7 @@ class RoomReader:
         """Nobody takes anything any more."""
         self.end(None)
         self._frames.clear()
-        self._pending = self._in_hand = 0
+        self._taken = self._pending = self._in_hand = 0
         self._weigh()
 
     def close_if_expired(self, now_ms: int) -> None:
@@ -127,7 +132,7 @@ class RoomReader:
             self.end(Unauthenticated("the key has expired"))
 
     async def take(self) -> list[bytes]:
-        """The events that wait, as JSON, once there are any; none when it ended in peace. Raises
+        """Events that wait, as JSON, once there are any; none when it ended in peace. Raises
         why it ended otherwise. What was taken before has left by then."""
         self._in_hand = 0
         self._weigh()
@@ -138,10 +143,23 @@ class RoomReader:
                 return []
             self._changed.clear()
             await self._changed.wait()
-        frames, self._frames = self._frames, []
-        self._in_hand, self._pending = self._pending, 0
+        found: list[bytes] = []
+        while self._frames and self._in_hand < AT_ONCE_BYTES:
+            found += self._some(AT_ONCE_BYTES - self._in_hand)
+        self._pending -= self._in_hand
         self._changed.set()
-        return bodies(b"".join(frames))
+        return found
+
+    def _some(self, size: int) -> list[bytes]:
+        """What waits first; frames that many readers share are not cut for each."""
+        frames, begin = self._frames[0], self._taken
+        found, end = some_bodies(frames, begin, size)
+        self._in_hand += end - begin
+        self._taken = end
+        if end == len(frames):
+            self._frames.popleft()
+            self._taken = 0
+        return found
 
 
 async def prepare_reader(

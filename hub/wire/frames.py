@@ -50,6 +50,16 @@ def bodies(frames: bytes) -> list[bytes]:
     return found
 
 
+def some_bodies(frames: bytes, at: int, size: int) -> tuple[list[bytes], int]:
+    """Bodies of joined frames from `at` on, one at least and then while they are less than `size`
+    bytes; and where the next begins."""
+    found, end = [], at
+    while end < len(frames) and (end == at or end - at < size):
+        begin, end = _span(frames, end)
+        found.append(frames[begin:end])
+    return found, end
+
+
 def without_first(frames: bytes, count: int) -> bytes:
     """Joined frames without the first `count` of them."""
     at = 0

@@ -12,7 +12,7 @@ import pytest
 from hub.core.errors import Limited, Missing, Unauthenticated, Unavailable
 from hub.gateway.fanout import Cursor
 from hub.gateway.gateway import Gateway
-from hub.gateway.reader import RoomReader, open_reader, prepare_reader
+from hub.gateway.reader import AT_ONCE_BYTES, RoomReader, open_reader, prepare_reader
 from hub.parts import Parts
 from hub.wire.frames import frame
 from tests.support.parts import ALICE, AT_MS, BOB, Posts, actor, add_room
@@ -73,6 +73,25 @@ async def test_what_waits_counts_with_all_that_waits_until_it_has_left(gateway: 
     assert len(TYPING) == total()
     reader.close()
     assert 0 == total()
+
+
+async def test_much_is_taken_by_and_by_and_in_order(gateway: Gateway) -> None:
+    gateway.pressure.most = 10_000_000
+    reader = await live(gateway)
+    said = [b"%03d" % n + b"x" * (AT_ONCE_BYTES // 10) for n in range(100)]
+    shared = b"".join(map(frame, said))
+    reader.replay(shared)
+    reader.replay(TYPING)
+    taken: list[bytes] = []
+    while len(taken) < 101:
+        some = await reader.take()
+        assert sum(map(len, some)) < 1.2 * AT_ONCE_BYTES
+        assert len(shared) + len(TYPING) - sum(map(len, taken)) > reader._pending
+        taken += some
+    assert [*said, b'{"type":"typing"}'] == taken
+    assert 0 == reader._pending
+    reader.replay(frame(b"y" * 3 * AT_ONCE_BYTES))
+    assert [b"y" * 3 * AT_ONCE_BYTES] == await reader.take()
 
 
 async def test_who_has_most_waiting_is_let_go_and_holds_nothing_more(gateway: Gateway) -> None:

@@ -141,8 +141,9 @@ async def _stream(call: Call, reader: RoomReader, joining: Joining, say: Say) ->
     async with asyncio.TaskGroup() as group:
         group.create_task(_complete(call, reader, joining))
         try:
-            while bodies := await reader.take():
-                await say(b"".join([_shown(body, epoch) for body in bodies]))
+            while shown := [_shown(body, epoch) for body in await reader.take()]:
+                await say(b"".join(shown))
+                del shown  # what has left is not held while the next is awaited
         except Missing:
             about = {"type": "room.removed", "room_id": room_id, "at": rfc3339(now_ms())}
             await say(sse(about | {"data": {"room_id": room_id}}))
