@@ -4,11 +4,12 @@ rest."""
 from __future__ import annotations
 
 import json
+import socket
 from urllib.parse import urlsplit
 
 import pytest
 
-from tests.e2e.raw import exchange, open_raw, open_socket
+from tests.e2e.raw import exchange, masked_frame, open_raw, open_socket
 from tests.support.hub import HubProcess
 
 KEY = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="
@@ -40,6 +41,31 @@ def test_the_answer_proves_that_the_key_was_read(hub: HubProcess) -> None:
     assert head.startswith(b"HTTP/1.1 101 ")
     assert b"Sec-WebSocket-Accept: " + ACCEPT in head
     assert b"sec-websocket-extensions" not in head.lower()
+
+
+def test_a_connection_that_was_used_for_requests_becomes_a_socket(hub: HubProcess) -> None:
+    """Head and answer of a request before it, and one in the same breath as the handshake."""
+    bearer = f"Authorization: Bearer {hub.key}"
+    request = handshake(hub, bearer, first="GET /v1/me HTTP/1.1")
+    with open_socket(hub) as connection:
+        connection.sendall(request)
+        assert until(connection, b"user_admin").startswith(b"HTTP/1.1 200 ")
+        connection.sendall(request + handshake(hub, bearer, *LINES))
+        got = until(connection, b'"hello"')
+        assert got.startswith(b"HTTP/1.1 200 ")
+        assert b"HTTP/1.1 101 " in got
+        connection.sendall(masked_frame(b'{"id":7,"type":"ping"}'))
+        assert b'"id":7,"ok":true' in until(connection, b'"id":7,"ok":true')
+
+
+def until(connection: socket.socket, end: bytes) -> bytes:
+    """What comes, up to these bytes."""
+    got = b""
+    while end not in got:
+        part = connection.recv(65_536)
+        assert part, got
+        got += part
+    return got
 
 
 @pytest.mark.parametrize(

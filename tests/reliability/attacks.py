@@ -5,14 +5,18 @@ from __future__ import annotations
 
 import socket
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
+
+import orjson
 
 from tests.e2e.raw import PING, TEXT, masked_frame
 from tests.reliability.peers import Peer, open_peers, seconds_until_closed
 
 PATIENCE_S: Final = 30.0
+IN_WORK: Final = 200
+_NEVER: Final = b"\0" * 9
 _OFFER: Final = "Sec-WebSocket-Extensions: permessage-deflate"
 
 
@@ -158,6 +162,48 @@ def stream(peer: Peer, target: Target, since: int | None = None) -> None:
     """Follow the room as server-sent events, and read nothing of what comes."""
     path = f"/v1/rooms/{target.room_id}/stream" + ("" if since is None else f"?since={since}")
     peer.send(_get(target, path))
+
+
+def pipelined(target: Target, count: float) -> Outcome:
+    """So many requests in one breath, and no answer read; then those of another are."""
+    request = _get(target, "/v1/me")
+    with open_peers(target.address, 2) as peers:
+        mute, reader = peers
+        sent = mute.send(request * int(count), 1.0)
+        reader.send(request * 99 + _get(target, "/v1/me", "Connection: close"))
+        answers = reader.read_until(_NEVER).count(b"HTTP/1.1 200 OK")
+        assert answers == 100, f"{answers} answers to 100 requests"
+        return Outcome(sent / 1e6, 0, 0, 0.0)
+
+
+def strange_rooms(target: Target, count: float) -> Outcome:
+    """Rooms that are not there, asked for one by one and in lists."""
+    names = [f"room_{number:026}" for number in range(int(count))]
+    ask = [{"id": 1, "type": "subscribe", "room_id": name} for name in names]
+    lists = [names[start : start + 500] for start in range(0, len(names), 500)]
+    ask += [{"type": "subscribe", "rooms": [{"room_id": n} for n in some]} for some in lists]
+    return _asked(target, ask)
+
+
+def churn(target: Target, count: float) -> Outcome:
+    """Into the room and out of it again, as fast as it is taken."""
+    come = {"id": 1, "type": "subscribe", "room_id": target.room_id}
+    go = {"id": 2, "type": "unsubscribe", "room_id": target.room_id}
+    return _asked(target, [come, go] * int(count))
+
+
+def _asked(target: Target, commands: Sequence[Mapping[str, object]]) -> Outcome:
+    """Commands of a client that reads its answers, as many at a time as it may have in work; all
+    must have been answered in the end."""
+    with open_peers(target.address, 1, 262_144) as peers:
+        (peer,), sent = peers, 0
+        peer.upgrade(target.key)
+        for start in range(0, len(commands), IN_WORK):
+            some = [*commands[start : start + IN_WORK], {"id": f"end{start}", "type": "ping"}]
+            sent += peer.send(b"".join([masked_frame(orjson.dumps(each)) for each in some]))
+            end = f'"id":"end{start}"'.encode()
+            assert end in peer.read_until(end, within_s=PATIENCE_S), "the hub answers no more"
+        return Outcome(sent / 1e6, 0, 0, 0.0)
 
 
 def pages(target: Target, count: float) -> Outcome:

@@ -15,10 +15,14 @@ import asyncio
 import contextlib
 import sys
 import tempfile
+import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
+
+import httpx
 
 from hub.bench.fanout import Shape, measure
 from hub.bench.stage import open_api, open_stage
@@ -45,6 +49,9 @@ SIZES: Final[list[tuple[Attack, float, str]]] = [
     (attacks.half_bodies, 200, "half bodies"),
     (attacks.replays, 300, "replays of 12 MB unread"),
     (attacks.streams, 300, "streams of 12 MB unread"),
+    (attacks.pipelined, 10_000, "requests in one breath"),
+    (attacks.strange_rooms, 100_000, "rooms that are not there"),
+    (attacks.churn, 5_000, "times into a room and out"),
     (attacks.pages, 300, "pages of 6 MB unread"),
 ]
 
@@ -73,11 +80,37 @@ def fill(hub: HubProcess, target: Target, messages: int, size: int) -> None:
             client.post(f"/v1/rooms/{target.room_id}/messages", json=body).raise_for_status()
 
 
+@contextlib.contextmanager
+def another_client(hub: HubProcess) -> Iterator[list[float]]:
+    """Somebody with another key who asks for something small all the time; how long each answer
+    took, in seconds."""
+    took, over = [0.0], threading.Event()
+    with hub.client() as client:
+        made = client.post("/v1/api-keys", json={"name": "another"}).raise_for_status().json()
+    own = {"Authorization": f"Bearer {made['data']['key']}"}
+
+    def ask() -> None:
+        with httpx.Client(base_url=hub.address, headers=own, timeout=60) as client:
+            while not over.wait(0.02):
+                began = time.perf_counter()
+                client.get("/v1/me").raise_for_status()
+                took.append(time.perf_counter() - began)
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    try:
+        yield took
+    finally:
+        over.set()
+        asking.join()
+
+
 def run_attacks(_: argparse.Namespace) -> bool:
     """Each on the same hub, one after the other; it still answers in the end."""
     good = True
-    print("| attack | sent MB | closed | last after s | MB before | at most | after |")
-    print("|---|--:|--:|--:|--:|--:|--:|")
+    print("| attack | sent MB | closed | last after s | MB before | at most | after "
+          "| another waits ms |")  # fmt: skip
+    print("|---|--:|--:|--:|--:|--:|--:|--:|")
     for deflate in ("false", "true"):
         with own_hub(HUB_WS_DEFLATE=deflate) as hub:
             assert hub.process is not None
@@ -88,13 +121,14 @@ def run_attacks(_: argparse.Namespace) -> bool:
                     continue
                 before = rss_mb(pid)
                 forget_peak(pid)
-                done = attack(target, size)
+                with another_client(hub) as waited:
+                    done = attack(target, size)
                 most, after = peak_mb(pid), rss_mb(pid)
                 good &= most - before < MOST_GROWN_MB and done.closed == done.connections
                 name = f"{size:g} {what}" + (" (agreed on)" if deflate == "true" else "")
                 print(f"| {name} | {done.sent_mb:.1f} | {done.closed} of {done.connections} | "
-                      f"{done.last_s:.1f} | {before:.0f} | {most:.0f} | {after:.0f} |",
-                      flush=True)  # fmt: skip
+                      f"{done.last_s:.1f} | {before:.0f} | {most:.0f} | {after:.0f} | "
+                      f"{max(waited) * 1000:.0f} |", flush=True)  # fmt: skip
             with hub.client() as client:
                 good &= client.get("/readyz").is_success
     return good

@@ -43,8 +43,7 @@ class Peer:
     def upgrade(self, key: str | None = None, *lines: str) -> None:
         """Become a WebSocket; everything after the head is left unread."""
         more = [*lines, *([f"Authorization: Bearer {key}"] if key else [])]
-        host = urlsplit(self.address).netloc
-        self.send(_HANDSHAKE.format(host=host, more="".join(f"{m}\r\n" for m in more)).encode())
+        self.send(handshake(self.address, *more))
         self.connection.settimeout(20)
         head = b""
         while b"\r\n\r\n" not in head:
@@ -65,8 +64,8 @@ class Peer:
         return int(self.connection.getsockname()[1])
 
     def read(self, within_s: float = 1.0) -> bytes:
-        """What came, up to the end of the connection or of the time."""
-        got, deadline = b"", time.monotonic() + within_s
+        """What came, up to the end of the connection or of the time; with 0 what is there now."""
+        got, deadline = self._part(within_s), time.monotonic() + within_s
         while (left := deadline - time.monotonic()) > 0 and (part := self._part(left)):
             got += part
         return got
@@ -87,6 +86,12 @@ class Peer:
             if select.select((self.connection,), (), (), within_s)[0]:
                 return self.connection.recv(65_536)
         return b""
+
+
+def handshake(address: str, *lines: str) -> bytes:
+    """The head that asks for a WebSocket."""
+    more = "".join(f"{line}\r\n" for line in lines)
+    return _HANDSHAKE.format(host=urlsplit(address).netloc, more=more).encode()
 
 
 @contextlib.contextmanager

@@ -13,7 +13,8 @@ from typing import Final
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from tests.reliability.peers import Peer, open_peers
+from tests.reliability.attacks import Target, stream
+from tests.reliability.peers import Peer, handshake, open_peers
 from tests.support.hub import HubProcess
 
 PER_KEY: Final = 500
@@ -43,13 +44,20 @@ class Ended:
 
 
 def stop_among(hub: HubProcess, live: int, stalled: int) -> Ended:
-    """SIGTERM to a hub with so many clients that listen, and so many that read nothing."""
-    with open_peers(hub.address, stalled) as peers:
-        _stall(hub, peers)
-        return asyncio.run(_stop(hub, live, stalled))
+    """SIGTERM to a hub with so many clients that listen, and so many that read nothing: sockets,
+    streams, and some who stopped in the middle of their handshake, or right after it."""
+    with open_peers(hub.address, stalled) as peers, open_peers(hub.address, stalled) as streams:
+        with open_peers(hub.address, stalled) as halves:
+            _stall(hub, peers, streams)
+            for number, half in enumerate(halves):
+                half.send(handshake(hub.address)[: -1 - number % 3])  # the last bytes are missing
+            with open_peers(hub.address, stalled) as mute:
+                for peer in mute:
+                    peer.send(handshake(hub.address))
+                return asyncio.run(_stop(hub, live, stalled))
 
 
-def _stall(hub: HubProcess, peers: list[Peer]) -> None:
+def _stall(hub: HubProcess, peers: list[Peer], streams: list[Peer]) -> None:
     """Nearly as much waits for each as may."""
     with hub.client() as client:
         made = client.post("/v1/rooms", json={"name": "Stalled"}).raise_for_status().json()
@@ -57,6 +65,10 @@ def _stall(hub: HubProcess, peers: list[Peer]) -> None:
         for peer in peers:
             peer.upgrade(hub.key)
             peer.follow(room_id)
+        target = Target(hub.address, hub.key, room_id)
+        for peer in streams:
+            stream(peer, target)
+            peer.read_until(b"subscribed")
         for _ in range(STALL_MESSAGES):
             body = {"content": "x" * 30_000}
             client.post(f"/v1/rooms/{room_id}/messages", json=body).raise_for_status()

@@ -35,6 +35,9 @@ SMALL: list[tuple[Attack, float]] = [
     (attacks.half_bodies, 20),
     (attacks.replays, 20),
     (attacks.streams, 20),
+    (attacks.pipelined, 2_000),
+    (attacks.strange_rooms, 2_000),
+    (attacks.churn, 300),
     (attacks.pages, 20),
 ]
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
