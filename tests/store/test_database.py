@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection, text
@@ -19,6 +20,10 @@ from tests.support.parts import database
 
 __all__ = ["database"]  # a SQLite file alone
 FULL = 2
+
+
+def driver_of(connection: Connection) -> Any:
+    return connection.connection.driver_connection
 
 
 def pragma(connection: Connection, name: str) -> object:
@@ -61,11 +66,12 @@ async def blocked(store: SqlStore, release: threading.Event) -> asyncio.Task[Non
 
 
 async def test_writes_that_wait_share_a_transaction_and_fail_alone(store: SqlStore) -> None:
-    transactions: list[object] = []
+    said: list[str] = []
+    await store.database.write(lambda c: driver_of(c).set_trace_callback(said.append))
+    said.clear()
 
     def add(name: str, fault: Exception | None = None) -> Callable[[Connection], str]:
         def work(connection: Connection) -> str:
-            transactions.append(connection.get_transaction())
             insert = text("INSERT INTO tenants VALUES (:name, :name, 1)")
             connection.execute(insert, {"name": name})
             if fault is not None:
@@ -89,7 +95,8 @@ async def test_writes_that_wait_share_a_transaction_and_fail_alone(store: SqlSto
     assert ["t1", LookupError, "t3", IntegrityError] == [
         each if isinstance(each, str) else type(each) for each in outcomes
     ]
-    assert 1 == len(set(map(id, transactions)))
+    assert 2 == said.count("COMMIT")  # the one that held up the others, and theirs
+    assert 2 == said.count("ROLLBACK TO attempt")
     found = "SELECT group_concat(id, ' ' ORDER BY id) FROM tenants WHERE id LIKE 't_'"
     assert "t1 t3" == await store.database.read(lambda c: c.execute(text(found)).scalar())
 
@@ -161,3 +168,43 @@ async def test_a_database_that_cannot_be_opened_is_unavailable(tmp_path: Path) -
             await SqlStore(database, None).ping()  # type: ignore[arg-type]
     finally:
         database.close()
+
+
+async def test_a_full_disk_fails_all_that_share_a_transaction_and_the_next_is_stored(
+    store: SqlStore,
+) -> None:
+    """SQLite rolls back everything then, and a savepoint is no way back."""
+
+    def add(name: str, *, full: bool = False) -> Callable[[Connection], None]:
+        def work(connection: Connection) -> None:
+            connection.execute(text("INSERT INTO tenants VALUES (:n, :n, 1)"), {"n": name})
+            if full:
+                driver_of(connection).execute("ROLLBACK")  # as SQLite does by itself
+                raise OSError("disk full")
+
+        return work
+
+    release = threading.Event()
+    holding = await blocked(store, release)
+    waiting = [
+        asyncio.create_task(store.database.write(add(name, full=name == "t2")))
+        for name in ("t1", "t2", "t3")
+    ]
+    await asyncio.sleep(0.05)
+    release.set()
+    await holding
+    outcomes = await asyncio.gather(*waiting, return_exceptions=True)
+    assert [OSError] * 3 == list(map(type, outcomes))
+    await store.database.write(add("t4"))
+    found = "SELECT group_concat(id) FROM tenants WHERE id LIKE 't_'"
+    assert "t4" == await store.database.read(lambda c: c.execute(text(found)).scalar())
+
+
+async def test_a_closed_database_takes_no_more_writes(tmp_path: Path) -> None:
+    database = SqliteDatabase(open_engine(tmp_path / "hub.db"))
+    stored = asyncio.create_task(database.write(lambda c: pragma(c, "user_version")))
+    await asyncio.sleep(0)
+    await asyncio.to_thread(database.close)
+    assert 0 == await stored
+    with pytest.raises(Unavailable):
+        await database.write(lambda c: None)
