@@ -48,6 +48,8 @@ def one_line() -> Iterator[None]:
     started is in the log too, with where it came from."""
     try:
         yield
+    except Stop:
+        raise
     except CannotStart as error:
         raise Stop(str(error)) from None
     except Exception as error:
