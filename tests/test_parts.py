@@ -94,10 +94,8 @@ async def test_no_work_in_the_background_ends_whatever_each_of_its_calls_raises(
     async with open_house(settings, store, valkey, fault) as house:
         connection = Connection("conn_1", socket, house.gateway, now_ms)
         connection.greet(ALICE)
-        async with asyncio.TaskGroup() as group:
-            group.create_task(connection.run())
-            await _use(house, socket, connection)
-            connection.close(1000, "bye")
+        await _use(house, socket, connection)
+        connection.close(1000, "bye")
 
 
 async def _use(house: House, socket: FakeSocket, connection: Connection) -> None:

@@ -30,7 +30,6 @@ from hub.wire.requests import LogIn
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _HEADER: Final = b"x-request-id"
 _PRIVATE: Final = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
-SOCKET_PATH: Final = "/v1/ws"
 log = structlog.get_logger("hub.http")
 
 
@@ -43,8 +42,7 @@ class Front:
         self._rest = rest
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        is_socket = scope["type"] == "websocket" and scope["path"] == SOCKET_PATH
-        return (self._socket if is_socket else self._rest)(scope, receive, send)
+        return (self._socket if scope["type"] == "websocket" else self._rest)(scope, receive, send)
 
 
 def make_app(gateway: Gateway) -> Front:

@@ -1,14 +1,13 @@
 """One WebSocket client: who it is, what it asks, what it is sent.
 
 Life: greeting (see `greeting.py`) -> open -> closed. A frame is taken the moment it is read; posts
-to a known room go straight to the writer, everything else is done in order by the connection's own
-task (see `doing.py`).
+to a known room go straight to the writer, everything else is done in order by a task (see
+`doing.py`), which there is only while there is something to do.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable
 from functools import partial
 from math import ceil
@@ -22,6 +21,7 @@ from hub.core.limits import Bucket
 from hub.core.posts import Outcome, Posted, StaleAccess
 from hub.core.times import optional_rfc3339, rfc3339
 from hub.core.values import Actor, Json
+from hub.enduring import tell
 from hub.gateway.bounds import FRAME_BYTES
 from hub.gateway.closes import (
     EXPIRED,
@@ -34,7 +34,7 @@ from hub.gateway.closes import (
     TOO_MUCH,
     retry,
 )
-from hub.gateway.commands import Post, command_id, decoded, parsed
+from hub.gateway.commands import Auth, Post, command_id, decoded, parsed
 from hub.gateway.desk import Desk
 from hub.gateway.doing import ROOMS, Doing, posted_reply
 from hub.gateway.gateway import Gateway
@@ -75,7 +75,15 @@ class Socket(Protocol):
 
 
 class Connection:
-    """A client of the gateway, as a `FrameSink` of its socket and a `Joiner` of feeds."""
+    """A client of the gateway, as a `FrameSink` of its socket and a `Joiner` of feeds. There are
+    many that say nothing for hours: what they do not need yet is not made."""
+
+    __slots__ = (
+        "__weakref__", "_acks", "_actor", "_allowed", "_desk", "_gateway", "_greeting",
+        "_held_bytes", "_in_flight", "_inbox", "_most_pending", "_now_ms", "_offers_due",
+        "_parts", "_patience", "_socket", "_warned", "_working", "closed", "coding", "id",
+        "present", "rooms", "straight", "typed",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -90,6 +98,7 @@ class Connection:
         self.straight: Callable[[bytes], None] | None = None
         self.present = True
         self.rooms: set[str] = set()
+        self.typed: dict[tuple[str, str | None], float] = {}
         self._socket = socket
         self._gateway = gateway
         self._parts = gateway.parts
@@ -97,15 +106,14 @@ class Connection:
         self._most_pending = gateway.parts.settings.pending_bytes
         self._actor: Actor | None = None
         self.closed = False
-        self._greeting = Greeting(packed=coding.packed)
-        self._inbox: deque[tuple[Any, Body, int]] = deque()
-        self._wake = asyncio.Event()
+        self._greeting: Greeting | None = None
+        self._inbox: list[tuple[Any, Body, int]] = []
+        self._working = False
         self._in_flight = 0
         self._held_bytes = 0
         self._allowed = Bucket(gateway.parts.settings.commands_per_s)
         self._patience = Bucket(gateway.parts.settings.commands_per_s)
         self._desk = Desk(gateway.parts.answers, connection_id)
-        self._doing = Doing(self, gateway, self._desk, now_ms)
         self._offers_due = False
         self._warned: int | None = None
         self._acks: list[bytes] = []
@@ -171,19 +179,34 @@ class Connection:
             self._say(event_of("auth.expiring", about, now_ms))
 
     def on_closed(self) -> None:
-        self.closed = True
-        self.straight = None
         while self.rooms:
             self._gateway.fanout.leave(self, self.rooms.pop())
-        self._greeting.end()
-        self._wake.set()
+        if self.closed:
+            return
+        self.closed = True
+        self.straight = None
+        self._gateway.connections.discard(self)
+        self._gateway.seats.leave(self)
+        if self._greeting is not None:
+            self._greeting.end()
+        if self._actor is not None:
+            self._gateway.personal.leave(self)
+        if not self._desk.empty:
+            self._go_on()
 
     # Life.
 
     def greet(self, actor: Actor | None) -> None:
         """`actor` is given when the handshake said who it is: then hello comes before all else."""
         if actor is None:
-            return
+            self._greeting = Greeting(self._too_late, packed=self.coding.packed)
+        else:
+            self._admit(actor)
+
+    def _too_late(self) -> None:
+        self.close(NOT_AUTHENTICATED, "not authenticated in time")
+
+    def _admit(self, actor: Actor) -> None:
         self._actor = actor
         try:
             self._gateway.seats.known(self, actor.key_id)
@@ -195,42 +218,24 @@ class Connection:
             return
         self._gateway.connections.add(self)
         self._say_hello()
-        for data in self._greeting.take_early():
+        self._gateway.personal.join(self)
+        greeting, self._greeting = self._greeting, None
+        for data in greeting.take_early() if greeting else ():
             self.on_frame(data)
 
-    async def run(self) -> None:
-        """Serve until closed."""
+    async def _authenticate(self, auth: Auth) -> None:
         try:
-            if self._actor is None:
-                actor = await self._authenticate()
-                if actor is None:
-                    return
-                self.greet(actor)
-            self._gateway.personal.join(self)
-            await self._serve()
-        finally:
-            self._gateway.connections.discard(self)
-            self._gateway.seats.leave(self)
-            if self._actor is not None:
-                self._gateway.personal.leave(self)
-                await self._desk.close()
-
-    async def _authenticate(self) -> Actor | None:
-        try:
-            auth = await self._greeting.heard()
-            if self.closed or auth is None:
-                return None
             actor = await self._parts.access.authenticate_socket(auth.token)
         except Unauthenticated as error:
             self.close(NOT_AUTHENTICATED, error.message)
-            return None
-        except HubError as error:
-            log.warning("a client could not be authenticated now", reason=error.message)
+        except Exception as error:
+            tell(log, "a client could not be authenticated now", error)
             self.close(RESTARTING, RESUME)
-            return None
-        if auth.id is not None:
-            self._reply(auth.id, {})
-        return actor
+        else:
+            if not self.closed:
+                if auth.id is not None:
+                    self._reply(auth.id, {})
+                self._admit(actor)
 
     async def refresh(self, token: str) -> Json:
         """Go on by another key of the same participant; the data of the reply."""
@@ -261,40 +266,59 @@ class Connection:
         }
         self._say(frame(orjson.dumps(hello)))
 
-    async def _serve(self) -> None:
-        while not self.closed:
-            if not self._inbox:
-                self._wake.clear()  # what comes while runs are offered wakes us too
-                await self._offer()
-                await self._wake.wait()
-                continue
-            about, command, size = self._inbox[0]
-            try:
-                await self._doing.do(command, partial(self._reply, about))
-            except HubError as error:
-                self._refuse(about, error)
-            except Exception:
-                log.exception("a command failed", command=type(command).__name__)
-                self._refuse(about, HubError("the hub failed; try again"))
-            self._inbox.popleft()
-            self._gave(size)
+    def _go_on(self) -> None:
+        """Work while there is something to do."""
+        if not self._working:
+            self._working = True
+            self._gateway.errands.begin(self._work())
+
+    async def _work(self) -> None:
+        try:
+            await self._do_all()
+        except Exception as error:
+            tell(log, "a connection cannot be served", error)
+            self.close(RESTARTING, RESUME)
+        except asyncio.CancelledError:  # the gateway stops, or a library let it leak out
+            self.close(RESTARTING, RESUME)
+            raise
+        finally:
+            self._working = False
+
+    async def _do_all(self) -> None:
+        """Commands in their order, then offers; when the client is gone, what it leaves behind."""
+        doing = Doing(self, self._gateway, self._desk, self._now_ms)
+        while not self.closed and (self._inbox or self._offers_due):
+            await (self._do_next(doing) if self._inbox else self._offer())
+        if self.closed:
+            await self._desk.close()
+
+    async def _do_next(self, doing: Doing) -> None:
+        about, command, size = self._inbox[0]
+        try:
+            await doing.do(command, partial(self._reply, about))
+        except HubError as error:
+            self._refuse(about, error)
+        except Exception:
+            log.exception("a command failed", command=type(command).__name__)
+            self._refuse(about, HubError("the hub failed; try again"))
+        del self._inbox[0]
+        self._gave(size)
 
     # Runs of a bot that has no other address.
 
     def reoffer(self) -> None:
         if self.actor.author.is_ai:
             self._offers_due = True
-            self._wake.set()
+            self._go_on()
 
     async def _offer(self) -> None:
         """Tell of the runs that wait for this participant."""
-        while self._offers_due and not self.closed:
-            self._offers_due = False
-            try:
-                for run in await self._parts.answers.offered(self.actor):
-                    self._say(self._parts.answers.offer_frame(run))
-            except HubError as error:
-                log.warning("runs are not offered now", reason=error.message)
+        self._offers_due = False
+        try:
+            for run in await self._parts.answers.offered(self.actor):
+                self._say(self._parts.answers.offer_frame(run))
+        except HubError as error:
+            log.warning("runs are not offered now", reason=error.message)
 
     async def keep_runs(self) -> None:
         """Renew what is being worked here, and tell of what was taken away."""
@@ -334,14 +358,16 @@ class Connection:
         self._queue(about, command, len(data))
 
     def _greet(self, data: str | bytes) -> None:
+        assert self._greeting is not None
         try:
-            self._greeting.take(data)
+            if auth := self._greeting.take(data):
+                self._gateway.errands.begin(self._authenticate(auth))
         except Unauthenticated as error:
             self.close(NOT_AUTHENTICATED, error.message)
 
     def _queue(self, about: Any, command: Body, size: int) -> None:
         self._inbox.append((about, command, size))
-        self._wake.set()
+        self._go_on()
         self._took(size)
 
     def _took(self, size: int) -> None:

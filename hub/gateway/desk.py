@@ -11,6 +11,8 @@ from hub.service.answers import Answers
 class Desk:
     """What one connection works on, by run id."""
 
+    __slots__ = ("_answers", "_connection_id", "_taken")
+
     def __init__(self, answers: Answers, connection_id: str) -> None:
         self._answers = answers
         self._connection_id = connection_id

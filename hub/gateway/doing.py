@@ -50,7 +50,9 @@ log = structlog.get_logger("hub.connection")
 
 
 class Doing:
-    """The commands of one connection."""
+    """The commands of one connection, while some are done."""
+
+    __slots__ = ("_client", "_desk", "_gateway", "_now_ms", "_parts")
 
     def __init__(self, client: Connection, gateway: Gateway, desk: Desk, now_ms: Clock) -> None:
         self._client = client
@@ -58,7 +60,6 @@ class Doing:
         self._parts = gateway.parts
         self._desk = desk
         self._now_ms = now_ms
-        self._typed: dict[tuple[str, str | None], float] = {}
 
     async def do(self, command: Body, reply: Reply) -> None:
         """Do it and reply; HubError when it is refused."""
@@ -164,11 +165,12 @@ class Doing:
         if not may_post(view.members.get(actor.id)):
             raise Denied("only members of the room type, and observers do not")
         now_s, at = asyncio.get_running_loop().time(), (command.room_id, command.thread_id)
-        if now_s - self._typed.get(at, -TYPING_S) < TYPING_S:
+        typed = self._client.typed
+        if now_s - typed.get(at, -TYPING_S) < TYPING_S:
             return
-        if len(self._typed) >= ROOMS:
-            self._typed.clear()
-        self._typed[at] = now_s
+        if len(typed) >= ROOMS:
+            typed.clear()
+        typed[at] = now_s
         data = {"participant": actor.author.ref(), "thread_id": command.thread_id}
         frame = ephemeral_frame("typing", command.room_id, self._now_ms(), data)
         with contextlib.suppress(Unavailable):  # a signal that nobody misses

@@ -13,7 +13,7 @@ import structlog
 from hub.bus.client import end
 from hub.core.errors import HubError, Missing, Unauthenticated
 from hub.core.values import Actor, Json
-from hub.enduring import enduring, tell
+from hub.enduring import Errands, enduring, tell
 from hub.gateway.closes import RESTARTING, REVOKED, spread
 from hub.gateway.fanout import Fanout, Joined
 from hub.gateway.orphans import Orphans
@@ -50,6 +50,7 @@ class Gateway:
         )
         self.turns = Turns()
         self._pacing = asyncio.Semaphore(_WOKEN_AT_ONCE)
+        self.errands = Errands()
         self.pressure = Pressure(limits.pending_total_bytes)
         self.stopping = False
         self.fanout = Fanout(
@@ -105,6 +106,7 @@ class Gateway:
             try:
                 yield
             finally:
+                await self.errands.end()
                 for task in watching:
                     await end(task)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Final
 
 from hub.core.errors import HubError, Invalid, Unauthenticated
@@ -16,42 +17,36 @@ EARLY: Final = 16
 
 class Greeting:
     """What a client has said so far. The first frame is `auth`, and small; what is sent behind it
-    waits for the answer."""
+    waits for the answer. `late` is called when it does not come in time."""
 
-    def __init__(self, *, packed: bool) -> None:
+    def __init__(self, late: Callable[[], None], *, packed: bool) -> None:
         self._packed = packed
-        self._auth: Auth | None = None
+        self._heard = False
         self._early: list[str | bytes] = []
-        self._wake = asyncio.Event()
+        self._timer = asyncio.get_running_loop().call_later(GREETING_S, late)
 
-    def take(self, data: str | bytes) -> None:
-        """One frame. Raises Unauthenticated: the client is to be closed."""
-        if self._auth is not None:
+    def take(self, data: str | bytes) -> Auth | None:
+        """One frame: the `auth`, or None for what is behind it. Raises Unauthenticated: the client
+        is to be closed."""
+        if self._heard:
             self._early.append(data)
             if sum(map(_size, self._early)) > GREETING_BYTES or len(self._early) > EARLY:
                 raise Unauthenticated("too much was sent before authentication")
-            return
+            return None
         try:
             if _size(data) > GREETING_BYTES:
                 raise Invalid("the auth frame is too large")
-            self._auth = validate(Auth, decoded(data, packed=self._packed))
+            auth = validate(Auth, decoded(data, packed=self._packed))
         except HubError:
             said = 'the first frame must be {"type":"auth","token":…}'
             raise Unauthenticated(said) from None
-        self._wake.set()
+        self._heard = True
+        self.end()
+        return auth
 
     def end(self) -> None:
-        """The client is gone: nobody need wait for it."""
-        self._wake.set()
-
-    async def heard(self) -> Auth | None:
-        """The `auth`; None when the client is gone. Raises Unauthenticated when it is too late."""
-        try:
-            async with asyncio.timeout(GREETING_S):
-                await self._wake.wait()
-        except TimeoutError:
-            raise Unauthenticated("not authenticated in time") from None
-        return self._auth
+        """Nobody need wait for it any more."""
+        self._timer.cancel()
 
     def take_early(self) -> list[str | bytes]:
         """What was sent behind the `auth`, once."""

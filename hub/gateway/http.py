@@ -7,24 +7,18 @@ uvicorn leaves a socket open for ever that says nothing, half a head, or half a 
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Final
+from typing import Any
 
 import h11
-import orjson
 from uvicorn.config import Config
-from uvicorn.protocols.http.h11_impl import STATUS_PHRASES, H11Protocol
+from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
 from hub.gateway.bounds import SharedState
+from hub.gateway.handshake import Lines, NoHandshake, judge
 from hub.gateway.pressure import Backlog, cut
-
-HEAD_BYTES: Final = 32_768
-HEADERS: Final = 100
-_WORDS: Final = {
-    400: ("VALIDATION_ERROR", "this is no valid HTTP request"),
-    408: ("VALIDATION_ERROR", "the request did not arrive in time; send it again, faster"),
-    431: ("PAYLOAD_TOO_LARGE", f"a head is at most {HEADERS} lines and {HEAD_BYTES} bytes"),
-}
+from hub.gateway.protocol import HubSocket
+from hub.gateway.refusal import HEAD_BYTES, HEADERS, refusal
 
 
 class BoundedConnection(h11.Connection):
@@ -59,21 +53,17 @@ def _has_length(response: h11.Response) -> bool:
     return any(name == b"content-length" for name, _ in response.headers)
 
 
+def _has_body(lines: Lines) -> bool:
+    return any(
+        name == b"transfer-encoding" or (name == b"content-length" and value != b"0")
+        for name, value in lines
+    )
+
+
 def _check(request: h11.Request) -> None:
     size = len(request.target) + sum(len(name) + len(value) for name, value in request.headers)
     if size > HEAD_BYTES or len(request.headers) > HEADERS:
         raise h11.RemoteProtocolError("the head is too large", error_status_hint=431)
-
-
-def refusal(status: int) -> bytes:
-    """A whole response for a request that never reaches the application."""
-    code, message = _WORDS.get(status, _WORDS[400])
-    body = orjson.dumps({"status": "error", "error": {"code": code, "message": message}})
-    phrase = STATUS_PHRASES[status]
-    return (
-        b"HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n"
-        b"Connection: close\r\n\r\n%s" % (status, phrase, len(body), body)
-    )
 
 
 class HubHttp(H11Protocol):
@@ -189,12 +179,22 @@ class HubHttp(H11Protocol):
     # What never reaches the application.
 
     def handle_websocket_upgrade(self, event: h11.Request) -> None:
-        """RFC 6455, 4.1: HTTP/1.1 or later, and nothing sent before the answer."""
-        if event.http_version < b"1.1" or self.conn.trailing_data[0]:
+        """RFC 6455, 4.1: HTTP/1.1 or later, without a body, and nothing sent before the answer."""
+        if event.http_version < b"1.1" or self.conn.trailing_data[0] or _has_body(self.headers):
             self._refuse(400)
             return
+        deflate = self._bounds.deflate
+        try:
+            opening = judge(event.method, event.target, self.headers, deflate=deflate)
+        except NoHandshake as refused:
+            self._answer(refused.response)
+            return
         self._forget_deadline()
-        super().handle_websocket_upgrade(event)
+        self.connections.discard(self)
+        assert isinstance(self.server_state, SharedState)
+        socket = HubSocket(self.transport, self.server_state, opening, self.loop)
+        self.transport.set_protocol(socket)
+        socket.serve(self.app, self.scope)
         self._backlog.end()
         del self._backlog  # it knows us as we know it: none of us would be freed for a long time
 
@@ -206,8 +206,11 @@ class HubHttp(H11Protocol):
         """Answer, unless an answer is under way, and let the client read it before the cut."""
         self._forget_deadline()
         answering = self.cycle is not None and self.cycle.response_started
-        if not answering or self.cycle.response_complete:
-            self.transport.write(refusal(status))
+        self._answer(b"" if answering and not self.cycle.response_complete else refusal(status))
+
+    def _answer(self, response: bytes) -> None:
+        if response:
+            self.transport.write(response)
         self.transport.close()
         self._cut_later()
 

@@ -18,12 +18,16 @@ _TWO_BYTES: Final = 126
 _MASK_BYTES: Final = 4
 
 
-def take_texts(protocol: ServerProtocol, data: bytes) -> tuple[list[bytes], bytes]:
-    """The bodies of the whole text frames that `data` begins with, and the rest of it, for the
-    protocol's own parser: everything, unless that stands between two messages."""
-    if not data or data[0] != _WHOLE_TEXT or not _between_messages(protocol):
+def take_texts(
+    protocol: ServerProtocol | None, data: bytes, most: int
+) -> tuple[list[bytes], bytes]:
+    """The bodies of the whole text frames of at most `most` bytes that `data` begins with, and the
+    rest of it, for the general parser: everything, unless that stands between two messages, as
+    one does that there is none of yet."""
+    if not data or data[0] != _WHOLE_TEXT:
         return [], data
-    most = protocol.max_message_size or len(data)
+    if protocol is not None and not _between_messages(protocol):
+        return [], data
     found, at, size = [], 0, len(data)
     while at + 8 <= size and data[at] == _WHOLE_TEXT:
         length, begin = data[at + 1] - _MASKED, at + 2 + _MASK_BYTES

@@ -1,27 +1,24 @@
-"""uvicorn's WebSocket protocol, with what a hub adds: frames straight to a connection, prepared
-frames straight to the transport, and bounds against clients that mean harm.
+"""A WebSocket after its handshake, as uvicorn's HTTP protocol hands it on: frames straight to a
+connection, prepared frames straight to the transport, and bounds against clients that mean harm.
 
-Every private part of uvicorn's WebSockets that we lean on is in this file (those of its HTTP in
-`http.py`), and uvicorn is pinned.
+uvicorn's own class keeps the handshake, a queue, events and a task for as long as the socket lasts.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
-from collections.abc import Callable
-from typing import Any, Final, Protocol, cast
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final, Literal, Protocol
 
-from uvicorn.config import Config
-from uvicorn.protocols.http.h11_impl import H11Protocol
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
-from uvicorn.server import ServerState
-from websockets.frames import Frame
-from websockets.http11 import Request
+import structlog
+from websockets.frames import Frame, Opcode
 from websockets.protocol import State
+from websockets.server import ServerProtocol
 
 from hub.core.limits import Bucket
-from hub.gateway.bounds import SharedState
+from hub.gateway.bounds import FRAME_BYTES, SharedState
 from hub.gateway.closes import (
     LATER,
     NOT_UTF8,
@@ -31,17 +28,22 @@ from hub.gateway.closes import (
     TOO_MUCH,
     UNANSWERED,
 )
-from hub.gateway.deflate import SharedDeflate
+from hub.gateway.handshake import Opening
 from hub.gateway.inbound import take_texts
 from hub.gateway.pressure import Backlog, cut
+from hub.gateway.refusal import refusal
+from hub.wire.frames import frame
 
 EXTENSION: Final = "roomhub.socket"
 SLICE: Final = 16_384
 FRAGMENTS: Final = 1_024
 EXTRAS_PER_S: Final = 2_000
 LATE_BYTES: Final = 1_048_576
-_BAD_REQUEST: Final = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-_VERSION: Final = "Sec-WebSocket-Version"
+PING: Final = 0x9
+PING_BYTES: Final = 4
+log = structlog.get_logger("hub.socket")
+_parsing = logging.getLogger("hub.parser")
+Application = Callable[[Any, Any, Any], Awaitable[None]]
 
 
 class FrameSink(Protocol):
@@ -55,79 +57,104 @@ class FrameSink(Protocol):
     def on_closed(self) -> None: ...
 
 
-class _Tap:
-    """Stands in for uvicorn's queue of incoming events: hands them on at once."""
+class HubSocket(asyncio.Protocol):
+    """One WebSocket. `serve` asks the application to `open` it or to `turn_away` who wants it;
+    from then on it calls its sink. There are many that are silent: what one does not need yet,
+    such as the general parser, is not made."""
 
-    def __init__(self, sink: FrameSink) -> None:
-        self._sink = sink
-
-    def put_nowait(self, event: Any) -> None:
-        if event["type"] == "websocket.receive":
-            text = event.get("text")
-            self._sink.on_frame(event["bytes"] if text is None else text)
-        elif event["type"] == "websocket.disconnect":
-            self._sink.on_closed()
-
-    def empty(self) -> bool:
-        return True
-
-
-class HubSocket(WebSocketsSansIOProtocol):
-    """One WebSocket. `attach` turns it from ASGI events to a `FrameSink`."""
-
-    sink: FrameSink | None = None
-    congested = False
-    _rest = b""
-    _late_bytes = 0
-    _owed_pong = b""
+    __slots__ = (
+        "_backlog", "_conn", "_extras", "_head", "_late_bytes", "_opening", "_owed_pong", "_rest",
+        "_state", "_writable", "close_sent", "close_timer", "congested", "curr_msg_data_type",
+        "disconnected", "frames", "loop", "pending_ping_payload", "ping_timer", "pong_timer",
+        "quiet", "read_paused", "sink", "transport",
+    )  # fmt: skip
 
     def __init__(
         self,
-        config: Config,
-        server_state: ServerState,
-        app_state: dict[str, Any],
-        _loop: asyncio.AbstractEventLoop | None = None,
+        transport: asyncio.Transport,
+        state: SharedState,
+        opening: Opening,
+        loop: asyncio.AbstractEventLoop,
     ) -> None:
-        super().__init__(config, server_state, app_state, _loop)
-        assert isinstance(server_state, SharedState)
-        self._bounds = bounds = server_state.bounds
-        self._backlog = Backlog(self, server_state.pressure, self.loop, bounds.stalled_s)
-        self.conn.available_extensions = [SharedDeflate()] if bounds.deflate else []
-        self._extras = Bucket(EXTRAS_PER_S)
+        self.transport = transport
+        self.loop = loop
+        self.sink: FrameSink | None = None
+        self._state = state
+        self._opening: Opening | None = opening
+        self._head = b""
+        self.quiet = True  # not yet opened, or ended: nothing more is written
+        self.congested = self.close_sent = self.disconnected = self.read_paused = False
+        self._conn: ServerProtocol | None = None
+        self._backlog: Backlog | None = None
+        self._extras: Bucket | None = None
+        self._writable: asyncio.Event | None = None
+        self._rest = self._owed_pong = b""
+        self._late_bytes = 0
+        self.frames: list[bytes] = []
+        self.curr_msg_data_type: Literal["text", "bytes"] = "bytes"
+        self.ping_timer: asyncio.TimerHandle | None = None
+        self.pong_timer: asyncio.TimerHandle | None = None
+        self.close_timer: asyncio.TimerHandle | None = None
+        self.pending_ping_payload: bytes | None = None
+        state.connections.add(self)  # type: ignore[arg-type]
 
-    def attach(self, sink: FrameSink) -> None:
-        """From now on frames go to `sink`, those that came before included."""
-        early = []
-        while not self.queue.empty():
-            early.append(self.queue.get_nowait())
-        self.sink = sink
-        self._forget_handshake()
-        tap = _Tap(sink)
-        self.queue = tap  # type: ignore[assignment]
-        sink.on_congestion()
-        for event in early:
-            tap.put_nowait(event)
-        self.resume()
+    # How it begins.
 
-    def _forget_handshake(self) -> None:
-        """What was said there would weigh some kilobytes as long as the connection lasts."""
-        self.scope.clear()  # type: ignore[attr-defined]
-        del self.request, self.response
+    def serve(self, app: Application, scope: Mapping[str, Any]) -> None:
+        """Ask the application, which does not stay longer than it takes to let somebody in."""
+        task = self.loop.create_task(self._serve(app, scope))
+        self._state.tasks.add(task)
+        task.add_done_callback(self._state.tasks.discard)
+
+    async def _serve(self, app: Application, scope: Mapping[str, Any]) -> None:
+        try:
+            await app({**scope, "type": "websocket", "extensions": {EXTENSION: self}}, None, None)
+        except Exception:
+            log.exception("a socket failed")
+        if self._opening is not None:
+            self.turn_away(500)
+        elif self.sink is None:
+            self.close_with(RESTARTING, RESUME)
 
     @property
     def deflated(self) -> bool:
         """Whether the client takes compressed frames."""
-        return bool(self.conn.extensions)
+        if self._opening is not None:
+            return bool(self._opening.extensions)
+        return bool(self._conn is not None and self._conn.extensions)
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """As uvicorn's, with the addresses that the request knows already: asking the kernel again
-        takes longer than all the rest of it."""
-        self.transport = cast(asyncio.Transport, transport)
-        http = self.transport.get_protocol()
-        assert isinstance(http, H11Protocol)
-        self.connections.add(self)
-        self.server, self.client = http.server, http.client
-        self.scheme = "wss" if http.scheme == "https" else "ws"
+    def open(self, sink: FrameSink, subprotocol: str | None = None) -> None:
+        """Let the client in: frames go to `sink` from now on. The answer to the handshake leaves
+        with what is written first, or by `opened`: each write is a call to the kernel."""
+        opening, self._opening = self._opening, None
+        if opening is None or self.disconnected:
+            sink.on_closed()
+            return
+        if opening.extensions:
+            self.conn.extensions = list(opening.extensions)
+        self.sink = sink
+        self._head = opening.response(subprotocol)
+        if self._state.bounds.heartbeat_s > 0:
+            self.schedule_ping()
+
+    def opened(self) -> None:
+        """All that is to be said at once has been said."""
+        if self._head:
+            self.write(b"")
+
+    def turn_away(self, status: int) -> None:
+        """Answer the handshake with an error."""
+        self._opening = None
+        if not self.disconnected:
+            self.transport.write(refusal(status))
+            self._end()
+
+    @property
+    def conn(self) -> ServerProtocol:
+        """The general parser."""
+        if self._conn is None:
+            self._conn = ServerProtocol(state=State.OPEN, max_size=FRAME_BYTES, logger=_parsing)
+        return self._conn
 
     # Out.
 
@@ -138,21 +165,32 @@ class HubSocket(WebSocketsSansIOProtocol):
 
     def write(self, frames: bytes) -> None:
         """Send frames that are made already."""
-        if self.close_sent or self.disconnected:
-            return
+        if self.quiet:
+            if not self._head:
+                return
+            self.quiet, frames, self._head = False, self._head + frames, b""
+            self._set_congested(False)
         behind = self.congested
         self.transport.write(frames)
         if behind:  # whoever falls behind by this write is weighed with it
-            self._backlog.grow(len(frames))
+            self._weighed.grow(len(frames))
 
     @property
     def pending_bytes(self) -> int:
         """What was written and has not left this process."""
         return self.transport.get_write_buffer_size()
 
+    @property
+    def _weighed(self) -> Backlog:
+        if self._backlog is None:
+            state = self._state
+            self._backlog = Backlog(self, state.pressure, self.loop, state.bounds.stalled_s)
+        return self._backlog
+
     async def drained(self) -> None:
         """Returns when little of what was written waits, or the connection is gone."""
-        await self.writable.wait()
+        if self._writable is not None:
+            await self._writable.wait()
 
     def close_with(self, code: int, reason: str) -> None:
         """Send a Close; the connection is cut when the peer does not answer it in time."""
@@ -161,7 +199,7 @@ class HubSocket(WebSocketsSansIOProtocol):
         if self.conn.state is State.OPEN:  # else the peer's Close came in the same read
             self.conn.send_close(code, reason)
         self._flush()
-        self.close_sent = True
+        self._hush()
         self.stop_keepalive()
         self.resume()
         self._cut_later()
@@ -169,7 +207,7 @@ class HubSocket(WebSocketsSansIOProtocol):
     def let_go(self) -> None:
         """Cut at once, whatever waits."""
         self._tell_gone()
-        self.close_sent = True
+        self._hush()
         self.loop.call_soon(self._cut)
 
     # In.
@@ -196,7 +234,7 @@ class HubSocket(WebSocketsSansIOProtocol):
     def data_received(self, data: bytes) -> None:
         """A slice at a time: who is refused, or has to wait, in the middle of a large read is not
         served the rest of it."""
-        if self.handshake_initiated and not self.handshake_complete:
+        if self._opening is not None:
             self.transport.abort()  # RFC 6455, 4.1: a client waits for the answer
             return
         for start in range(0, len(data), SLICE):
@@ -211,58 +249,36 @@ class HubSocket(WebSocketsSansIOProtocol):
             if self._late_bytes > LATE_BYTES:
                 self.transport.abort()
                 return
-        if self.sink is not None:
-            texts, data = take_texts(self.conn, data)
-            for text in texts:
-                self._hand_on(text)
+        texts, data = take_texts(self._conn, data, FRAME_BYTES)
+        for text in texts:
+            self._hand_on(text)
         if data and self.conn.parser_exc is None:
-            super().data_received(data)
-        if self.conn.handshake_exc is not None and not self.handshake_initiated:
-            self._turn_down(b"".join(self.conn.data_to_send()) or _BAD_REQUEST)
+            self._parse(data)
 
-    # What uvicorn calls.
-
-    def handle_connect(self, event: Request) -> None:
-        if event.headers.get_all(_VERSION) != ["13"]:
-            response = self.conn.reject(426, "This server speaks WebSocket version 13.\n")
-            response.headers["Upgrade"] = "websocket"
-            response.headers[_VERSION] = "13"
-            self.conn.send_response(response)
-            self._turn_down(b"".join(self.conn.data_to_send()))
+    def _parse(self, data: bytes) -> None:
+        """Whatever is no whole text frame."""
+        self.conn.receive_data(data)
+        if self.conn.parser_exc is not None:
+            self.handle_parser_exception()
             return
-        super().handle_connect(event)
-        if hasattr(self, "scope"):
-            extensions: dict[str, object] = self.scope["extensions"]  # type: ignore[assignment]
-            extensions[EXTENSION] = self
+        for event in self.conn.events_received():
+            assert isinstance(event, Frame)
+            self._handle(event)
+
+    def _handle(self, event: Frame) -> None:
+        if event.opcode is Opcode.CONT:
+            self.handle_cont(event)
+        elif event.opcode is Opcode.PING:
+            self.handle_ping()
+        elif event.opcode is Opcode.PONG:
+            self.handle_pong(event)
+        elif event.opcode is Opcode.CLOSE:
+            self.handle_close()
         else:
-            self._end()
-
-    def pause_writing(self) -> None:
-        super().pause_writing()
-        self._set_congested(True)
-        self._backlog.begin()
-
-    def resume_writing(self) -> None:
-        super().resume_writing()
-        self._set_congested(False)
-        self._backlog.end()
-        owed, self._owed_pong = self._owed_pong, b""
-        if owed:
-            self.write(owed)
-
-    def _set_congested(self, congested: bool) -> None:
-        self.congested = congested
-        if self.sink is not None:
-            self.sink.on_congestion()
-
-    def eof_received(self) -> None:
-        self._tell_gone()
-        self._cut_later()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        super().connection_lost(exc)
-        self._rest = b""
-        self._backlog.end()
+            self.curr_msg_data_type = "text" if event.opcode is Opcode.TEXT else "bytes"
+            self.frames = [bytes(event.data)]
+            if event.fin:
+                self._hand_on_message()
 
     def handle_cont(self, event: Frame) -> None:
         if self.close_sent or not self._afford():
@@ -270,40 +286,17 @@ class HubSocket(WebSocketsSansIOProtocol):
         if len(self.frames) >= FRAGMENTS:
             self._refuse(TOO_BIG, "too many fragments")
             return
-        super().handle_cont(event)
+        self.frames.append(bytes(event.data))
+        if event.fin:
+            self._hand_on_message()
 
-    def handle_ping(self) -> None:
-        """Answered; but while the peer reads nothing only the last is kept (RFC 6455, 5.5.3)."""
-        pongs = self.conn.data_to_send()
-        if self.close_sent or not self._afford() or not pongs:
-            return
-        if self.congested:
-            self._owed_pong = pongs[-1]
-        else:
-            self.transport.write(b"".join(pongs))
-
-    def handle_pong(self, event: Frame) -> None:
-        if self._afford():
-            super().handle_pong(event)
-
-    def _afford(self) -> bool:
-        """Whether one more frame that is no message of its own is all right."""
-        if not self.close_sent and self._extras.take(self.loop.time()):
-            self._tell_gone()
-            self.close_with(TOO_MUCH, LATER)
-        return not self.close_sent
-
-    def send_receive_event_to_app(self) -> None:
-        """As uvicorn's, but a sink is called at once, without pausing the reader each time."""
-        if self.sink is None or self.close_sent:
-            super().send_receive_event_to_app()
-            return
+    def _hand_on_message(self) -> None:
         data = self.frames[0] if len(self.frames) == 1 else b"".join(self.frames)
         self.frames = []
-        if self.curr_msg_data_type == "bytes":
-            self.sink.on_frame(data)
-        else:
+        if self.curr_msg_data_type == "text":
             self._hand_on(data)
+        elif self.sink is not None and not self.close_sent:
+            self.sink.on_frame(data)
 
     def _hand_on(self, data: bytes) -> None:
         """A text message, unless a Close was sent or received."""
@@ -316,18 +309,87 @@ class HubSocket(WebSocketsSansIOProtocol):
         else:
             self.sink.on_frame(text)
 
+    # Pings, theirs and ours.
+
+    def handle_ping(self) -> None:
+        """Answered; but while the peer reads nothing only the last is kept (RFC 6455, 5.5.3)."""
+        pongs = self.conn.data_to_send()
+        if self.close_sent or not self._afford() or not pongs:
+            return
+        if self.congested:
+            self._owed_pong = pongs[-1]
+        else:
+            self.write(b"".join(pongs))
+
+    def handle_pong(self, event: Frame) -> None:
+        if self._afford() and bytes(event.data) == self.pending_ping_payload:
+            self.pending_ping_payload = None
+            if self.pong_timer is not None:
+                self.pong_timer.cancel()
+                self.pong_timer = None
+            self.schedule_ping()
+
+    def _afford(self) -> bool:
+        """Whether one more frame that is no message of its own is all right."""
+        if self._extras is None:
+            self._extras = Bucket(EXTRAS_PER_S)
+        if not self.close_sent and self._extras.take(self.loop.time()):
+            self._tell_gone()
+            self.close_with(TOO_MUCH, LATER)
+        return not self.close_sent
+
     def schedule_ping(self) -> None:
-        """As uvicorn's, with jitter: those who came together are not pinged together."""
-        assert self.ping_interval is not None
-        delay_s = self.ping_interval * random.uniform(0.75, 1)
+        """With jitter: those who came together are not pinged together."""
+        delay_s = self._state.bounds.heartbeat_s * random.uniform(0.75, 1)
         self.ping_timer = self.loop.call_later(delay_s, self.send_keepalive_ping)
+
+    def send_keepalive_ping(self) -> None:
+        self.ping_timer = None
+        self.pending_ping_payload = random.randbytes(PING_BYTES)
+        self.write(frame(self.pending_ping_payload, PING))
+        self.pong_timer = self.loop.call_later(
+            self._state.bounds.heartbeat_s, self.keepalive_timeout
+        )
 
     def keepalive_timeout(self) -> None:
         self.pong_timer = None
         self._tell_gone()
         self.close_with(UNANSWERED, "no answer to a ping")
 
-    def handle_close(self, event: Frame) -> None:
+    def stop_keepalive(self) -> None:
+        for timer in (self.ping_timer, self.pong_timer):
+            if timer is not None:
+                timer.cancel()
+        self.ping_timer = self.pong_timer = self.pending_ping_payload = None
+
+    # How much waits for the peer.
+
+    def pause_writing(self) -> None:
+        self._writable = asyncio.Event()
+        self._set_congested(True)
+        self._weighed.begin()
+
+    def resume_writing(self) -> None:
+        self._flow()
+        self._set_congested(False)
+        self._weighed.end()
+        owed, self._owed_pong = self._owed_pong, b""
+        if owed:
+            self.write(owed)
+
+    def _set_congested(self, congested: bool) -> None:
+        self.congested = congested
+        if self.sink is not None:
+            self.sink.on_congestion()
+
+    def _flow(self) -> None:
+        if self._writable is not None:
+            self._writable.set()
+            self._writable = None
+
+    # How it ends.
+
+    def handle_close(self) -> None:
         self._flush()  # the answer, unless we were first
         self._tell_gone()
         self._end()
@@ -338,35 +400,54 @@ class HubSocket(WebSocketsSansIOProtocol):
         self._end()
 
     def shutdown(self) -> None:
-        if not self.handshake_complete:
-            super().shutdown()
+        """The server stops."""
+        if self._opening is not None:
+            self.turn_away(500)
             return
         self._tell_gone()
         self.close_with(RESTARTING, RESUME)
 
-    # How it ends.
+    def eof_received(self) -> None:
+        self._tell_gone()
+        self._cut_later()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.stop_keepalive()
+        self._tell_gone()
+        self._state.connections.discard(self)
+        self._hush()
+        self.disconnected = True
+        self._flow()
+        if self.close_timer is not None:
+            self.close_timer.cancel()
+            self.close_timer = None
+        self._rest = b""
+        if self._backlog is not None:
+            self._backlog.end()
+        self._backlog = self.sink = None  # they know us as we know them
 
     def _refuse(self, code: int, reason: str) -> None:
         self.conn.fail(code, reason)
         self.handle_parser_exception()
 
-    def _turn_down(self, response: bytes) -> None:
-        """Answer a handshake that is none."""
-        self.handshake_initiated = self.handshake_complete = True
-        self.transport.write(response)
-        self._end()
-
     def _flush(self) -> None:
-        if output := b"".join(self.conn.data_to_send()):
+        head, self._head = self._head, b""
+        if output := head + b"".join(self.conn.data_to_send()):
             self.transport.write(output)
 
     def _tell_gone(self) -> None:
-        self.queue.put_nowait({"type": "websocket.disconnect", "code": 1006})
+        if self.sink is not None:
+            self.sink.on_closed()
+
+    def _hush(self) -> None:
+        """Nothing more is written, but what the parser has to say."""
+        self.close_sent = self.quiet = True
+        self._head = b""
 
     def _end(self) -> None:
         """Say that no more comes, and let the peer read what it was sent: closing now would be a
         reset to a peer that is still sending, and lose it."""
-        self.close_sent = True
+        self._hush()
         self.stop_keepalive()
         if not self.transport.is_closing() and self.transport.can_write_eof():
             self.transport.write_eof()
@@ -376,7 +457,7 @@ class HubSocket(WebSocketsSansIOProtocol):
 
     def _cut_later(self) -> None:
         if self.close_timer is None and not self.disconnected:
-            self.close_timer = self.loop.call_later(self._bounds.close_s, self._cut)
+            self.close_timer = self.loop.call_later(self._state.bounds.close_s, self._cut)
 
     def _cut(self) -> None:
         if not self.disconnected:

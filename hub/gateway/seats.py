@@ -21,10 +21,14 @@ class Seats:
     def __len__(self) -> int:
         return len(self._taken)
 
-    def take(self, socket: object, address: str) -> None:
-        """A socket has come, of nobody yet. Raises Full."""
+    def take(self, socket: object, address: str | None) -> None:
+        """A socket has come, of nobody yet; without an address it has said who it is, and is no
+        stranger while its key is looked up. Raises Full."""
         self._one_more()
-        self._sit(socket, ("address", address), self._strangers)
+        if address is None:
+            self._sit(socket, ("coming", ""), self._most)
+        else:
+            self._sit(socket, ("address", address), self._strangers)
 
     def admit(self, stream: object, key_id: str) -> None:
         """A stream has come whose key is known. Raises Full."""

@@ -29,54 +29,74 @@ from hub.wire.frames import Coding
 JSON_PROTOCOL: Final = "roomhub.v1.json"
 PACKED_PROTOCOL: Final = "roomhub.v1.msgpack"
 PROTOCOLS: Final = (JSON_PROTOCOL, PACKED_PROTOCOL)
+SOCKET_PATH: Final = "/v1/ws"
 TICKET_CHARS: Final = 200
 
 
 class WebSocketApp:
-    """The ASGI end of the socket."""
+    """The ASGI end of the socket: who is let in is served by the socket itself from then on."""
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         socket: HubSocket = scope["extensions"][EXTENSION]
-        await receive()
-        chosen = next((each for each in scope.get("subprotocols", []) if each in PROTOCOLS), None)
-        await send({"type": "websocket.accept", "subprotocol": chosen})
+        if scope["path"] != SOCKET_PATH:
+            socket.turn_away(403)
+            return
+        headers = Headers(scope=scope)
+        chosen = _subprotocol(headers)
         connection_id = self._gateway.parts.ids.make("conn")
         coding = Coding(packed=chosen == PACKED_PROTOCOL, deflated=socket.deflated)
         connection = Connection(connection_id, socket, self._gateway, now_ms, coding)
-        address, _ = scope.get("client") or ("", 0)
         try:
-            self._gateway.seats.take(connection, address)
-            connection.greet(await self._admit(Headers(scope=scope), scope["query_string"]))
-            socket.attach(connection)
-            await connection.run()
-        except Full:
-            socket.close_with(TOO_MUCH, LATER)
+            actor = await self._admit(connection, headers, scope)
         except Refused as refusal:
-            socket.close_with(refusal.code, refusal.reason)
-        finally:
             self._gateway.seats.leave(connection)
-            socket.close_with(RESTARTING, RESUME)  # only what failed is open still
+            socket.open(connection, chosen)
+            socket.close_with(refusal.code, refusal.reason)
+            return
+        except BaseException:
+            self._gateway.seats.leave(connection)
+            raise
+        socket.open(connection, chosen)
+        if not connection.closed:
+            connection.greet(actor)
+        socket.opened()
 
-    async def _admit(self, headers: Headers, query: bytes) -> Actor | None:
+    async def _admit(self, connection: Connection, headers: Headers, scope: Scope) -> Actor | None:
         """Who it is, when the handshake says so; Refused when it may not come in."""
-        gateway = self._gateway
-        if gateway.stopping:
-            raise Refused(RESTARTING, RESUME)
-        if not origin_allowed(headers, gateway.parts.settings.allowed_origins):
-            raise Refused(FORBIDDEN, "this Origin may not connect")
         try:
-            if token := bearer(headers):
-                return await gateway.parts.access.authenticate(token)
-            if ticket := QueryParams(query).get("ticket"):
-                return await gateway.parts.access.redeem(ticket[:TICKET_CHARS], "ws")
+            token = bearer(headers)
+            ticket = None if token else QueryParams(scope["query_string"]).get("ticket")
+            address, _ = scope.get("client") or ("", 0)
+            self._gateway.seats.take(connection, None if token or ticket else address)
+            if self._gateway.stopping:
+                raise Refused(RESTARTING, RESUME)
+            if not origin_allowed(headers, self._gateway.parts.settings.allowed_origins):
+                raise Refused(FORBIDDEN, "this Origin may not connect")
+            return await self._authenticate(token, ticket)
+        except Full:
+            raise Refused(TOO_MUCH, LATER) from None
         except Unauthenticated as error:
             raise Refused(NOT_AUTHENTICATED, error.message) from error
         except HubError as error:
             raise Refused(RESTARTING, RESUME) from error
-        return None
+
+    async def _authenticate(self, token: str | None, ticket: str | None) -> Actor | None:
+        access = self._gateway.parts.access
+        if token:
+            return access.cached(token) or await access.authenticate(token)
+        return await access.redeem(ticket[:TICKET_CHARS], "ws") if ticket else None
+
+
+def _subprotocol(headers: Headers) -> str | None:
+    """Ours that the client would rather have."""
+    for line in headers.getlist("sec-websocket-protocol"):
+        for offered in line.split(","):
+            if offered.strip() in PROTOCOLS:
+                return offered.strip()
+    return None
 
 
 class Refused(Exception):

@@ -149,10 +149,17 @@ def test_4429_too_many_connections_with_one_key(hub: HubProcess, caller: Person)
 def test_4429_too_many_strangers_from_one_address(hub: HubProcess, caller: Person) -> None:
     with contextlib.ExitStack() as stack:
         strangers = [stack.enter_context(open_raw(hub)) for _ in range(3)]
-        late = stack.enter_context(open_raw(hub, bearer(caller.key)))
-        assert (4429, '{"retry_s":5}') == closed(late)
+        assert (4429, '{"retry_s":5}') == closed(stack.enter_context(open_raw(hub)))
         strangers[0].send(json.dumps({"type": "auth", "token": caller.key}).encode())
         greeted(strangers[0])
+        stack.enter_context(open_raw(hub))
+        assert (4429, '{"retry_s":5}') == closed(stack.enter_context(open_raw(hub)))
+
+
+def test_who_says_who_it_is_at_once_is_no_stranger(hub: HubProcess, caller: Person) -> None:
+    with contextlib.ExitStack() as stack:
+        for _ in range(3):
+            stack.enter_context(open_raw(hub))
         greeted(stack.enter_context(open_raw(hub, bearer(caller.key))))
 
 

@@ -111,6 +111,8 @@ def test_another_version_is_told_ours(hub: HubProcess, lines: tuple[str, ...]) -
         (400, "GET /v1/ws HTTP/1.1", (*LINES, KEY)),
         (400, "GET /v1/ws HTTP/1.0", LINES),
         (405, "POST /v1/ws HTTP/1.1", LINES),
+        (400, "GET /v1/ws HTTP/1.1", (*LINES, "Content-Length: 5")),
+        (400, "GET /v1/ws HTTP/1.1", (*LINES, "Transfer-Encoding: chunked")),
         (404, "GET /v1/ws HTTP/1.1", without("Upgrade")),
         (404, "GET /v1/ws HTTP/1.1", without("Upgrade", "Upgrade: h2c")),
         (404, "GET /v1/ws HTTP/1.1", without("Connection")),
@@ -120,8 +122,9 @@ def test_another_version_is_told_ours(hub: HubProcess, lines: tuple[str, ...]) -
         (431, "GET /v1/ws HTTP/1.1", (*LINES, "Sec-WebSocket-Protocol: " + "x, " * 12_000 + "x")),
         (431, "GET /v1/ws HTTP/1.1", (*LINES, *["Sec-WebSocket-Protocol: x"] * 100)),
     ],
-    ids=["no key", "short key", "bad key", "two keys", "1.0", "POST", "no upgrade", "h2c",
-         "no connection", "path", "non-ASCII", "origins", "protocols", "lines"],
+    ids=["no key", "short key", "bad key", "two keys", "1.0", "POST", "length", "chunked",
+         "no upgrade", "h2c", "no connection", "path", "non-ASCII", "origins",
+         "protocols", "lines"],
 )  # fmt: skip
 def test_what_is_no_handshake_is_refused(
     hub: HubProcess, status: int, first: str, lines: tuple[str, ...]

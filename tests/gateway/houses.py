@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -55,20 +54,10 @@ class Pair:
         connection = Connection(f"conn_{self.count}", socket, at, now_ms)
         socket.attach(connection)
         connection.greet(actor)
-        await self.stack.enter_async_context(_serving(connection))
+        self.stack.callback(connection.close, 1000, "bye")
         here = Here(connection, socket)
         await until(lambda: at.personal.hears(actor))
         return here
-
-
-@contextlib.asynccontextmanager
-async def _serving(connection: Connection) -> AsyncIterator[None]:
-    async with asyncio.TaskGroup() as group:
-        group.create_task(connection.run())
-        try:
-            yield
-        finally:
-            connection.close(1000, "bye")
 
 
 @pytest.fixture

@@ -68,7 +68,7 @@ class Served:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The application: keeps frames and bodies, and answers `?SIZExTIMES`."""
         if scope["type"] == "websocket":
-            await self._socket(scope, receive, send)
+            self._socket(scope["extensions"][EXTENSION])
             return
         body, more = b"", True
         while more:
@@ -83,14 +83,11 @@ class Served:
             part = b"x" * int(size or 0)
             await send({"type": "http.response.body", "body": part, "more_body": left > 0})
 
-    async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await receive()
-        await send({"type": "websocket.accept"})
-        socket: HubSocket = scope["extensions"][EXTENSION]
+    def _socket(self, socket: HubSocket) -> None:
         sink = Sink(socket)
         self.sinks.append(sink)
-        socket.attach(sink)
-        await sink.gone.wait()
+        socket.open(sink)
+        socket.opened()
 
 
 @contextlib.asynccontextmanager

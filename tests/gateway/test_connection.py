@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator
@@ -94,12 +93,10 @@ async def talking(
     """A connection that runs; without `who` it has to greet."""
     talk = Talk(gateway, clock or Ticker(now_ms()))
     talk.connection.greet(who)
-    task = asyncio.create_task(talk.connection.run())
     try:
         yield talk
     finally:
         talk.connection.on_closed()
-        await task
         assert talk.connection not in gateway.connections
 
 

@@ -12,23 +12,30 @@ from hub.core.values import Actor, Run
 from hub.gateway.gateway import Gateway
 from hub.parts import Parts, now_ms
 from hub.service.answers import Answers
+from tests.core.nouns import run
 from tests.support.parts import ELIZA, Ticker, actor, add_room
+from tests.support.redis import until
 
 from .test_connection import Talk, talking
 
-PATIENCE_S = 5.0
-
 
 class SlowAnswers(Answers):
-    """Has nothing to offer, and says so when it may."""
+    """Has nothing to offer, and says so when it may; knows what was given back."""
 
     def __init__(self) -> None:
+        self.given_back: list[str] = []
         self.asked, self.may_answer = asyncio.Event(), asyncio.Event()
 
     async def offered(self, actor: Actor) -> list[Run]:
         self.asked.set()
         await self.may_answer.wait()
         return []
+
+    async def accept(self, actor: Actor, run_id: str, connection_id: str) -> Run:
+        return run(run_id)
+
+    async def release(self, run: Run) -> None:
+        self.given_back.append(run.id)
 
 
 @pytest.fixture
@@ -59,9 +66,17 @@ async def test_who_goes_meanwhile_leaves_nothing_behind(
 ) -> None:
     talk = Talk(gateway, Ticker(now_ms()))
     talk.connection.greet(actor(ELIZA))
-    serving = asyncio.create_task(talk.connection.run())
     await answers.asked.wait()
     talk.connection.on_closed()
     answers.may_answer.set()
-    await asyncio.wait_for(serving, PATIENCE_S)
     assert not gateway.connections
+    await until(lambda: not gateway.errands.under_way)
+
+
+async def test_what_a_bot_had_taken_is_free_when_it_goes(
+    gateway: Gateway, answers: SlowAnswers
+) -> None:
+    answers.may_answer.set()
+    async with talking(gateway, actor(ELIZA)) as talk:
+        assert (await talk.ask("run.accept", run_id="run_1"))["ok"]
+    await until(lambda: answers.given_back == ["run_1"])

@@ -32,7 +32,7 @@ class Reader:
 
     def read(self, data: bytes) -> None:
         if self._directly:
-            texts, data = take_texts(self.protocol, data)
+            texts, data = take_texts(self.protocol, data, MOST)
             self.heard += [(Opcode.TEXT, text, True) for text in texts]
             self.direct += len(texts)
         if data and self.protocol.parser_exc is None:

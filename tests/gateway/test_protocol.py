@@ -13,7 +13,7 @@ from websockets.exceptions import ConnectionClosed
 from hub.core.limits import Bucket
 from hub.gateway.bounds import Bounds
 from hub.gateway.pressure import Pressure
-from hub.gateway.protocol import FRAGMENTS, LATE_BYTES
+from hub.gateway.protocol import FRAGMENTS, LATE_BYTES, HubSocket
 from hub.wire.frames import bodies, frame
 from tests.e2e.raw import CLOSE, PING, masked_frame
 from tests.support.redis import until
@@ -146,12 +146,19 @@ async def test_a_flood_of_frames_that_are_no_messages_ends_the_connection(
     assert (4429, b'{"retry_s":5}') == (int.from_bytes(last[:2], "big"), last[2:])
 
 
-async def test_what_follows_a_refusal_in_the_same_read_is_not_parsed(served: Served) -> None:
+async def test_what_follows_a_refusal_in_the_same_read_is_not_parsed(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Or a megabyte of empty fragments costs a second of everybody's time before it is refused."""
     peer, sink = await upgraded(served)
-    parsed = []
-    take = sink.socket._take
-    sink.socket._take = lambda data: (parsed.append(len(data)), take(data))[1]  # type: ignore
+    parsed: list[int] = []
+    take = HubSocket._take
+
+    def noted(socket: HubSocket, data: bytes) -> None:
+        parsed.append(len(data))
+        take(socket, data)
+
+    monkeypatch.setattr(HubSocket, "_take", noted)
     fragments = masked_frame(b"", 0x0, fin=False) * (FRAGMENTS * 20)
     with contextlib.closing(peer):
         await sent(peer, masked_frame(b"", fin=False) + fragments)
@@ -235,7 +242,7 @@ async def test_what_a_peer_falls_behind_by_is_not_taken_for_taken(served: Served
     with contextlib.closing(peer):
         sink.socket.write(40 * BIG)
         await until(lambda: sink.socket.congested)
-        assert sink.socket._backlog.taken < 20 * len(BIG)
+        assert sink.socket._weighed.taken < 20 * len(BIG)
 
 
 async def test_a_peer_that_takes_nothing_is_let_go_and_a_slow_one_is_not() -> None:

@@ -29,6 +29,15 @@ def test_strangers_are_counted_by_address_until_they_are_known() -> None:
     seats.take(4, "192.0.2.1")
 
 
+def test_who_has_said_who_it_is_is_no_stranger_but_has_a_seat() -> None:
+    seats = Seats(2, 1, 9)
+    seats.take(1, "192.0.2.1")
+    seats.take(2, None)
+    with pytest.raises(Full):
+        seats.take(3, None)
+    seats.known(2, "key_a")
+
+
 def test_a_key_has_so_many_connections() -> None:
     seats = Seats(9, 9, 2)
     for socket in range(3):

@@ -13,7 +13,10 @@ from starlette.types import Receive, Scope, Send
 from websockets.asyncio.client import connect
 
 from hub.gateway.bounds import Bounds
+from hub.gateway.protocol import EXTENSION, HubSocket
 from hub.gateway.server import SEND_BUFFER, STALLED_MS, address_of, listen, make_server
+
+from .serving import Sink
 
 
 @contextlib.contextmanager
@@ -24,9 +27,9 @@ def listening() -> Iterator[socket.socket]:
 
 async def accept(scope: Scope, receive: Receive, send: Send) -> None:
     """An application that lets everybody in."""
-    await receive()
-    await send({"type": "websocket.accept"})
-    await receive()
+    socket: HubSocket = scope["extensions"][EXTENSION]
+    socket.open(Sink(socket))
+    socket.opened()
 
 
 def test_the_kernel_keeps_little_of_what_a_client_does_not_read() -> None:
