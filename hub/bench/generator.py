@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 from typing import Final
 
+from hub.bench.client import ASKED, CONNECTING, GONE, OPEN, Client
 from hub.bench.cpu import cpu_s, memory_bytes
 from hub.bench.frames import client_frame, handshake, pong_for
 from hub.bench.load import Counted, Load
@@ -29,31 +30,6 @@ QUIET_S: Final = 3.0
 DRAIN_S: Final = 30.0
 _WHY_CHARS: Final = 300
 _PING_BYTE: Final = 0x89
-_CONNECTING, _ASKED, _OPEN, _GONE = range(4)
-
-
-class Client:
-    """One connection."""
-
-    __slots__ = (
-        "attended", "got", "index", "inflight", "kept", "leads", "out", "parts", "ready", "sent",
-        "socket", "state", "tail",
-    )  # fmt: skip
-
-    def __init__(self, index: int, tail: bytes, *, leads: bool, keeps: bool) -> None:
-        self.index = index
-        self.leads = leads
-        self.state = _CONNECTING
-        self.ready = False
-        self.attended = True
-        self.got = self.sent = self.inflight = 0
-        self.tail: bytes | bytearray = tail
-        self.out = b""
-        self.parts = (b"", b"")
-        self.kept: list[bytes] | None = [] if keeps else None
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        self.socket.setblocking(False)
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 class Generator:
@@ -122,7 +98,7 @@ class Generator:
         """The TCP connection stands: ask for a WebSocket."""
         load = self.load
         self._epoll.modify(client.socket.fileno(), select.EPOLLIN)
-        client.state = _ASKED
+        client.state = ASKED
         if load.wire == "raw":
             self._opened_one(client)
             return
@@ -152,7 +128,7 @@ class Generator:
 
     def _opened_one(self, client: Client) -> None:
         load = self.load
-        client.state = _OPEN
+        client.state = OPEN
         self._opening -= 1
         self._opened += 1
         if client.leads and load.publish:
@@ -246,16 +222,16 @@ class Generator:
             if event & select.EPOLLOUT:
                 self._writable(client)
             if event & ~select.EPOLLOUT:
-                if client.state == _OPEN:
+                if client.state == OPEN:
                     self._read(client)
-                elif client.state == _ASKED:
+                elif client.state == ASKED:
                     self._answered(client)
-                elif client.state == _CONNECTING:
+                elif client.state == CONNECTING:
                     self._explain("the connection was refused")
                     self._close(client)
 
     def _writable(self, client: Client) -> None:
-        if client.state == _CONNECTING:
+        if client.state == CONNECTING:
             if error := client.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
                 self._explain(f"connect: error {error}")
                 self._close(client)
@@ -327,13 +303,13 @@ class Generator:
             self._refill(client)
 
     def _close(self, client: Client) -> None:
-        if client.state == _OPEN:
+        if client.state == OPEN:
             self._lost += 1
             self._explain(f"the server closed; last it sent {client.tail!r}")
         else:
             self._failed += 1
             self._opening -= 1
-        client.state = _GONE
+        client.state = GONE
         self._epoll.unregister(client.socket.fileno())
         del self._clients[client.socket.fileno()]
         client.socket.close()

@@ -1,6 +1,6 @@
 """The SDK: a hub's REST calls, and a live connection that mends itself."""
 
-from hub.client.connection import Options, Posted, RoomConnection, open_connection
+from hub.client.connection import Posted, RoomConnection, open_connection
 from hub.client.errors import Unreachable
 from hub.client.events import (
     Connected,
@@ -13,6 +13,7 @@ from hub.client.events import (
     Logged,
     Signalled,
 )
+from hub.client.options import Options
 from hub.client.rest import RoomhubClient, open_client
 
 __all__ = [

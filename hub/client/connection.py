@@ -10,11 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import random
-import time
-import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import orjson
@@ -25,16 +22,8 @@ from websockets.typing import Subprotocol
 from hub.client.errors import Unreachable
 from hub.client.events import Connected, Disconnected, Draft, Event, Joined
 from hub.client.inbox import Inbox
-from hub.client.reconnect import (
-    BASE_S,
-    CAP_S,
-    Backoff,
-    Resume,
-    Stop,
-    Verdict,
-    on_close,
-    on_refused,
-)
+from hub.client.options import Options, Token
+from hub.client.reconnect import Backoff, Resume, Stop, Verdict, on_close, on_refused
 from hub.client.requests import Asked, Requests
 from hub.client.state import Following, joined_by
 from hub.core.errors import Denied, HubError, Missing, Unavailable
@@ -44,24 +33,6 @@ JSON_PROTOCOL: Final = Subprotocol("roomhub.v1.json")
 FRAME_MOST: Final = 16 * 1024 * 1024
 STEADY_S: Final = 5.0
 CLOSE_S: Final = 2.0
-Token = str | Callable[[], Awaitable[str]]
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """Bounds and the outside world. Seconds where the name says `_s`; `events` is how many wait
-    for the consumer, `in_flight` how many commands for their answer (more callers wait)."""
-
-    events: int = 1_000
-    in_flight: int = 256
-    open_s: float = 10.0
-    ping_s: float = 20.0
-    backoff_base_s: float = BASE_S
-    backoff_cap_s: float = CAP_S
-    random: Callable[[], float] = random.random
-    clock: Callable[[], float] = time.monotonic
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
-    new_id: Callable[[], str] = field(default=lambda: uuid.uuid4().hex)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,8 @@ from hub.models.phrases import (
     reflect,
     spoken,
 )
-from hub.models.script import SCRIPT, Keyword, Rule, Script
+from hub.models.rules import Keyword, Rule, Script
+from hub.models.script import SCRIPT
 from hub.models.speech import Sleep, speak
 
 ELIZA_SLUG = "builtin/eliza"

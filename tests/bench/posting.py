@@ -16,9 +16,10 @@ from typing import Any, Final
 
 import asyncpg
 
-from hub.client.connection import Options, RoomConnection, open_connection
+from hub.client.connection import RoomConnection, open_connection
 from hub.client.errors import Unreachable
 from hub.client.events import Disconnected, Joined, Logged
+from hub.client.options import Options
 from hub.client.rest import RoomhubClient, open_client
 from hub.core.errors import HubError, Limited, Unavailable
 from tests.support.cluster import Cluster

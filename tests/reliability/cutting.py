@@ -21,7 +21,8 @@ import orjson
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
-from hub.client.connection import Options, RoomConnection, open_connection
+from hub.client.connection import RoomConnection, open_connection
+from hub.client.options import Options
 from hub.client.rest import open_client
 from hub.core.errors import Unavailable
 from hub.gateway.fanout import REPLAY_MOST

@@ -1,0 +1,14 @@
+"""The words a field may hold, and JSON."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+Json = dict[str, Any]
+MemberRole = Literal["owner", "admin", "member", "observer", "guest"]
+Engagement = Literal["mention", "thread", "always", "off"]
+Busy = Literal["queue", "merge", "interrupt"]
+SessionBusy = Literal["queue", "interrupt", "reject"]
+WhenBusy = Busy | SessionBusy
+TenantRole = Literal["tenant_user", "tenant_admin"]
+MEMBER_ROLES: tuple[MemberRole, ...] = ("owner", "admin", "member", "observer", "guest")

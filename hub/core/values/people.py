@@ -1,0 +1,100 @@
+"""Who speaks: participants, their keys, and who calls."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hub.core.ids import AI_TYPES
+from hub.core.times import optional_rfc3339, rfc3339
+from hub.core.values.kinds import Json, TenantRole
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """Who wrote or acts: what of a participant is shown beside a message."""
+
+    id: str
+    type: str
+    handle: str
+    name: str
+
+    @property
+    def is_ai(self) -> bool:
+        return self.type in AI_TYPES
+
+    def as_dict(self) -> Json:
+        return {"type": self.type, "id": self.id, "handle": self.handle, "name": self.name}
+
+    def ref(self) -> Json:
+        return {"type": self.type, "id": self.id}
+
+
+@dataclass(frozen=True, slots=True)
+class Participant:
+    """A user, bot, agent or persona of a tenant; `driver` says how an AI is invoked. `secrets` are
+    what requests to it are signed with, `{secret, until_ms}`, newest first; never shown."""
+
+    tenant_id: str
+    id: str
+    type: str
+    handle: str
+    name: str
+    driver: Json | None
+    created_ms: int
+    disabled_ms: int | None = None
+    secrets: tuple[Json, ...] = ()
+
+    def author(self) -> Author:
+        return Author(self.id, self.type, self.handle, self.name)
+
+    def as_dict(self) -> Json:
+        return {
+            **self.author().as_dict(),
+            "driver": self.driver,
+            "created_at": rfc3339(self.created_ms),
+            "disabled_at": optional_rfc3339(self.disabled_ms),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """An authenticated caller: one key, one participant, one tenant."""
+
+    tenant_id: str
+    author: Author
+    role: TenantRole
+    key_id: str
+    expires_ms: int | None = None
+
+    @property
+    def id(self) -> str:
+        return self.author.id
+
+    @property
+    def is_admin(self) -> bool:
+        return self.role == "tenant_admin"
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """A key as its owner sees it; the secret itself is shown once and never stored."""
+
+    id: str
+    tenant_id: str
+    participant_id: str
+    name: str
+    role: TenantRole
+    created_ms: int
+    expires_ms: int | None
+    revoked_ms: int | None
+
+    def as_dict(self) -> Json:
+        return {
+            "id": self.id,
+            "name": self.name,
+            "participant_id": self.participant_id,
+            "role": self.role,
+            "created_at": rfc3339(self.created_ms),
+            "expires_at": optional_rfc3339(self.expires_ms),
+            "revoked_at": optional_rfc3339(self.revoked_ms),
+        }
