@@ -19,6 +19,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import MovedError, RedisError
 
 from hub.bus.cluster import CLUSTER_SCHEMES, ClusterClient, open_shards
+from hub.bus.pipe import Pipe, Sender
 from hub.bus.places import OnePlace, Places
 from hub.bus.sentinel import SCHEMES, sentinel_pool
 from hub.bus.shards import LOOK_S
@@ -44,10 +45,11 @@ Client = Redis | ClusterClient
 
 @dataclass(frozen=True, slots=True)
 class Clients:
-    """How a bus reaches Redis: for commands, for reads that block, and where channels are served.
-    Each has connections of its own."""
+    """How a bus reaches Redis: for commands, for many that go out together all the time, for reads
+    that block, and where channels are served. Each has connections of its own."""
 
     commands: Client
+    sender: Sender
     blocking: Client
     places: Places
 
@@ -59,11 +61,12 @@ async def open_clients(url: str, *, look_s: float = LOOK_S) -> AsyncIterator[Cli
         options = _options(SHARD_ANSWER_S)
         async with open_shards(url, options, blocking_s=BLOCKING_S, look_s=look_s) as shards:
             commands = ClusterClient(shards, attrgetter("commands"))
-            yield Clients(commands, ClusterClient(shards, attrgetter("blocking")), commands)
+            blocks = ClusterClient(shards, attrgetter("blocking"))
+            yield Clients(commands, commands, blocks, commands)
         return
     one, blocking = make_client(url), make_client(url, answer_timeout_s=BLOCKING_S)
     try:
-        yield Clients(one, blocking, OnePlace(one))
+        yield Clients(one, Pipe(one.connection_pool, ANSWER_TIMEOUT_S), blocking, OnePlace(one))
     finally:
         await one.aclose()
         await blocking.aclose()

@@ -22,6 +22,7 @@ from redis.commands import AsyncCoreCommands
 from redis.exceptions import AskError, ClusterDownError, MovedError, ResponseError, TryAgainError
 from redis.exceptions import ConnectionError as Gone
 
+from hub.bus.pipe import Command
 from hub.bus.shards import FAILED, Server, Shards
 from hub.bus.slots import slot_of
 from hub.bus.urls import Address, read_many
@@ -33,8 +34,6 @@ HOPS: Final = 5
 TRY_AGAIN_S: Final = 0.05  # a slot on its way from server to server has half of the keys
 AGAIN: Final = (MovedError, AskError, TryAgainError)
 EVERYWHERE: Final = ("PING", "SCRIPT LOAD")
-Command = tuple[tuple[Any, ...], dict[str, Any]]
-"""The words of a command, and what redis-py needs to read its answer."""
 
 
 @contextlib.asynccontextmanager

@@ -48,6 +48,7 @@ class RedisBus:
 
     def __init__(self, clients: Clients, names: Names, bus_id: str) -> None:
         self._redis = clients.commands
+        self._sender = clients.sender
         self._blocking = clients.blocking
         self._places = clients.places
         self._names = names
@@ -62,15 +63,18 @@ class RedisBus:
         runs: Sequence[str] = (),
         cut: Sequence[str] = (),
     ) -> None:
+        names, said = self._names, [*packets]
+        said += [(CUTS, Packet(0, 1, run_id.encode())) for run_id in cut]
+        words: list[tuple[Any, ...]] = [
+            *(("SPUBLISH", names.room(channel), pack(packet)) for channel, packet in said),
+            *(("XADD", names.runs, "*", "run", run_id) for run_id in runs),
+        ]
+        if not words:
+            return
         with answering():
-            pipe = self._redis.pipeline(transaction=False)
-            for room_id, packet in packets:
-                pipe.spublish(self._names.room(room_id), pack(packet))
-            for run_id in runs:
-                pipe.xadd(self._names.runs, {"run": run_id})
-            for run_id in cut:
-                pipe.spublish(self._names.room(CUTS), pack(Packet(0, 1, run_id.encode())))
-            await pipe.execute()
+            for answer in await self._sender.send([(each, {}) for each in words]):
+                if isinstance(answer, Exception):
+                    raise answer
 
     async def watch_cuts(self, hear: Callable[[str], None]) -> None:
         def cut(_: str, packet: Packet | None) -> None:

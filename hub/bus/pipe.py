@@ -1,0 +1,79 @@
+"""Commands that go out together, on a connection that is kept for them while it is busy.
+
+A pipeline of redis-py's takes a connection from the pool, tries whether it is well and gives it
+back, every time: three times the computing time for one command, six times for each of many.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Sequence
+from typing import Any, Final, Protocol
+
+import hiredis
+from redis.asyncio import ConnectionPool
+from redis.exceptions import ResponseError
+
+KEPT_S: Final = 1.0
+Command = tuple[tuple[Any, ...], dict[str, Any]]
+"""The words of a command, and what redis-py needs to read its answer."""
+
+
+class Sender(Protocol):
+    """Sends commands to where they belong."""
+
+    async def send(self, commands: Sequence[Command]) -> list[Any]:
+        """The answers in order, errors among them; what is not answered may be done or not."""
+
+
+class Pipe:
+    """A `Sender` to one server, that answers in `answer_s`; whoever sends meanwhile waits. A
+    connection not used for `kept_s` is given back to the pool, which sees when it has died."""
+
+    def __init__(self, pool: ConnectionPool, answer_s: float, kept_s: float = KEPT_S) -> None:
+        self._pool: Any = pool
+        self._answer_s = answer_s
+        self._kept_s = kept_s
+        self._turn = asyncio.Lock()
+        self._connection: Any = None
+        self._used_s = 0.0
+
+    async def send(self, commands: Sequence[Command]) -> list[Any]:
+        async with self._turn:
+            try:
+                async with asyncio.timeout(self._answer_s):
+                    return await self._answers(commands)
+            except BaseException:  # answers may be on their way that are no one's
+                await self._drop()
+                raise
+
+    async def _answers(self, commands: Sequence[Command]) -> list[Any]:
+        connection = await self._open()
+        packed = b"".join([hiredis.pack_command(words) for words, _ in commands])
+        await connection.send_packed_command([packed], check_health=False)
+        return [await _answer(connection) for _ in commands]
+
+    async def _open(self) -> Any:
+        """The one that was used just now, or one that the pool has found to be well."""
+        now_s = asyncio.get_running_loop().time()
+        if self._connection is not None and now_s - self._used_s > self._kept_s:
+            connection, self._connection = self._connection, None
+            await self._pool.release(connection)
+        if self._connection is None:
+            self._connection = await self._pool.get_connection()
+        self._used_s = now_s
+        return self._connection
+
+    async def _drop(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.disconnect(nowait=True)
+            await self._pool.release(connection)
+
+
+async def _answer(connection: Any) -> Any:
+    try:
+        return await connection.read_response(timeout=math.inf, disconnect_on_error=False)
+    except ResponseError as error:
+        return error
