@@ -79,9 +79,9 @@ class Connection:
     many that say nothing for hours: what they do not need yet is not made."""
 
     __slots__ = (
-        "__weakref__", "_acks", "_actor", "_allowed", "_desk", "_gateway", "_greeting",
+        "__weakref__", "_acks", "_actor", "_allowed", "_gateway", "_greeting",
         "_held_bytes", "_in_flight", "_inbox", "_most_pending", "_now_ms", "_offers_due",
-        "_parts", "_patience", "_socket", "_warned", "_working", "closed", "coding", "id",
+        "_parts", "_patience", "_socket", "_warned", "_working", "closed", "coding", "desk", "id",
         "present", "rooms", "straight", "typed",
     )  # fmt: skip
 
@@ -113,7 +113,7 @@ class Connection:
         self._held_bytes = 0
         self._allowed = Bucket(gateway.parts.settings.commands_per_s)
         self._patience = Bucket(gateway.parts.settings.commands_per_s)
-        self._desk = Desk(gateway.parts.answers, connection_id)
+        self.desk = Desk(gateway.parts.answers, connection_id)
         self._offers_due = False
         self._warned: int | None = None
         self._acks: list[bytes] = []
@@ -191,7 +191,7 @@ class Connection:
             self._greeting.end()
         if self._actor is not None:
             self._gateway.personal.leave(self)
-        if not self._desk.empty:
+        if not self.desk.empty:
             self._go_on()
 
     # Life.
@@ -286,11 +286,11 @@ class Connection:
 
     async def _do_all(self) -> None:
         """Commands in their order, then offers; when the client is gone, what it leaves behind."""
-        doing = Doing(self, self._gateway, self._desk, self._now_ms)
+        doing = Doing(self, self._gateway, self.desk, self._now_ms)
         while not self.closed and (self._inbox or self._offers_due):
             await (self._do_next(doing) if self._inbox else self._offer())
         if self.closed:
-            await self._desk.close()
+            await self.desk.close()
 
     async def _do_next(self, doing: Doing) -> None:
         about, command, size = self._inbox[0]
@@ -320,11 +320,8 @@ class Connection:
         except HubError as error:
             log.warning("runs are not offered now", reason=error.message)
 
-    async def keep_runs(self) -> None:
-        """Renew what is being worked here, and tell of what was taken away."""
-        if not self._desk.empty:
-            for run_id in await self._desk.keep():
-                self._say(event_of("run.withdrawn", {"run_id": run_id}, self._now_ms()))
+    def withdraw(self, run_id: str) -> None:
+        self._say(event_of("run.withdrawn", {"run_id": run_id}, self._now_ms()))
 
     # Frames in.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hub.core.errors import HubError, Unavailable
+from hub.core.errors import HubError
 from hub.core.values import Actor, Json, Run
 from hub.gateway.commands import RunAccept, RunCommand, RunDelta, RunFail, RunReply
 from hub.service.answers import Answers
@@ -46,30 +46,27 @@ class Desk:
         else:
             await self._answers.silence(run)
 
-    async def keep(self) -> list[str]:
-        """Renew what is taken; the ids of runs that were lost or cancelled meanwhile."""
-        gone = []
-        for run in list(self._taken.values()):
-            if run.id not in self._taken:  # answered, or given back, meanwhile
-                continue
-            try:
-                kept = await self._answers.renew(run)
-                if kept is not None and kept.cancelled_by:
-                    await self._answers.cancelled(kept)
-            except Unavailable:
-                continue
-            except HubError:
-                kept = None
-            lost = kept is None or kept.cancelled_by
-            if lost and self._taken.pop(run.id, None) is not None:
-                gone.append(run.id)
-        return gone
+    @property
+    def empty(self) -> bool:
+        return not self._taken
+
+    @property
+    def taken(self) -> list[Run]:
+        """What is being worked."""
+        return list(self._taken.values())
+
+    def holds(self, run: Run) -> bool:
+        """Whether it was neither answered nor given back since it was taken."""
+        return self._taken.get(run.id) is run
+
+    def drop(self, run: Run) -> bool:
+        """It is no longer this connection's; False when it was not before."""
+        held = self.holds(run)
+        if held:
+            del self._taken[run.id]
+        return held
 
     async def close(self) -> None:
         """The connection is gone: what it had taken is free."""
         while self._taken:
             await self._answers.release(self._taken.popitem()[1])
-
-    @property
-    def empty(self) -> bool:
-        return not self._taken

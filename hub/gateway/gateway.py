@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -13,9 +14,10 @@ import structlog
 from hub.bus.client import end
 from hub.core.errors import HubError, Missing, Unauthenticated
 from hub.core.values import Actor, Json
-from hub.enduring import Errands, enduring, tell
+from hub.enduring import Errands, enduring
 from hub.gateway.closes import RESTARTING, REVOKED, spread
 from hub.gateway.fanout import Fanout, Joined
+from hub.gateway.keeping import Keeping
 from hub.gateway.orphans import Orphans
 from hub.gateway.personal import Personal
 from hub.gateway.presence import Presence
@@ -30,7 +32,6 @@ if TYPE_CHECKING:
     from hub.gateway.reader import RoomReader
 
 EXPIRY_CHECK_S: Final = 1.0
-KEEP_RUNS_S: Final = 1.0
 _DRAIN_BATCHES: Final = 10
 _DRAIN_AT_ONCE: Final = 50
 _WOKEN_AT_ONCE: Final = 64
@@ -70,6 +71,7 @@ class Gateway:
         )
         self.personal = Personal(self.fanout)
         self.orphans = Orphans(self.fanout, parts.bus)
+        self.keeping = Keeping(parts.answers, lambda: self.connections)
         self.taken = Taken(parts.store.access_changes, self._take_away)
         parts.lost.listeners.append(self.fanout.suspect)
 
@@ -99,8 +101,8 @@ class Gateway:
             asyncio.TaskGroup() as group,
         ):
             work = (
-                self.taken.watch, self.orphans.watch, self._watch_expiry, self._keep_runs,
-                self.personal.run,
+                self.taken.watch, self.orphans.watch, self._watch_expiry, self.personal.run,
+                self.keeping.renew, self.keeping.end,
             )  # fmt: skip
             watching = [group.create_task(enduring(each)) for each in work]
             try:
@@ -118,11 +120,22 @@ class Gateway:
             self.fanout.suspect_access(subject_id)
 
     def _revoked(self, key_id: str) -> None:
+        """One that cannot be closed keeps no other open; it is tried again."""
         self.parts.access.forget(key_id)
-        for connection in [c for c in self.connections if c.actor.key_id == key_id]:
-            connection.close(REVOKED, "the key was revoked")
-        for reader in [r for r in self.readers if r.actor.key_id == key_id]:
-            reader.end(Unauthenticated("the key was revoked"))
+        why, errors = "the key was revoked", list[Exception]()
+        connections = [each for each in self.connections if each.actor.key_id == key_id]
+        readers = [each for each in self.readers if each.actor.key_id == key_id]
+        closing: list[Callable[[], None]] = [
+            *(partial(each.close, REVOKED, why) for each in connections),
+            *(partial(each.end, Unauthenticated(why)) for each in readers),
+        ]
+        for close in closing:
+            try:
+                close()
+            except Exception as error:
+                errors.append(error)
+        if errors:
+            raise ExceptionGroup("of a revoked key not all is closed", errors)
 
     async def _watch_expiry(self) -> None:
         while True:
@@ -132,16 +145,6 @@ class Gateway:
                 connection.close_if_expired(now)
             for reader in tuple(self.readers):
                 reader.close_if_expired(now)
-
-    async def _keep_runs(self) -> None:
-        """Renew the leases of runs that bots work on here."""
-        while True:
-            await asyncio.sleep(KEEP_RUNS_S)
-            for connection in tuple(self.connections):
-                try:
-                    await connection.keep_runs()
-                except Exception as error:
-                    tell(log, "runs cannot be kept now", error)
 
     async def drain(self, within_s: float) -> None:
         """Tell every client to come back later, in batches, so that they do not all at once."""

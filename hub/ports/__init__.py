@@ -19,7 +19,7 @@ from hub.ports.participants import ParticipantStore
 from hub.ports.posts import PostStore, PostWriter
 from hub.ports.reading import ReadStore
 from hub.ports.rooms import RoomStore
-from hub.ports.runs import Ended, Pause, Reply, RunStore
+from hub.ports.runs import Ended, Pause, Renewed, Reply, RunStore
 from hub.ports.search import Search, SearchStore
 from hub.ports.sessions import Changed, Drafts, Edit, Edited, Promotion, SessionStore
 from hub.ports.store import Store
@@ -55,6 +55,7 @@ __all__ = [
     "PresenceBus",
     "Promotion",
     "ReadStore",
+    "Renewed",
     "Reply",
     "RoomStore",
     "RunStore",

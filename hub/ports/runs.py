@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -58,6 +59,15 @@ class Ended:
     cut: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Renewed:
+    """What became of leases. One that could not be renewed just now, because its run is being
+    changed, is in neither."""
+
+    kept: list[Run]
+    lost: frozenset[str]
+
+
 class RunStore(Protocol):
     """Leases run on database time. `attempt` fences: what an older attempt writes is refused."""
 
@@ -78,6 +88,9 @@ class RunStore(Protocol):
     async def renew(self, run_id: str, attempt: int, lease_ms: int) -> Run | None:
         """Keep the lease; None when this attempt no longer holds the run. The run tells whether
         its end was asked for (`cancelled_by`)."""
+
+    async def renew_all(self, held: Sequence[tuple[str, int]], lease_ms: int) -> Renewed:
+        """Keep many leases, of runs and their attempts; nobody's waits for another's."""
 
     async def advance(self, run_id: str, attempt: int, lease_ms: int) -> Run | None:
         """Begin the next attempt in the hands of the same worker; None when fenced off."""

@@ -4,6 +4,7 @@ connection. Every write is fenced by the attempt."""
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 from typing import Final
 
 from hub.core import permissions
@@ -15,7 +16,7 @@ from hub.core.runs import OPEN, why_cancelled
 from hub.core.text import CONTENT_BYTES, content_fault, text_fault
 from hub.core.tokens import RunToken, make_token, read_token
 from hub.core.values import Actor, Author, Draft, Run
-from hub.ports import Bus, Clock, Reply, Store
+from hub.ports import Bus, Clock, Renewed, Reply, Store
 from hub.service.calling import Speech, speech
 from hub.service.publisher import Publisher
 from hub.wire.events import delta_frame, ephemeral_frame
@@ -106,9 +107,9 @@ class Answers:
             raise missing("run")
         return run
 
-    async def renew(self, run: Run) -> Run | None:
-        """Keep a run that was accepted; None when it was lost."""
-        return await self._store.runs.renew(run.id, run.attempt, LEASE_MS)
+    async def renew(self, runs: Sequence[Run]) -> Renewed:
+        """Keep runs that were accepted; which were, and which were lost."""
+        return await self._store.runs.renew_all([(r.id, r.attempt) for r in runs], LEASE_MS)
 
     async def release(self, run: Run) -> None:
         """Give up a run that was accepted, so that it is offered again at once."""

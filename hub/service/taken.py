@@ -9,7 +9,7 @@ from typing import Final
 
 import structlog
 
-from hub.core.errors import Unavailable
+from hub.enduring import tell
 from hub.ports import AccessChangeStore
 
 POLL_S: Final = 0.5
@@ -18,12 +18,14 @@ log = structlog.get_logger("hub.taken")
 
 
 class Taken:
-    """A cursor in the list of changes; `heard` is called with the kind and id of each, once."""
+    """A cursor in the list of changes; `heard` is called with the kind and id of each, once, and
+    again with every poll for as long as it fails."""
 
     def __init__(self, store: AccessChangeStore, heard: Callable[[str, str], None]) -> None:
         self._store = store
         self._heard = heard
         self._number = 0
+        self._unheeded: dict[tuple[str, str], None] = {}
 
     async def begin(self) -> None:
         """What was taken away before is nothing to a gateway that knows nobody yet."""
@@ -33,10 +35,21 @@ class Taken:
         """Read on until cancelled."""
         while True:
             await asyncio.sleep(POLL_S)
+            again, self._unheeded = self._unheeded, {}
+            for kind, subject_id in again:
+                self._heed(kind, subject_id)
             try:
                 while found := await self._store.after(self._number, PAGE):
                     for change in found:
-                        self._number = change.number
-                        self._heard(change.kind, change.subject_id)
-            except Unavailable as error:
-                log.warning("it cannot be read now what was taken away", reason=error.message)
+                        self._heed(change.kind, change.subject_id)
+                    self._number = found[-1].number
+            except Exception as error:
+                tell(log, "it cannot be read now what was taken away", error)
+
+    def _heed(self, kind: str, subject_id: str) -> None:
+        """One that cannot be heeded now holds up no other."""
+        try:
+            self._heard(kind, subject_id)
+        except Exception as error:
+            tell(log, "what was taken away is not heeded yet", error)
+            self._unheeded[kind, subject_id] = None

@@ -1,7 +1,8 @@
 """Statements as text, for what is done at every message: the same for both databases.
 
 `$n` stands for the values, of which `= ANY($n)` takes a list, `now_ms()` for the database's own
-clock, and `FOR NO KEY UPDATE` is left out where writers take turns anyway. JSON goes in as text.
+clock, and `FOR NO KEY UPDATE`, with `SKIP LOCKED` or without, is left out where writers take turns
+anyway. JSON goes in as text.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ Query = tuple[str, tuple[Any, ...]]
 Rows = Sequence[Sequence[Any]]
 Queries = Generator[Query, Rows, Any]
 
-_LOCK: Final = "FOR NO KEY UPDATE"
+_LOCK: Final = re.compile("FOR NO KEY UPDATE( SKIP LOCKED)?")
 _ANY: Final = re.compile(r"= ANY\(\?(\d+)\)")
 _NOW: Final = "now_ms()"
 _SQLITE_NOW: Final = "CAST(round((julianday('now') - 2440587.5) * 86400000.0) AS BIGINT)"
@@ -27,7 +28,7 @@ _POSTGRES_NOW: Final = "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIG
 
 @lru_cache(1_000)
 def _on_sqlite(sql: str) -> str:
-    sql = sql.replace("$", "?").replace(_NOW, _SQLITE_NOW).replace(_LOCK, "")
+    sql = _LOCK.sub("", sql.replace("$", "?").replace(_NOW, _SQLITE_NOW))
     return _ANY.sub(r"IN (SELECT value FROM json_each(?\1))", sql)
 
 

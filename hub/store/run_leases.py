@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from sqlalchemy import Connection
 
 from hub.core.values import Json, Run
+from hub.ports import Renewed
 from hub.store.queries import Rows, fetch, json_text
 from hub.store.rows import RUN_TEXT, run_of_text
 
@@ -31,6 +33,13 @@ HELD: Final = "id = $1 AND attempt = $2 AND state = 'running'"
 """A run that this attempt is working."""
 _RENEW: Final = f"""UPDATE runs SET lease_until_ms = now_ms() + $3
     WHERE {HELD} RETURNING {RUN_TEXT}"""
+_HELD_BY: Final = """id = ANY($1) AND state = 'running'
+    AND id || '/' || CAST(attempt AS TEXT) = ANY($2)"""
+"""Runs that these attempts are working."""
+_RENEW_ALL: Final = f"""UPDATE runs SET lease_until_ms = now_ms() + $3 WHERE id IN (
+    SELECT id FROM runs WHERE {_HELD_BY} ORDER BY id FOR NO KEY UPDATE SKIP LOCKED)
+    RETURNING {RUN_TEXT}"""
+_STILL_HELD: Final = f"SELECT id FROM runs WHERE {_HELD_BY}"
 _ADVANCE: Final = f"""UPDATE runs SET attempt = attempt + 1, lease_until_ms = now_ms() + $3
     WHERE {HELD} RETURNING {RUN_TEXT}"""
 _REMEMBER: Final = f"UPDATE runs SET memory = $3 WHERE {HELD} RETURNING 1"
@@ -73,6 +82,17 @@ def take(
 def renew(connection: Connection, run_id: str, attempt: int, lease_ms: int) -> Run | None:
     """See `RunStore.renew`."""
     return _one(fetch(connection, _RENEW, run_id, attempt, lease_ms))
+
+
+def renew_all(connection: Connection, held: Sequence[tuple[str, int]], lease_ms: int) -> Renewed:
+    """See `RunStore.renew_all`. A run that is being changed is passed over: it ends, or is there
+    a second later."""
+    ids, attempts = [run_id for run_id, _ in held], [f"{run_id}/{n}" for run_id, n in held]
+    kept = [run_of_text(row) for row in fetch(connection, _RENEW_ALL, ids, attempts, lease_ms)]
+    missing = set(ids) - {run.id for run in kept}
+    if missing:
+        missing -= {str(run_id) for (run_id,) in fetch(connection, _STILL_HELD, ids, attempts)}
+    return Renewed(kept, frozenset(missing))
 
 
 def advance(connection: Connection, run_id: str, attempt: int, lease_ms: int) -> Run | None:

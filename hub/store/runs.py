@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -19,7 +20,7 @@ from hub.core.governor import Limits
 from hub.core.posts import RequestKey
 from hub.core.runs import ENDED
 from hub.core.values import Json, Run
-from hub.ports import Ended, Page, Pause, Reply
+from hub.ports import Ended, Page, Pause, Renewed, Reply
 from hub.store import rows, run_again, run_cancels, run_ends, run_leases
 from hub.store.common import date_of, made_by
 from hub.store.database import Database, sqlite_driver
@@ -67,6 +68,9 @@ class SqlRuns:
 
     async def renew(self, run_id: str, attempt: int, lease_ms: int) -> Run | None:
         return await self._database.write(lambda c: run_leases.renew(c, run_id, attempt, lease_ms))
+
+    async def renew_all(self, held: Sequence[tuple[str, int]], lease_ms: int) -> Renewed:
+        return await self._database.write(lambda c: run_leases.renew_all(c, held, lease_ms))
 
     async def advance(self, run_id: str, attempt: int, lease_ms: int) -> Run | None:
         return await self._database.write(

@@ -46,11 +46,13 @@ class Pair:
     stack: contextlib.AsyncExitStack
     count: int = 0
 
-    async def connect(self, actor: Actor, gateway: int = 0) -> Here:
+    async def connect(
+        self, actor: Actor, gateway: int = 0, socket: FakeSocket | None = None
+    ) -> Here:
         """A connection past its hello, whose own channel is heard."""
         at = self.gateways[gateway]
         self.count += 1
-        socket = FakeSocket()
+        socket = socket or FakeSocket()
         connection = Connection(f"conn_{self.count}", socket, at, now_ms)
         socket.attach(connection)
         connection.greet(actor)

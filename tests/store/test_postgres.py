@@ -21,7 +21,7 @@ from hub.store.lanes import CONNECTIONS, HELD, Lane
 from hub.store.opening import open_store
 from hub.store.postgres import STATEMENT_S, PostgresDatabase, make_engine
 from hub.store.store import SqlStore
-from tests.support.parts import ACME, Posts, add_room, add_session, audit
+from tests.support.parts import ACME, ELIZA, Posts, add_room, add_session, audit
 from tests.support.postgres import PostgresServer
 from tests.support.redis import until
 
@@ -275,6 +275,31 @@ async def test_a_held_room_is_skipped_and_waited_for_only_when_told_to(url: str)
             assert isinstance(stored, Posted)
         finally:
             await other.close()
+
+
+async def test_a_run_that_somebody_changes_keeps_no_other_from_being_renewed(
+    url: str,
+) -> None:
+    async with open_store(url) as store:
+        await add_room(store)
+        runs = (await Posts(store).send(calls=(ELIZA, "bot_own"))).runs
+        for run in runs:
+            assert await store.runs.claim(run.id, "worker", 60_000) is not None
+        held = [(run.id, 1) for run in runs]
+        other = await asyncpg.connect(url)
+        try:
+            holding = other.transaction()
+            await holding.start()
+            await other.execute("SELECT 1 FROM runs WHERE id = $1 FOR UPDATE", runs[0].id)
+            async with asyncio.timeout(5):
+                renewed = await store.runs.renew_all(held, 60_000)
+            assert ([runs[1].id], frozenset()) == ([run.id for run in renewed.kept], renewed.lost)
+            await holding.rollback()
+        finally:
+            await other.close()
+        assert {run.id for run in runs} == {
+            run.id for run in (await store.runs.renew_all(held, 60_000)).kept
+        }
 
 
 async def test_what_is_posted_while_a_session_is_erased_goes_with_it(url: str) -> None:

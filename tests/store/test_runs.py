@@ -248,3 +248,16 @@ async def test_only_open_runs_are_open(store: SqlStore) -> None:
     assert [r.id for r in await store.runs.open_in("room_1")] == [running.id, waiting.id]
     assert [r.id for r in await store.runs.page("room_1", Page(2))] == [waiting.id, running.id]
     assert [r.id for r in await store.runs.of_message(ended.trigger_message_id)] == [ended.id]
+
+
+async def test_many_leases_are_renewed_at_once_and_what_is_lost_is_told(store: SqlStore) -> None:
+    runs = [await claimed(store, await queued(store, room_id=f"room_{n}")) for n in (1, 2, 3)]
+    await store.runs.renew(runs[1].id, 1, -1)
+    again = await claimed(store, runs[1])
+    assert (await store.runs.finish(runs[2].id, 1, DONE)) is not None
+    renewed = await store.runs.renew_all([(run.id, 1) for run in runs], LONG_MS)
+    assert [runs[0].id] == [run.id for run in renewed.kept]
+    assert {runs[1].id, runs[2].id} == renewed.lost
+    assert [] == await store.runs.due(0, 10)
+    assert [again.id] == [r.id for r in (await store.runs.renew_all([(again.id, 2)], -1)).kept]
+    await expired(store, again)

@@ -1,0 +1,90 @@
+"""The runs that bots on sockets work on here: all leases are renewed together, every second, and
+what was lost or cancelled meanwhile is withdrawn."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import Final, Protocol
+
+import structlog
+
+from hub.core.errors import HubError, Unavailable
+from hub.core.values import Run
+from hub.enduring import tell
+from hub.gateway.desk import Desk
+from hub.service.answers import Answers
+
+RENEW_S: Final = 1.0
+log = structlog.get_logger("hub.keeping")
+
+
+class Holder(Protocol):
+    """A connection of a bot."""
+
+    @property
+    def desk(self) -> Desk: ...
+
+    def withdraw(self, run_id: str) -> None:
+        """Tell the bot that a run is no longer its own."""
+
+
+class Keeping:
+    """One call renews everything, so that no run's lease waits for another's; what takes longer is
+    done beside it. Both loops work until cancelled."""
+
+    def __init__(self, answers: Answers, holders: Callable[[], Iterable[Holder]]) -> None:
+        self._answers = answers
+        self._holders = holders
+        self._ending: dict[str, tuple[Holder, Run, Run]] = {}
+        self._work = asyncio.Event()
+
+    async def renew(self) -> None:
+        while True:
+            await asyncio.sleep(RENEW_S)
+            try:
+                await self._renew_all()
+            except Exception as error:
+                tell(log, "runs cannot be kept now", error)
+
+    async def _renew_all(self) -> None:
+        held = {run.id: (holder, run) for holder in self._holders() for run in holder.desk.taken}
+        if not held:
+            return
+        renewed = await self._answers.renew([run for _, run in held.values()])
+        for run_id in renewed.lost:
+            _withdraw(*held[run_id])
+        for run in renewed.kept:
+            holder, taken = held[run.id]
+            if run.cancelled_by or not holder.desk.holds(taken):
+                self._ending[run.id] = (holder, taken, run)
+                self._work.set()
+
+    async def end(self) -> None:
+        """End what was cancelled; give back again what was given back while it was renewed."""
+        while True:
+            await self._work.wait()
+            self._work.clear()
+            while self._ending:
+                _, found = self._ending.popitem()
+                try:
+                    await self._end(*found)
+                except Exception as error:
+                    tell(log, "a run cannot be ended now", error)
+
+    async def _end(self, holder: Holder, taken: Run, run: Run) -> None:
+        if not holder.desk.holds(taken):
+            await self._answers.release(run)
+            return
+        try:
+            await self._answers.cancelled(run)
+        except Unavailable:
+            raise
+        except HubError as error:
+            log.debug("somebody else has ended it", run=run.id, reason=error.message)
+        _withdraw(holder, taken)
+
+
+def _withdraw(holder: Holder, taken: Run) -> None:
+    if holder.desk.drop(taken):
+        holder.withdraw(taken.id)
