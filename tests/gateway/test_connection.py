@@ -34,7 +34,6 @@ from tests.support.parts import (
     Posts,
     Ticker,
     actor,
-    add_room,
     member,
 )
 from tests.support.redis import until
@@ -70,15 +69,6 @@ class Talk:
         await self.socket.wait_for(lambda s: s.closed is not None)
         assert self.socket.closed is not None
         return self.socket.closed[0]
-
-
-@pytest.fixture
-async def gateway(parts: Parts) -> AsyncIterator[Gateway]:
-    await add_room(parts.store)
-    opened = Gateway(parts)
-    async with opened.running():
-        await until(lambda: not opened.fanout.deaf)
-        yield opened
 
 
 @pytest.fixture

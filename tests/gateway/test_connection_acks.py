@@ -11,9 +11,7 @@ from hub.wire.frames import bodies
 from hub.wire.requests import PostMessage
 from tests.support.parts import ALICE
 
-from .test_connection import Talk, gateway, talking
-
-__all__ = ["gateway"]
+from .test_connection import Talk, talking
 
 
 def replies(frames: bytes) -> list[int]:

@@ -18,9 +18,9 @@ from hub.wire.requests import CreateKey
 from tests.support.parts import ALICE
 from tests.support.redis import until
 
-from .test_connection import clock, gateway, talking
+from .test_connection import clock, talking
 
-__all__ = ["clock", "gateway"]
+__all__ = ["clock"]
 
 
 async def test_a_closed_connection_is_held_by_no_room(gateway: Gateway) -> None:

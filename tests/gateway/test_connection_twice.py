@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from hub.gateway.gateway import Gateway
 
-from .test_connection import gateway, talking
-
-__all__ = ["gateway"]
+from .test_connection import talking
 
 
 async def test_a_room_named_twice_in_one_command_sends_nothing_twice(gateway: Gateway) -> None:

@@ -14,12 +14,11 @@ import pytest
 from hub.gateway.app import make_app
 from hub.gateway.gateway import Gateway
 from hub.gateway.turns import ENTRIES, Turns
-from hub.parts import Parts
 from hub.ports import Standing
 from hub.store.log import SqlLog
 from hub.wire.bodies import validate
 from hub.wire.requests import CreateKey
-from tests.support.parts import ALICE, Posts, add_room
+from tests.support.parts import ALICE, Posts
 from tests.support.redis import until
 
 PATHS = (
@@ -28,15 +27,6 @@ PATHS = (
     "/v1/rooms/room_1/messages?limit=200",
     "/v1/rooms/room_1/events",
 )
-
-
-@pytest.fixture
-async def gateway(parts: Parts) -> AsyncIterator[Gateway]:
-    await add_room(parts.store)
-    opened = Gateway(parts)
-    async with opened.running():
-        await until(lambda: not opened.fanout.deaf)
-        yield opened
 
 
 class LateLog(SqlLog):
