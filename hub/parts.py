@@ -48,16 +48,19 @@ from hub.service.rooms import Rooms
 from hub.service.runs import Runs
 from hub.service.searching import Searching
 from hub.service.sessions import Sessions
+from hub.service.timeline import Timeline
 from hub.service.usage import Usage
 from hub.service.views import RoomViews
 from hub.service.writer import Writer
 from hub.settings import Settings
+from hub.store.kept import KeptMarks
 from hub.store.opening import open_store
 from hub.store.store import SqlStore
 
 KEYS_KEPT_MS: Final = 24 * 3600 * 1000
 TIDY_S: Final = 600.0
 COUNTED_S: Final = 5.0
+MOVED_S: Final = 2.0
 log = structlog.get_logger("hub.parts")
 
 
@@ -112,6 +115,7 @@ class Parts:
     answers: Answers
     mapping: Models
     usage: Usage
+    timeline: Timeline
 
 
 def hub_secret(settings: Settings) -> bytes:
@@ -178,11 +182,11 @@ async def working(parts: Parts) -> AsyncIterator[Parts]:
     publisher = parts.publisher
     work = (
         parts.writer.run, publisher.run, publisher.unpublished.run, parts.usage.run,
-        partial(_tidy, parts.store),
+        parts.timeline.run, partial(_tidy, parts.store),
     )  # fmt: skip
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(enduring(each)) for each in work]
-        writing, publishing, noting, counting, tidying = tasks
+        writing, publishing, noting, counting, *others = tasks
         try:
             yield parts
         finally:
@@ -194,8 +198,10 @@ async def working(parts: Parts) -> AsyncIterator[Parts]:
             await _say_bye(parts.bus)
             parts.usage.close()
             await asyncio.wait({counting}, timeout=COUNTED_S)
-            await end(counting)
-            await end(tidying)
+            for task in (counting, *others):
+                await end(task)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(parts.timeline.move(), MOVED_S)
 
 
 async def _say_bye(bus: RedisBus) -> None:
@@ -240,6 +246,10 @@ def assemble(settings: Settings, store: SqlStore, bus: RedisBus, models: ModelCa
         answers=Answers(store, bus, publisher, ids, now_ms, secret),
         mapping=Models(store, models, ids, now_ms, settings.outbound_allow),
         usage=Usage(store, limits_of(settings).budget, now_ms),
+        timeline=Timeline(
+            store.timeline, [bus.marks, KeptMarks(settings.data_dir / "mark.json")],
+            lambda: publisher.committed,
+        ),
         sessions=sessions, handling=Handling(store, bus, publisher, sessions, now_ms),
         rewriting=Rewriting(store, sessions, runs, publisher, ids, now_ms),
         promotions=Promotions(store, sessions, rooms, now_ms),

@@ -42,6 +42,10 @@ class Names:
         """Who is in a room on one gateway."""
         return f"{self.presence(room_id)}:{gateway_id}"
 
+    def mark(self, database: int) -> str:
+        """How far a database has come."""
+        return f"{self.prefix}:mark:{database}"
+
     @property
     def lives(self) -> str:
         """When each process last gave a sign of life."""

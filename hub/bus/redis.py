@@ -14,6 +14,7 @@ from redis.exceptions import ResponseError
 from hub.bus.client import Clients, answering, open_clients
 from hub.bus.listener import RedisListener, open_listener
 from hub.bus.lives import RedisLives
+from hub.bus.marks import RedisMarks
 from hub.bus.names import Names
 from hub.bus.presence import RedisPresence
 from hub.bus.shards import LOOK_S
@@ -56,6 +57,7 @@ class RedisBus:
         self._append = Together(self._redis, _APPEND)
         self.presence = RedisPresence(self._redis, names, bus_id)
         self.lives = RedisLives(self._redis, names, bus_id)
+        self.marks = RedisMarks(self._redis, names)
 
     async def publish(
         self,

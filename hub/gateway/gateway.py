@@ -94,6 +94,7 @@ class Gateway:
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Fan out and watch what is taken away while the context lasts."""
+        await self.parts.timeline.check()
         await self.taken.begin()
         async with (
             self.fanout.running(),

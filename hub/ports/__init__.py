@@ -23,6 +23,7 @@ from hub.ports.runs import Ended, Pause, Renewed, Reply, RunStore
 from hub.ports.search import Search, SearchStore
 from hub.ports.sessions import Changed, Drafts, Edit, Edited, Promotion, SessionStore
 from hub.ports.store import Store
+from hub.ports.timeline import Mark, TimelineStore, Witness
 
 __all__ = [
     "AccessChange",
@@ -45,6 +46,7 @@ __all__ = [
     "Listener",
     "LivesBus",
     "LogStore",
+    "Mark",
     "MessageStore",
     "ModelStore",
     "Page",
@@ -65,5 +67,7 @@ __all__ = [
     "Standing",
     "Store",
     "StoredKey",
+    "TimelineStore",
+    "Witness",
     "Written",
 ]

@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from hub.core.values import Draft
+from hub.ports.timeline import Witness
 from hub.wire.packets import Packet
 
 Hear = Callable[[str, Packet | None], None]
@@ -71,6 +72,8 @@ class Bus(Protocol):
     def presence(self) -> PresenceBus: ...
     @property
     def lives(self) -> LivesBus: ...
+    @property
+    def marks(self) -> Witness: ...
 
     def listen(self, hear: Hear) -> AbstractAsyncContextManager[Listener]: ...
 

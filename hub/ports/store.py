@@ -17,6 +17,7 @@ from hub.ports.rooms import RoomStore
 from hub.ports.runs import RunStore
 from hub.ports.search import SearchStore
 from hub.ports.sessions import SessionStore
+from hub.ports.timeline import TimelineStore
 
 
 class Store(Protocol):
@@ -50,6 +51,8 @@ class Store(Protocol):
     def models(self) -> ModelStore: ...
     @property
     def completions(self) -> CompletionStore: ...
+    @property
+    def timeline(self) -> TimelineStore: ...
 
     async def ping(self) -> None:
         """Raises Unavailable when the database does not answer."""

@@ -33,6 +33,7 @@ class Publisher:
         self._bus = bus
         self._on_lost = on_lost
         self.unpublished = Unpublished(bus)
+        self.committed = 0
         self._batches: list[int] = []
         self._packets: list[Note] = []
         self._bytes = 0
@@ -53,6 +54,7 @@ class Publisher:
         worked, `cut` to be cut short; `batch` is its number if it was noted before."""
         if batch is not None:
             self._batches.append(batch)
+        self.committed += len(rows)
         self._queue([*packets_of(rows), *mentions_of(rows)])
         self._runs.extend(runs)
         self._cut.extend(cut)

@@ -43,6 +43,9 @@ class Taken:
                     for change in found:
                         self._heed(change.kind, change.subject_id)
                     self._number = found[-1].number
+                if (latest := await self._store.latest()) < self._number:
+                    log.error("the list of what was taken away has lost its end: it was put back")
+                    self._number = latest
             except Exception as error:
                 tell(log, "it cannot be read now what was taken away", error)
 

@@ -41,7 +41,7 @@ class SqlLog:
         return await self._database.write(lambda c: _renew(c, room_id, known, epoch))
 
     async def renew_all(self, epoch: str) -> int:
-        return await self._database.write(lambda c: _renew_all(c, epoch))
+        return await self._database.write(lambda c: renew_all(c, epoch))
 
 
 def _read(connection: Connection, room_id: str, after: int, limit: int) -> list[LogRow]:
@@ -80,16 +80,17 @@ def _standings(connection: Connection, room_ids: Sequence[str]) -> dict[str, Sta
 
 
 def _renew(connection: Connection, room_id: str, known: str, epoch: str) -> bool:
-    _lock_all(connection)
+    lock_all(connection)
     mine = select(rooms.c.id).where(rooms.c.id == room_id, rooms.c.epoch == known)
-    return connection.execute(mine).first() is not None and _renew_all(connection, epoch) > 0
+    return connection.execute(mine).first() is not None and renew_all(connection, epoch) > 0
 
 
-def _renew_all(connection: Connection, epoch: str) -> int:
-    _lock_all(connection)
+def renew_all(connection: Connection, epoch: str) -> int:
+    """Give every room this epoch; how many there are."""
+    lock_all(connection)
     return connection.execute(update(rooms).values(epoch=epoch)).rowcount
 
 
-def _lock_all(connection: Connection) -> None:
-    """In the order in which all rooms are locked."""
+def lock_all(connection: Connection) -> None:
+    """Every room, in the order in which all rooms are locked."""
     connection.execute(select(rooms.c.id).order_by(rooms.c.id).with_for_update(key_share=True))

@@ -23,6 +23,7 @@ from hub.store.runs import SqlRuns
 from hub.store.schema import chains, idempotency
 from hub.store.search import SqlSearch
 from hub.store.sessions import SqlSessions
+from hub.store.timeline import SqlTimeline
 
 LIMITS = Limits()
 FORGOTTEN_AT_ONCE: Final = 2_000
@@ -47,6 +48,7 @@ class SqlStore:
         self.runs = SqlRuns(database, limits)
         self.models = SqlModels(database)
         self.completions = SqlCompletions(database)
+        self.timeline = SqlTimeline(database)
 
     async def forget_keys(self, before_ms: int) -> int:
         """Forget requests' keys from before a time, how many answers older human messages have

@@ -20,11 +20,15 @@ class Changes:
     def __init__(self, *subject_ids: str) -> None:
         self.found = [AccessChange(n, "key", each) for n, each in enumerate(subject_ids, 1)]
         self.faults: list[Exception] = []
+        self.begun = False
+        self.asked: list[int] = []
 
     async def latest(self) -> int:
-        return 0
+        return self.found[-1].number if self.found and self.begun else 0
 
     async def after(self, number: int, limit: int) -> list[AccessChange]:
+        self.begun = True
+        self.asked.append(number)
         if self.faults:
             raise self.faults.pop()
         return [each for each in self.found if each.number > number][:limit]
@@ -81,3 +85,13 @@ async def test_more_than_a_page_is_heeded_once_each_and_in_order() -> None:
     async with watching(Changes(*subject_ids), heard):
         await until(lambda: len(subject_ids) <= len(heard.heeded))
     assert subject_ids == heard.heeded
+
+
+async def test_after_the_list_was_put_back_what_comes_is_heeded() -> None:
+    changes, heard = Changes("key_1", "key_2", "key_3"), Heard()
+    async with watching(changes, heard):
+        await until(lambda: 3 == len(heard.heeded))
+        del changes.found[1:]
+        await until(lambda: 1 == changes.asked[-1])
+        changes.found.append(AccessChange(2, "key", "key_new"))
+        await until(lambda: "key_new" == heard.heeded[-1])

@@ -1,0 +1,84 @@
+"""Noticing that the database was put back: an older copy of it in its place, whose rooms would give
+seqs that clients have seen to other events.
+
+Gateways and workers move a mark in the database on while events are committed, and have it
+remembered elsewhere. A database whose mark is behind what is remembered is older than what clients
+were sent: every room gets another epoch, so that no cursor from before fits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import structlog
+
+from hub.enduring import tell
+from hub.ports import Mark, TimelineStore, Witness
+
+MOVE_S: Final = 10.0
+log = structlog.get_logger("hub.timeline")
+
+
+class Timeline:
+    """`committed` says how many events this process has committed so far."""
+
+    def __init__(
+        self, store: TimelineStore, witnesses: Sequence[Witness], committed: Callable[[], int]
+    ) -> None:
+        self._store = store
+        self._witnesses = witnesses
+        self._committed = committed
+        self._moved_at = 0
+        self._seen = 0
+
+    async def check(self) -> None:
+        """Before anybody is served: whether the database is behind what is remembered of it. What
+        is remembered is asked for first, for the mark may move meanwhile."""
+        database = (await self._store.mark()).database
+        known = [await self._recall(each, database) for each in self._witnesses]
+        await self._look(await self._store.mark(), max([self._seen, *known]))
+
+    async def run(self) -> None:
+        """Move the mark on after events were committed, and look at it in any case, until
+        cancelled."""
+        while True:
+            await asyncio.sleep(MOVE_S)
+            await self.move()
+
+    async def move(self) -> None:
+        """Once."""
+        committed = self._committed()
+        moving = committed != self._moved_at
+        try:
+            await self._look(await self._store.mark(), self._seen)
+            if moving:
+                await self._remember(await self._store.advance())
+                self._moved_at = committed
+        except Exception as error:
+            tell(log, "the mark of the database cannot be moved now", error)
+
+    async def _look(self, mark: Mark, known: int) -> None:
+        if mark.number < known:
+            log.error("the database is older than what was sent: it was put back")
+            mark = await self._store.leave(known, secrets.token_hex(4))
+        await self._remember(mark)
+
+    async def _remember(self, mark: Mark) -> None:
+        if mark.number == self._seen:
+            return
+        self._seen = mark.number
+        for witness in self._witnesses:
+            try:
+                await witness.note(mark)
+            except Exception as error:
+                tell(log, "the mark of the database is not remembered everywhere", error)
+
+    async def _recall(self, witness: Witness, database: int) -> int:
+        try:
+            return await witness.recall(database)
+        except Exception as error:
+            tell(log, "nothing can be recalled of the database now", error)
+            return 0
