@@ -9,6 +9,7 @@ import struct
 from typing import Final, Protocol
 
 _AT_ONCE: Final = struct.pack("ii", 1, 0)
+RELIEVED_TO: Final = 0.9
 
 
 def cut(transport: asyncio.Transport) -> None:
@@ -50,11 +51,13 @@ class Pressure:
             self._relieve()
 
     def _relieve(self) -> None:
-        """Some may have read meanwhile: weigh again before anybody is let go."""
+        """Some may have read meanwhile: weigh again before anybody is let go. Then some room is
+        made, or all would be weighed again with the next that is written."""
         self._waiting = {waiter: waiter.pending_bytes for waiter in self._waiting}
         self.total = sum(self._waiting.values())
         heaviest = sorted(self._waiting, key=self._waiting.__getitem__)
-        while self.total > self.most and heaviest:
+        enough = self.most * RELIEVED_TO if self.total > self.most else self.most
+        while self.total > enough and heaviest:
             waiter = heaviest.pop()
             self.total -= self._waiting.pop(waiter)
             waiter.let_go()

@@ -36,6 +36,34 @@ def test_those_with_most_are_let_go_until_it_fits() -> None:
     assert 350 == pressure.total
 
 
+def test_of_thousands_not_all_are_weighed_with_each_write() -> None:
+    weighed = 0
+
+    class Counted(Peer):
+        size = 100
+
+        @property
+        def pending_bytes(self) -> int:
+            nonlocal weighed
+            weighed += 1
+            return self.size
+
+        @pending_bytes.setter
+        def pending_bytes(self, value: int) -> None:
+            pass
+
+    pressure, peers = Pressure(100_000), [Counted() for _ in range(1_000)]
+    for peer in peers:
+        pressure.note(peer, 100)
+    assert (0, 100_000) == (weighed, pressure.total)
+    for peer in peers:
+        peer.size = 200
+        if not peer.gone:
+            pressure.note(peer, 200)
+    assert weighed < 20 * len(peers)
+    assert pressure.total <= 100_000
+
+
 def test_who_has_read_meanwhile_is_not_blamed() -> None:
     pressure, reader, staller = Pressure(1_000), Peer(900), Peer(200)
     pressure.note(reader, 900)
