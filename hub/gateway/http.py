@@ -7,7 +7,7 @@ uvicorn leaves a socket open for ever that says nothing, half a head, or half a 
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, Final
 
 import h11
 from uvicorn.config import Config
@@ -19,6 +19,8 @@ from hub.gateway.handshake import Lines, NoHandshake, judge
 from hub.gateway.pressure import Backlog, cut
 from hub.gateway.protocol import HubSocket
 from hub.gateway.refusal import HEAD_BYTES, HEADERS, refusal
+
+WAITING_BYTES: Final = 16_384  # beyond the kernel's; who is behind by more is counted as such
 
 
 class BoundedConnection(h11.Connection):
@@ -96,6 +98,7 @@ class HubHttp(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        transport.set_write_buffer_limits(high=WAITING_BYTES)
         if len(self.connections) > self._bounds.sockets:
             transport.abort()
         self._await_rest()

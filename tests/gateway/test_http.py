@@ -152,6 +152,19 @@ async def test_more_sockets_than_there_may_be_are_cut() -> None:
             await until(lambda: bool(served.bodies))
 
 
+async def test_little_waits_before_a_peer_is_behind_whatever_it_becomes() -> None:
+    """What is not counted waits on each of thousands of connections."""
+    async with serving(QUICK) as served:
+        with contextlib.closing(await served.connect()):
+            await until(lambda: bool(served.state.connections))
+            (connection,) = served.state.connections
+            assert isinstance(connection, HubHttp)
+            assert 16_384 == connection.transport.get_write_buffer_limits()[1]
+        peer, sink = await upgraded(served)
+        with contextlib.closing(peer):
+            assert 16_384 == sink.socket.transport.get_write_buffer_limits()[1]
+
+
 async def test_who_takes_nothing_of_a_last_answer_is_cut() -> None:
     """It is too little for anybody to be paused."""
     async with serving(Bounds(drain_s=1, stalled_s=0.1)) as served:
