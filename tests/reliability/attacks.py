@@ -161,16 +161,16 @@ def streams(target: Target, count: float) -> Outcome:
 def stream(peer: Peer, target: Target, since: int | None = None) -> None:
     """Follow the room as server-sent events, and read nothing of what comes."""
     path = f"/v1/rooms/{target.room_id}/stream" + ("" if since is None else f"?since={since}")
-    peer.send(_get(target, path))
+    peer.send(request_for(target, path))
 
 
 def pipelined(target: Target, count: float) -> Outcome:
     """So many requests in one breath, and no answer read; then those of another are."""
-    request = _get(target, "/v1/me")
+    request = request_for(target, "/v1/me")
     with open_peers(target.address, 2) as peers:
         mute, reader = peers
         sent = mute.send(request * int(count), 1.0)
-        reader.send(request * 99 + _get(target, "/v1/me", "Connection: close"))
+        reader.send(request * 99 + request_for(target, "/v1/me", "Connection: close"))
         answers = reader.read_until(_NEVER).count(b"HTTP/1.1 200 OK")
         assert answers == 100, f"{answers} answers to 100 requests"
         return Outcome(sent / 1e6, 0, 0, 0.0)
@@ -210,11 +210,12 @@ def pages(target: Target, count: float) -> Outcome:
     """Pages of the log by HTTP, megabytes each, asked for and never read; or refused."""
     path = f"/v1/rooms/{target.room_id}/messages?limit=200"
     with open_peers(target.address, int(count)) as peers:
-        sent = sum(peer.send(_get(target, path, "Connection: close")) for peer in peers)
+        sent = sum(peer.send(request_for(target, path, "Connection: close")) for peer in peers)
         return _outcome(peers, sent, 2 * PATIENCE_S)
 
 
-def _get(target: Target, path: str, *lines: str) -> bytes:
+def request_for(target: Target, path: str, *lines: str) -> bytes:
+    """A GET with the target's key."""
     head = (
         f"GET {path} HTTP/1.1",
         "Host: x",

@@ -1,8 +1,12 @@
-"""`python -m tests.reliability.hostile [attacks|busy|stop …]`: a hub among clients that mean harm.
+"""`python -m tests.reliability.hostile [attacks|busy|stop|polls|streams|storm …]`: a hub among
+clients that mean harm, and in crowds.
 
 attacks: floods, bombs and halves of every kind; the hub's memory before, at most, after.
 busy: 1, 100 and 300 sockets that read nothing in a busy room of 1 000; the others' p99, memory,
 seconds until the stalled are evicted.
+polls: 5 000 wait for one event; all are answered with it, and nobody else waits for that.
+streams: 10 000 streams that nobody reads, in a room that is posted to; memory.
+storm: 2 000 come into a room at once; the presence events that one of them is sent.
 stop: SIGTERM with 1 000 clients and 50 that stall; seconds until the hub has ended.
 
 Exits 1 when a bound was broken.
@@ -28,12 +32,20 @@ from hub.bench.fanout import Shape, measure
 from hub.bench.stage import open_api, open_stage
 from tests.reliability import attacks, stopping
 from tests.reliability.attacks import Attack, Target
+from tests.reliability.crowding import (
+    PATIENCE_S,
+    come_together,
+    open_streams,
+    poll_together,
+)
 from tests.reliability.peers import open_peers, seconds_until_closed
 from tests.support.hub import HubProcess, run_hub
 from tests.support.process import forget_peak, peak_mb, rss_mb
 
 MOST_GROWN_MB: Final = 330.0  # what may wait in all, 256 MiB, and some room
 ENDS_WITHIN_S: Final = 20.0
+MOST_STREAMS_MB: Final = 800.0  # 16 KiB and a message for each, and what may wait in all
+TICK_S: Final = 0.5
 ENV: Final = {"HUB_LOG_LEVEL": "error", "HUB_STRANGERS_PER_ADDRESS": "2000"}
 SIZES: Final[list[tuple[Attack, float, str]]] = [
     (attacks.pings, 150, "MB of pings"),
@@ -171,9 +183,62 @@ def run_stop(options: argparse.Namespace) -> bool:
     return ended.seconds < ENDS_WITHIN_S and ended.told == options.live and ended.status == 0
 
 
+def run_polls(options: argparse.Namespace) -> bool:
+    with own_hub(HUB_CONNECTIONS_PER_KEY=str(options.polls)) as hub:
+        assert hub.process is not None
+        target = make_target(hub, 1, 100)
+        before = rss_mb(hub.process.pid)
+        with another_client(hub) as waited:
+            polled = poll_together(hub, target, options.polls)
+        print(f"polls {options.polls}: {polled.statuses}, {polled.bodies} different, the last "
+              f"after {polled.last_s:.1f} s; another client waited {max(waited) * 1000:.0f} ms; "
+              f"{before:.0f} to {peak_mb(hub.process.pid):.0f} MB", flush=True)  # fmt: skip
+    return polled.statuses == {b"200": options.polls} and polled.bodies == 1
+
+
+def run_streams(options: argparse.Namespace) -> bool:
+    """0.9 MB for each: none is slow by itself."""
+    with own_hub(HUB_CONNECTIONS_PER_KEY=str(options.streams)) as hub:
+        assert hub.process is not None
+        target, pid = make_target(hub, 1, 100), hub.process.pid
+        with open_streams(target, options.streams) as peers, another_client(hub) as waited:
+            opened = rss_mb(pid)
+            fill(hub, target, 45, 20_000)
+            took = seconds_until_closed(peers, PATIENCE_S)
+        closed, most = sum(s < PATIENCE_S for s in took), peak_mb(pid)
+        print(f"streams {options.streams}: {opened:.0f} MB, at most {most:.0f}; {closed} closed; "
+              f"another client waited {max(waited) * 1000:.0f} ms", flush=True)  # fmt: skip
+    return closed == options.streams and most - opened < MOST_STREAMS_MB
+
+
+def run_storm(options: argparse.Namespace) -> bool:
+    return asyncio.run(_storm(options.come))
+
+
+async def _storm(count: int) -> bool:
+    with own_hub(HUB_MAX_CONNECTIONS=str(count + 100)) as hub:
+        async with (
+            open_api(hub.address, hub.key) as api,
+            open_stage(api, [range(count)]) as stage,
+        ):
+            target = Target(hub.address, hub.key, stage.room_ids[0])
+            with another_client(hub) as waited:
+                came = await asyncio.to_thread(come_together, target, stage.keys)
+    print(f"storm {count}: asked within {came.asked_s:.1f} s, complete after "
+          f"{came.complete_s:.1f} s; {came.events} presence events, {came.size / 1000:.0f} KB; "
+          f"another client waited {max(waited) * 1000:.0f} ms", flush=True)  # fmt: skip
+    return came.events <= 2 + came.complete_s / TICK_S
+
+
+PARTS: Final = {
+    "attacks": run_attacks, "stop": run_stop, "polls": run_polls, "streams": run_streams,
+    "storm": run_storm,
+}  # fmt: skip
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("parts", nargs="*", default=["attacks", "busy", "stop"])
+    parser.add_argument("parts", nargs="*", default=["attacks", "busy", *list(PARTS)[1:]])
     parser.add_argument("--members", type=int, default=1_000)
     parser.add_argument("--rate", type=float, default=50)
     parser.add_argument("--size", type=int, default=2_000)
@@ -181,13 +246,16 @@ def main() -> int:
     parser.add_argument("--stalled", type=int, nargs="*", default=[1, 100, 300])
     parser.add_argument("--live", type=int, default=1_000)
     parser.add_argument("--stall", type=int, default=50)
+    parser.add_argument("--polls", type=int, default=5_000)
+    parser.add_argument("--streams", type=int, default=10_000)
+    parser.add_argument("--come", type=int, default=2_000)
     options = parser.parse_args()
     good = True
     for part in options.parts:
         if part == "busy":
             good &= asyncio.run(run_busy(options))
         else:
-            good &= {"attacks": run_attacks, "stop": run_stop}[part](options)
+            good &= PARTS[part](options)
     return 0 if good else 1
 
 

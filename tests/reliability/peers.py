@@ -36,7 +36,7 @@ class Peer:
         view, deadline = memoryview(data), time.monotonic() + within_s
         with contextlib.suppress(OSError):
             while view and (left := deadline - time.monotonic()) > 0:
-                if select.select((), (self.connection,), (), left)[1]:
+                if self._ready(select.POLLOUT, left):
                     view = view[self.connection.send(view[:262_144]) :]
         return len(data) - len(view)
 
@@ -81,9 +81,14 @@ class Peer:
                 break
         return got
 
+    def _ready(self, event: int, within_s: float) -> bool:
+        poller = select.poll()
+        poller.register(self.connection, event)
+        return bool(poller.poll(within_s * 1_000))
+
     def _part(self, within_s: float) -> bytes:
         with contextlib.suppress(OSError):
-            if select.select((self.connection,), (), (), within_s)[0]:
+            if self._ready(select.POLLIN, within_s):
                 return self.connection.recv(65_536)
         return b""
 

@@ -142,6 +142,7 @@ async def _stream(call: Call, reader: RoomReader, joining: Joining, say: Say) ->
         group.create_task(_complete(call, reader, joining))
         try:
             while shown := [_shown(body, epoch) for body in await reader.take()]:
+                await call.gateway.pace()
                 await say(b"".join(shown))
                 del shown  # what has left is not held while the next is awaited
         except Missing:
