@@ -143,7 +143,9 @@ class Generator:
         return body if self.load.wire == "raw" else client_frame(body)
 
     def _get_ready(self, deadline: float) -> None:
-        while self._are_ready < self._opened and time.monotonic() < deadline and not self._lost:
+        while self._are_ready < self._opened and time.monotonic() < deadline:
+            if self._lost or self._stopped:
+                return
             self._pump(0.05)
 
     # Publishing.
@@ -279,10 +281,17 @@ class Generator:
         """What few connections need: to be kept, to get ready, to publish."""
         if client.kept is not None:
             client.kept.append(bytes(self._scanner.space[:size]))
-        if not client.ready and self._scanner.count(self._ready, size):
-            self._is_ready(client)
+        if not client.ready:
+            self._look_whether_ready(client, size)
         if client.leads and self._measuring:
             self._lead(client, found, size)
+
+    def _look_whether_ready(self, client: Client, size: int) -> None:
+        """Who is refused will not get ready."""
+        if self._scanner.count(self._ready, size):
+            self._is_ready(client)
+        else:
+            self._look_for_refusals(size)
 
     def _is_ready(self, client: Client) -> None:
         client.ready = True
@@ -293,14 +302,17 @@ class Generator:
         """A publisher: its own messages that came make room for new ones."""
         if self._acked:
             self._acks += self._scanner.count(self._acked, size)
+        self._look_for_refusals(size)
+        client.inflight -= found
+        if self._publishing and not self.load.rate and not self._stopped:
+            self._refill(client)
+
+    def _look_for_refusals(self, size: int) -> None:
         if self._refused and (refused := self._scanner.count(self._refused, size)):
             self._refusals += refused
             self._stopped = True
             text = bytes(self._scanner.buffer[: self._scanner.carry + size])
             self._explain(text[text.find(self._refused) :].decode(errors="replace"))
-        client.inflight -= found
-        if self._publishing and not self.load.rate and not self._stopped:
-            self._refill(client)
 
     def _close(self, client: Client) -> None:
         if client.state == OPEN:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from hub.bench.cpu import family
-from hub.bench.opening import Crowd, connect, resume
+from hub.bench.load import Load
+from hub.bench.opening import Crowd, connect, open_all, resume
 from hub.bench.process import BenchError
 from hub.bench.stage import open_api
 from tests.support.hub import HubProcess
@@ -30,6 +33,18 @@ async def test_everybody_gets_what_was_missed(hub: HubProcess) -> None:
     async with open_api(hub.address, hub.key) as api:
         found = await resume(api, Crowd(2, 3, missed=5))
     assert (6, 5) == (found["conns"], found["missed"])
+
+
+async def test_who_is_refused_is_not_waited_for(hub: HubProcess) -> None:
+    """Nor is there a figure, but the hub's own words."""
+    async with open_api(hub.address, hub.key) as api:
+        load = Load(
+            api.host, api.port, "", path="/v1/ws", headers=(f"Authorization: Bearer {hub.key}",),
+            pre=('{"id":1,"type":"subscribe","room_id":"room_none"}',), ready='"recovered":',
+            refused='"ok":false',
+        )  # fmt: skip
+        with pytest.raises(BenchError, match="ROOM_NOT_FOUND"):
+            await asyncio.wait_for(open_all(load), 30)
 
 
 async def test_more_than_is_replayed_cannot_be_missed(hub: HubProcess) -> None:
