@@ -10,6 +10,7 @@ _ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 _PAIRS: Final = tuple(high + low for high in _ALPHABET for low in _ALPHABET)
 _SHIFTS: Final = tuple(range(120, -1, -10))
 _RANDOM_BITS: Final = 80
+_LOW: Final = (1 << 20) - 1
 AI_TYPES: Final = frozenset({"bot", "agent", "persona"})
 HANDLE: Final = re.compile(r"[a-z0-9_-]{1,64}")
 _PARTICIPANT: Final = re.compile(r"(user|bot|agent|persona)_[a-z0-9_-]{1,64}")
@@ -44,13 +45,17 @@ class IdMaker:
         self._randbits = randbits
         self._ms = 0
         self._tail = 0
+        self._stem = ""
 
     def make(self, prefix: str) -> str:
         """`make("msg")` is `msg_` and a ULID."""
         now = self._now_ms()
-        if now > self._ms:
-            self._ms = now
-            self._tail = self._randbits(_RANDOM_BITS - 1)
+        later = now > self._ms
+        if later:
+            self._ms, self._tail = now, self._randbits(_RANDOM_BITS - 1)
         else:
             self._tail += 1
-        return f"{prefix}_{ulid(self._ms, self._tail)}"
+        low = self._tail & _LOW
+        if later or low == 0:  # most ids differ from the last in their end alone
+            self._stem = ulid(self._ms, self._tail)[:-4]
+        return f"{prefix}_{self._stem}{_PAIRS[low >> 10]}{_PAIRS[low & 1023]}"

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
 from hub.core.errors import Invalid, invalid
-from hub.core.text import CONTENT_BYTES
+from hub.core.text import CONTENT_BYTES, content_fault, text_fault
 from hub.wire.bodies import Body, parse_object, parse_packed, validate
-from hub.wire.requests import Content, EditMessage, Emoji, Id, MarkRead, Plain, PostMessage
+from hub.wire.requests import (
+    CLIENT_ID_CHARS,
+    ID_CHARS,
+    Content,
+    EditMessage,
+    Emoji,
+    Id,
+    MarkRead,
+    ParticipantRef,
+    Plain,
+    PostMessage,
+)
 
 RunId = Annotated[Id, Field(min_length=1)]
 MessageId = Annotated[Id, Field(min_length=1)]
@@ -66,6 +78,18 @@ class Post(PostMessage):
     type: Literal["post"]
     room_id: RoomId
     thread_id: Id | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PlainPost:
+    """A `Post` as most are: text into a room, for nobody in particular."""
+
+    mention: ClassVar[tuple[ParticipantRef, ...]] = ()
+
+    room_id: str
+    content: str
+    client_id: str | None
+    thread_id: str | None
 
 
 class Edit(EditMessage):
@@ -147,6 +171,9 @@ class Auth(Command):
     token: Annotated[str, Field(max_length=8192)]
 
 
+_PLAIN: Final = frozenset({"id", "type", "room_id", "content", "client_id", "thread_id"})
+_IDS: Final = (str, int, type(None))
+
 COMMANDS: dict[str, type[Body]] = {
     "subscribe": Subscribe,
     "unsubscribe": Unsubscribe,
@@ -183,6 +210,28 @@ def decoded(data: str | bytes, *, packed: bool) -> dict[str, Any]:
     if not isinstance(data, str):
         raise Invalid("this subprotocol speaks JSON in text frames")
     return parse_object(data)
+
+
+def plain_post(value: dict[str, Any]) -> PlainPost | None:
+    """A post in which nothing is out of the ordinary, checked in a third of the time; None for
+    everything else, which `parsed` judges."""
+    if value.get("type") != "post" or not value.keys() <= _PLAIN:
+        return None
+    room_id, content = value.get("room_id"), value.get("content")
+    client_id, thread_id = value.get("client_id"), value.get("thread_id")
+    plain = (
+        type(content) is str
+        and content_fault(content) is None
+        and _is_word(room_id, ID_CHARS)
+        and (client_id is None or _is_word(client_id, CLIENT_ID_CHARS))
+        and (thread_id is None or _is_word(thread_id, ID_CHARS))
+        and type(value.get("id")) in _IDS
+    )
+    return PlainPost(room_id, content, client_id, thread_id) if plain else None  # type: ignore[arg-type]
+
+
+def _is_word(value: Any, most: int) -> bool:
+    return type(value) is str and 1 <= len(value) <= most and text_fault(value) is None
 
 
 def parsed(value: dict[str, Any]) -> Body:

@@ -34,7 +34,7 @@ from hub.gateway.closes import (
     TOO_MUCH,
     retry,
 )
-from hub.gateway.commands import Auth, Post, command_id, decoded, parsed
+from hub.gateway.commands import Auth, PlainPost, Post, command_id, decoded, parsed, plain_post
 from hub.gateway.desk import Desk
 from hub.gateway.doing import ROOMS, Doing, posted_reply
 from hub.gateway.gateway import Gateway
@@ -49,6 +49,7 @@ INBOX: Final = 256
 IN_FLIGHT: Final = 256
 HELD_BYTES: Final = 131_072
 EXPIRING_MS: Final = 60_000
+_POSTS: Final = (Post, PlainPost)
 log = structlog.get_logger("hub.connection")
 
 
@@ -342,13 +343,11 @@ class Connection:
             about = command_id(value)
             if wait_s:
                 raise Limited("too many commands; send fewer", retry_after=wait_s)
-            command = parsed(value)
-            if (
-                type(command) is Post
-                and not self._inbox
-                and self._submit(about, command, len(data))
-            ):
+            said = plain_post(value) or parsed(value)
+            hot = type(said) in _POSTS and not self._inbox
+            if hot and self._submit(about, said, value, len(data)):  # type: ignore[arg-type]
                 return
+            command = said if isinstance(said, Body) else parsed(value)
         except HubError as error:
             self._refuse(about, error)
             return
@@ -380,8 +379,8 @@ class Connection:
         if room and self._held_bytes <= HELD_BYTES // 2:
             self._socket.resume()
 
-    def _submit(self, about: Any, command: Post, size: int) -> bool:
-        """The hot path of a post; False sends it the slow way."""
+    def _submit(self, about: Any, post: Post | PlainPost, value: Json, size: int) -> bool:
+        """The hot path of a post that came as `value`; False sends it the slow way."""
 
         def done(outcome: Outcome) -> None:
             self._in_flight -= 1
@@ -389,13 +388,13 @@ class Connection:
             if isinstance(outcome, Posted):
                 self._acknowledge(reply_frame(about, posted_reply(outcome)))
             elif isinstance(outcome, StaleAccess):
-                self._parts.views.forget(command.room_id)
-                self._queue(about, command, size)
+                self._parts.views.forget(post.room_id)
+                self._queue(about, parsed(value), size)
             else:
                 self._refuse(about, outcome)
 
         queued = self._parts.messages.try_submit(
-            self.actor, command.room_id, command, command.thread_id, done
+            self.actor, post.room_id, post, post.thread_id, done
         )
         if queued:
             self._in_flight += 1

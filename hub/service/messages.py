@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Protocol
 
 from hub.core import permissions
 from hub.core.errors import Denied, HubError, Unavailable, invalid, missing
@@ -11,12 +13,25 @@ from hub.core.posts import LogRow, NewPost, Posted, RequestKey, StaleAccess
 from hub.core.values import Actor, Json, Message, RoomView, Run
 from hub.ports import Clock, Store
 from hub.service.calling import foreseen, speech
-from hub.service.requests import request_key
+from hub.service.requests import key_to
 from hub.service.views import RoomViews
 from hub.service.writer import Done, Writer
-from hub.wire.requests import PostMessage
+from hub.wire.requests import ParticipantRef
 
 _TRIES = 5
+
+
+class Said(Protocol):
+    """What a post says, however it came."""
+
+    @property
+    def content(self) -> str: ...
+
+    @property
+    def mention(self) -> Sequence[ParticipantRef]: ...
+
+    @property
+    def client_id(self) -> str | None: ...
 
 
 class Messages:
@@ -35,7 +50,7 @@ class Messages:
         self,
         actor: Actor,
         room_id: str,
-        body: PostMessage,
+        body: Said,
         *,
         thread_id: str | None = None,
         key: RequestKey | None = None,
@@ -62,7 +77,7 @@ class Messages:
         self,
         actor: Actor,
         room_id: str,
-        body: PostMessage,
+        body: Said,
         thread_id: str | None,
         done: Done,
     ) -> bool:
@@ -82,7 +97,7 @@ class Messages:
         self,
         actor: Actor,
         view: RoomView,
-        body: PostMessage,
+        body: Said,
         thread_id: str | None,
         key: RequestKey | None,
         params: Json,
@@ -92,7 +107,9 @@ class Messages:
             raise Denied("only members of the room post, and observers do not")
         if key is None and body.client_id is not None:
             what = f"post/{room.id}/{thread_id or ''}"
-            key = request_key(actor, what, body.client_id, body, {"content", "mention"})
+            said_to = [{"type": ref.type, "id": ref.id} for ref in body.mention]
+            asked = {"content": body.content, "mention": said_to}
+            key = key_to(actor, what, body.client_id, asked)
         said = speech(
             view, actor.id, body.content, _named(view, body), thread_id is not None, params,
             self._ids.make,
@@ -115,7 +132,7 @@ class Messages:
         )
 
     async def preview(
-        self, actor: Actor, room_id: str, body: PostMessage, *, thread_id: str | None = None
+        self, actor: Actor, room_id: str, body: Said, *, thread_id: str | None = None
     ) -> Json:
         """Who would answer a post, and why the others would not; nothing is stored."""
         view = await self._views.fresh(actor, room_id)
@@ -151,7 +168,7 @@ class Messages:
         return await self._store.log.read(room_id, since, limit)
 
 
-def _named(view: RoomView, body: PostMessage) -> list[str]:
+def _named(view: RoomView, body: Said) -> list[str]:
     for index, ref in enumerate(body.mention):
         if ref.id not in view.members:
             raise invalid(f"mention[{index}].id", f"{ref.id} is no member of this room")

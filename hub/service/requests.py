@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Final
 
 import orjson
 
 from hub.core.posts import RequestKey
-from hub.core.values import Actor
+from hub.core.values import Actor, Json
 from hub.wire.bodies import Body
+
+_OWN: Final = {"client_id"}
 
 
 def request_key(
@@ -21,6 +24,10 @@ def request_key(
     """
     if key is None:
         return None
-    asked = body.model_dump(mode="json", include=fields, exclude={"client_id"})
+    return key_to(actor, what, key, body.model_dump(mode="json", include=fields, exclude=_OWN))
+
+
+def key_to(actor: Actor, what: str, key: str, asked: Json) -> RequestKey:
+    """The key of a request for which `asked` is the body as it was understood."""
     digest = hashlib.sha256(orjson.dumps(asked, option=orjson.OPT_SORT_KEYS)).hexdigest()
     return RequestKey(f"{actor.tenant_id}/{actor.id}/{what}", key, digest)

@@ -55,7 +55,7 @@ class Writer:
         """Queue a post; `done` is called once, with its outcome. Raises Limited when full."""
         if self._closed:
             raise Unavailable("the hub is stopping; send it again", retry_after=1)
-        aside = sum(map(len, self._aside.values()))
+        aside = sum(map(len, self._aside.values())) if self._aside else 0
         size = len(post.content)
         if len(self._waiting) + aside >= WAITING_POSTS or self._bytes + size > WAITING_BYTES:
             raise Limited("too many posts are waiting to be stored", retry_after=1)

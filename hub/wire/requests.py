@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import orjson
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
@@ -92,6 +92,8 @@ def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
+CLIENT_ID_CHARS: Final = 200
+ID_CHARS: Final = 80
 Content = Annotated[str, AfterValidator(_content)]
 Name = Annotated[str, Field(max_length=text.NAME_CHARS), AfterValidator(_name)]
 Description = Annotated[str, Field(max_length=text.DESCRIPTION_CHARS), AfterValidator(_plain)]
@@ -102,11 +104,11 @@ Handle = Annotated[str, AfterValidator(_handle)]
 Time = Annotated[str, AfterValidator(_time)]
 StopText = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_plain)]
 Stops = Annotated[list[StopText], Field(max_length=4), BeforeValidator(_as_list)]
-ClientId = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_plain)]
+ClientId = Annotated[str, Field(min_length=1, max_length=CLIENT_ID_CHARS), AfterValidator(_plain)]
 Emoji = Annotated[str, AfterValidator(_emoji)]
 Url = Annotated[str, Field(max_length=2_048), AfterValidator(_plain)]
 Plain = Annotated[str, AfterValidator(_plain)]
-Id = Annotated[Plain, Field(max_length=80)]
+Id = Annotated[Plain, Field(max_length=ID_CHARS)]
 ParticipantKind = Literal["user", "bot", "agent", "persona"]
 
 

@@ -39,6 +39,14 @@ def test_ids_of_one_millisecond_rise_strictly() -> None:
     assert sorted(set(made)) == made
 
 
+def test_an_id_is_the_ulid_of_its_millisecond_and_of_one_more_than_the_last() -> None:
+    """Across the end of what is kept of the last one."""
+    first = (1 << 40) - 3
+    ids = IdMaker(Clock(1_780_000_000_000), lambda bits: first)
+    made = [ids.make("msg") for _ in range(6)]
+    assert [f"msg_{ulid(1_780_000_000_000, first + n)}" for n in range(6)] == made
+
+
 def test_ids_rise_when_the_clock_is_set_back() -> None:
     clock = Clock(1_780_000_000_000)
     ids = IdMaker(clock, random.Random(3).getrandbits)
