@@ -16,7 +16,7 @@ import structlog
 from hub.bus.client import end
 from hub.core.errors import HubError, Unavailable
 from hub.core.values import Run
-from hub.enduring import enduring
+from hub.enduring import enduring, tell
 from hub.parts import now_ms
 from hub.ports import Reply
 from workers.inviting import invite
@@ -180,7 +180,8 @@ class Pool:
     async def _cut(self, run_id: str, attempt: Attempt) -> None:
         try:
             run = await self._parts.store.runs.peek(run_id)
-        except Unavailable:
+        except Exception as error:
+            tell(log, "a run is not cut short yet; its lease tells too", error)
             return
         if run is not None and run.cancelled_by:
             attempt.cut(run.cancelled_by)

@@ -33,15 +33,21 @@ class Keeping:
     """One call renews everything, so that no run's lease waits for another's; what takes longer is
     done beside it. Both loops work until cancelled."""
 
-    def __init__(self, answers: Answers, holders: Callable[[], Iterable[Holder]]) -> None:
+    def __init__(
+        self,
+        answers: Answers,
+        holders: Callable[[], Iterable[Holder]],
+        renew_s: float = RENEW_S,
+    ) -> None:
         self._answers = answers
         self._holders = holders
+        self._renew_s = renew_s
         self._ending: dict[str, tuple[Holder, Run, Run]] = {}
         self._work = asyncio.Event()
 
     async def renew(self) -> None:
         while True:
-            await asyncio.sleep(RENEW_S)
+            await asyncio.sleep(self._renew_s)
             try:
                 await self._renew_all()
             except Exception as error:

@@ -93,7 +93,7 @@ def answers() -> StillAnswers:
 async def bots(answers: StillAnswers) -> AsyncIterator[list[Bot]]:
     """Three, whose runs are kept while the test lasts."""
     found = [Bot(answers, number) for number in range(3)]
-    keeping = Keeping(answers, lambda: found)
+    keeping = Keeping(answers, lambda: found, renew_s=0.02)
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(each()) for each in (keeping.renew, keeping.end)]
         yield found

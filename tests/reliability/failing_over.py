@@ -39,7 +39,7 @@ ENV: Final = {
     "HUB_LOG_LEVEL": "error", "HUB_SWEEP_S": "3600", "HUB_UNSUBSCRIBE_DELAY_S": "0.01",
 }  # fmt: skip
 VISITORS: Final = 8
-STAY_S: Final = 0.01
+STAY_S: Final = 0.05
 PATIENCE_S: Final = 30.0
 ALL_S: Final = 90.0
 AFTER_S: Final = 2.0

@@ -291,10 +291,13 @@ async def test_a_run_that_somebody_changes_keeps_no_other_from_being_renewed(
             holding = other.transaction()
             await holding.start()
             await other.execute("SELECT 1 FROM runs WHERE id = $1 FOR UPDATE", runs[0].id)
-            async with asyncio.timeout(5):
-                renewed = await store.runs.renew_all(held, 60_000)
-            assert ([runs[1].id], frozenset()) == ([run.id for run in renewed.kept], renewed.lost)
+            renewing = asyncio.create_task(store.runs.renew_all(held, 60_000))
+            await asyncio.wait({renewing}, timeout=5)
+            waited = not renewing.done()
             await holding.rollback()
+            renewed = await renewing
+            assert not waited
+            assert ([runs[1].id], frozenset()) == ([run.id for run in renewed.kept], renewed.lost)
         finally:
             await other.close()
         assert {run.id for run in runs} == {

@@ -6,12 +6,14 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import text
 
 from hub.core.values import Run
 from hub.parts import Parts, now_ms
+from hub.store.store import SqlStore
+from tests.support.faulty import Faulty
 from tests.support.parts import ACME, ELIZA, Posts, add_room, add_session
 from tests.support.redis import until
 from workers.pool import ATTEMPTS, Pool
@@ -235,3 +237,24 @@ async def test_a_pool_that_may_not_wait_longer_leaves_the_run_to_its_lease(parts
     found = await parts.store.runs.get(ACME, run.id)
     assert found is not None
     assert found.state == "running"
+
+
+async def test_a_cut_that_cannot_be_looked_up_ends_no_other_work(parts: Parts) -> None:
+    await add_room(parts.store)
+    gate = asyncio.Event()
+    driver = FakeDriver(gate, "hi", FINISH)
+    store = Faulty(parts.store, {"runs.peek"}, lambda: ValueError("a row of nobody's"))
+    async with pooled(replace(parts, store=cast("SqlStore", store)), driver):
+        run = await asked(parts)
+        await driver.begun.wait()
+
+        async def failed() -> bool:
+            await parts.bus.publish([], cut=[run.id])
+            return store.all_failed
+
+        await until(failed)
+        gate.set()
+        await until(ended(parts, run))
+        again = await parts.store.runs.get(ACME, run.id)
+    assert again is not None
+    assert "succeeded" == again.state
