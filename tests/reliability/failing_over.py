@@ -16,7 +16,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
@@ -27,6 +27,8 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from deploy.child import Child, start_child
+from hub.client.connection import open_connection
+from hub.client.events import DraftGrew
 from hub.client.rest import RoomhubClient, open_client
 from hub.core.runs import ENDED
 from tests.reliability.bus_faults import ROOMS, Outcome, row, under_load
@@ -43,6 +45,7 @@ STAY_S: Final = 0.05
 PATIENCE_S: Final = 30.0
 ALL_S: Final = 90.0
 AFTER_S: Final = 2.0
+DRAFT_S: Final = 2.0
 BOT: Final = {"type": "bot", "id": "bot_echo"}
 Change = Callable[[Cluster, Watched], int]
 
@@ -83,6 +86,13 @@ async def change_masters(
         await until(lambda: watched.settled(old), PATIENCE_S)
         await asyncio.sleep(AFTER_S)  # load on the new master
 
+    return await endure(cluster, house, fault)
+
+
+async def endure(
+    cluster: Cluster, house: House, fault: Callable[[], Awaitable[None]]
+) -> tuple[Outcome, str]:
+    """What clients see of a fault under load, and how a mention went afterwards."""
     async with asyncio.timeout(ALL_S), asyncio.TaskGroup() as group:
         visiting = [
             group.create_task(_come_and_go(hub, cluster.key, room_id))
@@ -93,8 +103,7 @@ async def change_masters(
         for task in visiting:
             task.cancel()
     house.check_pool()
-    async with open_client(cluster.gateways[0].address, cluster.key) as client:
-        return outcome, await _mentioned(client, house.room_ids[0])
+    return outcome, await _mentioned(cluster, house.room_ids[0])
 
 
 async def _come_and_go(hub: HubProcess, key: str, room_id: str) -> None:
@@ -110,7 +119,25 @@ async def _come_and_go(hub: HubProcess, key: str, room_id: str) -> None:
                 await asyncio.sleep(STAY_S)
 
 
-async def _mentioned(client: RoomhubClient, room_id: str) -> str:
+async def _mentioned(cluster: Cluster, room_id: str) -> str:
+    """How the run of a mention at the first gateway ends, and whether a client of the last has
+    seen its reply being written."""
+    first, last = cluster.gateways[0], cluster.gateways[-1]
+    async with (
+        open_client(first.address, cluster.key) as client,
+        open_connection(last.address, cluster.key) as follower,
+    ):
+        await follower.subscribe(room_id)
+        state = await _ended(client, room_id)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(DRAFT_S):
+                async for event in follower:
+                    if isinstance(event, DraftGrew):
+                        return state
+    return f"{state}, without a draft"
+
+
+async def _ended(client: RoomhubClient, room_id: str) -> str:
     """The state in which the run of a mention ends."""
     (run,) = (await client.post(room_id, "and you?", mention=[BOT]))["runs"]
     deadline = time.monotonic() + PATIENCE_S
