@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
-from operator import attrgetter
+from collections.abc import Iterator
 from typing import Any, Final
 
 from redis.asyncio import BlockingConnectionPool, Redis
@@ -18,17 +16,12 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import MovedError, RedisError
 
-from hub.bus.cluster import CLUSTER_SCHEMES, ClusterClient, open_shards
-from hub.bus.pipe import Pipe, Sender
-from hub.bus.places import OnePlace, Places
 from hub.bus.sentinel import SCHEMES, sentinel_pool
-from hub.bus.shards import LOOK_S
 from hub.core.errors import Unavailable
 
 CONNECTIONS: Final = 32
 CONNECT_TIMEOUT_S: Final = 2.0
 ANSWER_TIMEOUT_S: Final = 5.0
-SHARD_ANSWER_S: Final = 2.0  # what is for other shards waits for one that is silent, once
 BLOCKING_S: Final = 30.0
 CANCEL_AGAIN_S: Final = 0.2
 ONE_OF_MANY: Final = (
@@ -40,48 +33,17 @@ ONE_OF_MANY: Final = (
 TORN: Final = (RedisError, OSError, AttributeError, RuntimeError)
 
 
-Client = Redis | ClusterClient
-
-
-@dataclass(frozen=True, slots=True)
-class Clients:
-    """How a bus reaches Redis: for commands, for many that go out together all the time, for reads
-    that block, and where channels are served. Each has connections of its own."""
-
-    commands: Client
-    sender: Sender
-    blocking: Client
-    places: Places
-
-
-@contextlib.asynccontextmanager
-async def open_clients(url: str, *, look_s: float = LOOK_S) -> AsyncIterator[Clients]:
-    """Clients of the Redis at a URL, of whatever kind; closed at the end."""
-    if url.startswith(CLUSTER_SCHEMES):
-        options = _options(SHARD_ANSWER_S)
-        async with open_shards(url, options, blocking_s=BLOCKING_S, look_s=look_s) as shards:
-            commands = ClusterClient(shards, attrgetter("commands"))
-            blocks = ClusterClient(shards, attrgetter("blocking"))
-            yield Clients(commands, commands, blocks, commands)
-        return
-    one, blocking = make_client(url), make_client(url, answer_timeout_s=BLOCKING_S)
-    try:
-        yield Clients(one, Pipe(one.connection_pool, ANSWER_TIMEOUT_S), blocking, OnePlace(one))
-    finally:
-        await one.aclose()
-        await blocking.aclose()
-
-
 def make_client(url: str, *, answer_timeout_s: float = ANSWER_TIMEOUT_S) -> Redis:
     """A client of its own pool, of one server or the master behind sentinels; a read that blocks
     needs `answer_timeout_s` beyond its wait. Who finds every connection busy waits as long."""
-    options = _options(answer_timeout_s)
+    options = options_of(answer_timeout_s)
     if url.startswith(SCHEMES):
         return Redis.from_pool(sentinel_pool(url, options))
     return Redis.from_pool(BlockingConnectionPool.from_url(url, **options))
 
 
-def _options(answer_timeout_s: float) -> dict[str, Any]:
+def options_of(answer_timeout_s: float) -> dict[str, Any]:
+    """What every pool of connections has in common."""
     return {
         "max_connections": CONNECTIONS,
         "timeout": answer_timeout_s,

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from typing import Any, Final, Literal
 
 from redis.asyncio import BlockingConnectionPool, Redis
@@ -22,14 +22,17 @@ from redis.commands import AsyncCoreCommands
 from redis.exceptions import AskError, ClusterDownError, MovedError, ResponseError, TryAgainError
 from redis.exceptions import ConnectionError as Gone
 
+from hub.bus.client import BLOCKING_S, end, options_of
 from hub.bus.pipe import Command
 from hub.bus.shards import FAILED, Server, Shards
 from hub.bus.slots import slot_of
 from hub.bus.urls import Address, read_many
+from hub.enduring import enduring
 
-CLUSTER_SCHEMES: Final = ("redis+cluster://", "rediss+cluster://")
+SCHEMES: Final = ("redis+cluster://", "rediss+cluster://")
 PORT: Final = 6379
-ASK_S: Final = 1.0  # a server that is silent is asked for so long
+ANSWER_S: Final = 2.0  # what is for other servers waits for one that is silent, once
+ASK_S: Final = 1.0  # who serves what is told soon or not at all
 HOPS: Final = 5
 TRY_AGAIN_S: Final = 0.05  # a slot on its way from server to server has half of the keys
 AGAIN: Final = (MovedError, AskError, TryAgainError)
@@ -37,34 +40,26 @@ EVERYWHERE: Final = ("PING", "SCRIPT LOAD")
 
 
 @contextlib.asynccontextmanager
-async def open_shards(
-    url: str, options: Mapping[str, Any], *, blocking_s: float, look_s: float
-) -> AsyncIterator[Shards]:
-    """The cluster of a URL, looked after until the context ends; `options` are those of a
-    `BlockingConnectionPool`, `blocking_s` is how long a read that blocks may take."""
+async def open_shards(url: str, look_s: float) -> AsyncIterator[Shards]:
+    """The cluster of a URL, looked after until the context ends."""
     said = read_many(url, PORT)
-    common = {**options, **said.options}
 
-    def client(address: Address, **others: Any) -> Redis:
-        where = dict(zip(("host", "port"), address, strict=True))
-        return Redis.from_pool(BlockingConnectionPool(**{**common, **where, **others}))
+    def client(address: Address, answer_timeout_s: float) -> Redis:
+        host, port = address
+        options = {**options_of(answer_timeout_s), **said.options, "host": host, "port": port}
+        return Redis.from_pool(BlockingConnectionPool(**options))
 
     def connect(address: Address) -> Server:
-        patient = {"timeout": blocking_s, "socket_timeout": blocking_s}
-        brief = {"max_connections": 1, "socket_timeout": ASK_S, "socket_connect_timeout": ASK_S}
-        return Server(
-            address, client(address), client(address, **patient), client(address, **brief)
-        )
+        commands, blocking = client(address, ANSWER_S), client(address, BLOCKING_S)
+        return Server(address, commands, blocking, asking=client(address, ASK_S))
 
     shards = Shards(said.addresses, connect, look_s)
     async with asyncio.TaskGroup() as group:
-        keeping = group.create_task(shards.keep())
+        keeping = group.create_task(enduring(shards.keep))
         try:
             yield shards
         finally:
-            while not keeping.done():  # redis-py can swallow a cancellation
-                keeping.cancel()
-                await asyncio.wait({keeping}, timeout=0.2)
+            await end(keeping)
             await shards.aclose()
 
 
@@ -208,6 +203,9 @@ class ClusterClient(_Commands):
 
     def watching(self, changed: Callable[[], None]) -> contextlib.AbstractContextManager[None]:
         return self._shards.watching(changed)
+
+
+Client = Redis | ClusterClient
 
 
 class ClusterPipeline(_Commands):

@@ -6,7 +6,8 @@ from typing import Final
 
 import orjson
 
-from hub.bus.client import Client, answering
+from hub.bus.client import answering
+from hub.bus.cluster import Client
 from hub.bus.names import Names
 from hub.bus.scripts import Script
 

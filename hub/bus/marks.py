@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from hub.bus.client import Client, answering
+from hub.bus.client import answering
+from hub.bus.cluster import Client
 from hub.bus.names import Names
 from hub.bus.scripts import Script
 from hub.ports import Mark

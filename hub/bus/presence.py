@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
-from hub.bus.client import Client, answering
+from hub.bus.client import answering
+from hub.bus.cluster import Client
 from hub.bus.names import Names
 from hub.bus.scripts import Call, Script
 

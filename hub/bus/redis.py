@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Final
 
 import orjson
 from redis.exceptions import ResponseError
 
-from hub.bus.client import Clients, answering, open_clients
+from hub.bus.client import answering
+from hub.bus.clients import Clients, open_clients
 from hub.bus.listener import RedisListener, open_listener
 from hub.bus.lives import RedisLives
 from hub.bus.marks import RedisMarks
@@ -64,7 +65,7 @@ class RedisBus:
         packets: Sequence[tuple[str, Packet]],
         runs: Sequence[str] = (),
         cut: Sequence[str] = (),
-    ) -> None:
+    ) -> Collection[str]:
         names, said = self._names, [*packets]
         said += [(CUTS, Packet(0, 1, run_id.encode())) for run_id in cut]
         words: list[tuple[Any, ...]] = [
@@ -72,11 +73,16 @@ class RedisBus:
             *(("XADD", names.runs, "*", "run", run_id) for run_id in runs),
         ]
         if not words:
-            return
+            return ()
         with answering():
-            for answer in await self._sender.send([(each, {}) for each in words]):
-                if isinstance(answer, Exception):
-                    raise answer
+            answers = await self._sender.send([(each, {}) for each in words])
+            failed = [answer for answer in answers if isinstance(answer, Exception)]
+            if len(failed) == len(answers):
+                raise failed[0]
+        if not failed:
+            return ()
+        taken = zip(packets, answers, strict=False)
+        return {room_id for (room_id, _), answer in taken if isinstance(answer, Exception)}
 
     async def watch_cuts(self, hear: Callable[[str], None]) -> None:
         def cut(_: str, packet: Packet | None) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from redis.exceptions import NoScriptError
 
-from hub.bus.client import Client
+from hub.bus.cluster import Client
 
 
 @dataclass(frozen=True, slots=True)

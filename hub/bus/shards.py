@@ -16,8 +16,9 @@ from typing import Final
 import structlog
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as Gone
-from redis.exceptions import MovedError, RedisError, ResponseError
+from redis.exceptions import MovedError, ResponseError
 
+from hub.bus.client import TORN
 from hub.bus.slots import SLOTS, Layout, Span, agreed, read_layout
 from hub.bus.urls import Address
 
@@ -25,7 +26,7 @@ LOOK_S: Final = 5.0
 DOUBT_S: Final = 0.25  # between two looks while it is not
 LEAST_S: Final = 0.05
 ASKED_MOST: Final = 5
-FAILED: Final = (RedisError, OSError, AttributeError, RuntimeError, TimeoutError)
+FAILED: Final = (*TORN, TimeoutError)
 log = structlog.get_logger("hub.bus")
 
 
@@ -56,12 +57,11 @@ class Shards:
     def __init__(
         self, seeds: Sequence[Address], connect: Callable[[Address], Server], look_s: float
     ) -> None:
-        self._seeds = tuple(seeds)
+        self._seeds = self._members = frozenset(seeds)
         self._connect = connect
         self._look_s = look_s
         self._servers: dict[Address, Server] = {}
         self._table: list[Address | None] = [None] * SLOTS
-        self._members: frozenset[Address] = frozenset(seeds)
         self._changed: list[Callable[[], None]] = []
         self._looked = asyncio.Event()
         self._doubt = asyncio.Event()
@@ -132,8 +132,10 @@ class Shards:
         """Look again and again, until cancelled."""
         while True:
             self._doubt.clear()
-            await self._look()
-            self._looked.set()
+            try:
+                await self._look()
+            finally:
+                self._looked.set()
             await asyncio.sleep(LEAST_S)
             pause_s = self._look_s if self._well() else DOUBT_S
             with contextlib.suppress(TimeoutError):
@@ -148,7 +150,9 @@ class Shards:
 
     async def _look(self) -> None:
         """Ask the members; when none answers the seeds: a name may lead elsewhere now."""
-        told = await self._told(self._members) or await self._told(frozenset(self._seeds))
+        told = await self._told(self._members)
+        if not told and self._members != self._seeds:
+            told = await self._told(self._seeds)
         if told:
             await self._adopt(agreed(told))
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from redis.exceptions import ConnectionError as Gone
 
-from hub.bus.client import Client
+from hub.bus.cluster import Client
 from hub.bus.scripts import Call, Script
 
 

@@ -59,10 +59,10 @@ class Bus(Protocol):
         packets: Sequence[tuple[str, Packet]],
         runs: Sequence[str] = (),
         cut: Sequence[str] = (),
-    ) -> None:
+    ) -> Collection[str]:
         """One PUBLISH per pair of room and packet in order, then one wake-up per run, and a word
         to all workers for each that is to be cut short. Tried once: raises Unavailable when the bus
-        is away, and what was lost is repaired by readers."""
+        is away, returns the rooms whose part of it is; what was lost is repaired by readers."""
 
     async def watch_cuts(self, hear: Callable[[str], None]) -> None:
         """Call `hear` for each run to be cut short, until cancelled; Unavailable when the bus goes

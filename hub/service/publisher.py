@@ -8,7 +8,7 @@ weighed: of runs and batches there are ids alone, for as long as Redis may take 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Final
 
 import structlog
@@ -90,8 +90,8 @@ class Publisher:
             try:
                 *parts, last = _in_parts(packets) if size > AT_ONCE_BYTES else [packets]
                 for part in parts:
-                    await self._bus.publish(part)
-                await self._bus.publish(last, runs, cut)
+                    self._missed(await self._bus.publish(part))
+                self._missed(await self._bus.publish(last, runs, cut))
             except Exception as error:
                 tell(log, "not published, gateways will repair", error)
                 self._drop(packets)
@@ -111,6 +111,11 @@ class Publisher:
         room_ids = set(room_ids)
         self.unpublished.lose(room_ids)
         self._on_lost(room_ids)
+
+    def _missed(self, room_ids: Collection[str]) -> None:
+        if room_ids:
+            log.warning("rooms not published, gateways will repair", rooms=len(room_ids))
+            self.lost(room_ids)
 
     def _drop(self, packets: Sequence[tuple[str, Packet]]) -> None:
         self.lost({room_id for room_id, _ in packets})

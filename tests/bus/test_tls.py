@@ -12,9 +12,11 @@ from hub.bus.redis import RedisBus, open_bus
 from hub.core.errors import Unavailable
 from tests.support.redis import until
 from tests.support.sentinel import Watched, run_redis, run_watched
+from tests.support.shards import run_shards
 from tests.support.tls import Door, make_certificate
 
 from .heard import Heard, packet
+from .test_cluster import heard_again
 
 PATIENCE_S = 30.0
 
@@ -81,6 +83,19 @@ async def test_a_majority_of_sentinels_finds_a_new_master_over_tls(
     secured = {door.port for door in watched.doors if door.secured}
     assert watched.servers.keys() <= secured
     assert 2 <= len(watched.sentinels.keys() & secured)  # one that was asked before, one after
+
+
+async def test_every_server_of_a_cluster_is_reached_by_tls(
+    tmp_path: Path, certificate: Path
+) -> None:
+    heard, rooms = Heard(), [f"room_{number}" for number in range(20)]
+    with run_shards(tmp_path, 2, certificate=certificate) as shards:
+        async with open_bus(shards.url, "hub", "a") as bus, bus.listen(heard) as listener:
+            await listener.subscribe(*rooms)
+            await heard_again(bus, heard, 1, rooms)
+        doors = [server.door for server in shards.servers if server.door is not None]
+    assert [0, 0] == [door.plain for door in doors]
+    assert all(door.secured for door in doors)
 
 
 async def _woken(bus: RedisBus) -> list[str]:

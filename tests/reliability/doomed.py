@@ -14,7 +14,7 @@ import sys
 from dataclasses import dataclass, replace
 from typing import Final
 
-from hub.bus.client import Clients, open_clients
+from hub.bus.clients import Clients, open_clients
 from hub.bus.names import Names
 from hub.bus.redis import RedisBus
 from hub.core.governor import Limits

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -143,6 +144,15 @@ async def change(
     return await endure(cluster, house, fault)
 
 
+@contextlib.contextmanager
+def run_sharded_cluster(folder: Path) -> Iterator[tuple[Cluster, ShardCluster]]:
+    """PostgreSQL, three masters with a replica each, and two gateways."""
+    (folder / "shards").mkdir()
+    with run_shards(folder / "shards", 3, 3) as shards:
+        with run_cluster(folder, 2, env={**ENV, "HUB_REDIS_URL": shards.url}) as cluster:
+            yield cluster, shards
+
+
 async def _run(cluster: Cluster, shards: ShardCluster, names: Sequence[str]) -> bool:
     broken = False
     async with open_house(cluster, ROOMS) as house:
@@ -163,12 +173,8 @@ def main() -> int:
     parser.add_argument("names", nargs="*", default=list(CHANGES), help=", ".join(CHANGES))
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="sharded-") as folder:
-        path = Path(folder)
-        (path / "shards").mkdir()
-        with run_shards(path / "shards", 3, 3) as shards:
-            env = {**ENV, "HUB_REDIS_URL": shards.url}
-            with run_cluster(path, 2, env=env) as cluster:
-                return int(asyncio.run(_run(cluster, shards, given.names)))
+        with run_sharded_cluster(Path(folder)) as (cluster, shards):
+            return int(asyncio.run(_run(cluster, shards, given.names)))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from hub.core.errors import HubError, Unavailable
 from hub.core.governor import Limits
@@ -74,6 +74,7 @@ class RecordingBus:
         self.runs: list[str] = []
         self.calls = 0
         self.away = False
+        self.away_rooms: set[str] = set()
         self.fault: Exception = Unavailable("Redis does not answer", code="BUS_UNAVAILABLE")
         self.gate = asyncio.Event()
         self.gate.set()
@@ -83,13 +84,14 @@ class RecordingBus:
         packets: Sequence[tuple[str, Packet]],
         runs: Sequence[str] = (),
         cut: Sequence[str] = (),
-    ) -> None:
+    ) -> Collection[str]:
         self.calls += 1
         await self.gate.wait()
         if self.away:
             raise self.fault
-        self.published += packets
+        self.published += [each for each in packets if each[0] not in self.away_rooms]
         self.runs += runs
+        return self.away_rooms & {room_id for room_id, _ in packets}
 
 
 def publisher_on(bus: RecordingBus, lost: list[str] | None = None) -> Publisher:

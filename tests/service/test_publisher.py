@@ -107,6 +107,20 @@ async def test_rooms_whose_packets_are_lost_are_named_and_nothing_is_tried_twice
     assert bus.calls == 2
 
 
+async def test_rooms_whose_part_of_redis_is_away_are_lost_and_others_go_on() -> None:
+    bus, lost = RecordingBus(), list[str]()
+    bus.away_rooms = {"room_1"}
+    async with running(bus, lost) as publisher:
+        publisher.put([row(1), row(1, "room_2")], ["run_1"])
+        await publisher.drain(5)
+        bus.away_rooms = set()
+        publisher.put([row(2), row(2, "room_2")])
+        await publisher.drain(5)
+    assert ["room_1"] == lost
+    assert ([2], [1, 2]) == (seqs(bus, "room_1"), seqs(bus, "room_2"))
+    assert ["run_1"] == bus.runs
+
+
 @pytest.mark.parametrize("fault", [Unavailable("away"), RuntimeError("a closed transport")])
 async def test_rooms_whose_packets_are_lost_are_named_whatever_happened(fault: Exception) -> None:
     bus, lost = RecordingBus(), list[str]()

@@ -18,6 +18,7 @@ from redis.exceptions import RedisError
 from hub.bus.embedded import dies_with_parent, find_binary
 from hub.bus.slots import SLOTS, Layout, read_layout, slot_of
 from tests.support.sentinel import free_ports
+from tests.support.tls import Door
 
 NODE_TIMEOUT_MS: Final = 600
 START_S: Final = 30.0
@@ -30,12 +31,19 @@ class ShardServer:
     folder: Path
     port: int
     bus_port: int
+    door: Door | None = None
     process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def told_port(self) -> int:
+        """What others are told: of the door, if it has one."""
+        return self.door.port if self.door is not None else self.port
 
     def start(self) -> None:
         options = {
             "port": self.port, "bind": "127.0.0.1", "save": "", "dir": self.folder,
             "cluster-enabled": "yes", "cluster-port": self.bus_port,
+            "cluster-announce-port": self.told_port,
             "cluster-config-file": f"nodes-{self.port}.conf",
             "cluster-node-timeout": NODE_TIMEOUT_MS, "repl-diskless-sync-delay": 0,
             "cluster-replica-validity-factor": 0, "cluster-allow-replica-migration": "no",
@@ -95,19 +103,27 @@ class ShardCluster:
     """The servers of a cluster; the first ones are masters in the beginning."""
 
     folder: Path
+    certificate: Path | None = None
     servers: list[ShardServer] = field(default_factory=list)
+    doors: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
     @property
     def url(self) -> str:
         """Names one server that is not there, and two that are."""
         (nowhere,) = free_ports(1)
-        ports = [nowhere, *(server.port for server in self.servers[:2])]
-        return "redis+cluster://" + ",".join(f"127.0.0.1:{port}" for port in ports)
+        ports = [nowhere, *(server.told_port for server in self.servers[:2])]
+        hosts = ",".join(f"127.0.0.1:{port}" for port in ports)
+        if self.certificate is not None:
+            return f"rediss+cluster://{hosts}?ssl_ca_certs={self.certificate}"
+        return f"redis+cluster://{hosts}"
 
     def add(self) -> ShardServer:
         """One more server, which knows nobody yet."""
         port, bus_port = free_ports(2)
-        server = ShardServer(self.folder, port, bus_port)
+        door = Door(self.certificate) if self.certificate is not None else None
+        if door is not None:
+            self.doors.enter_context(door.open_to(port))
+        server = ShardServer(self.folder, port, bus_port, door)
         self.servers.append(server)
         server.start()
         return server
@@ -123,7 +139,7 @@ class ShardCluster:
         """Who serves a key or channel, as the first that runs has it."""
         known = next(server for server in self.servers if server.runs).layout()
         address = known.table()[slot_of(name)]
-        return next(s for s in self.servers if address is not None and s.port == address[1])
+        return next(s for s in self.servers if address is not None and s.told_port == address[1])
 
     def move(self, slot: int, giver: ShardServer, taker: ShardServer) -> None:
         """A slot with its keys, one by one, as `valkey-cli --cluster reshard` does it."""
@@ -157,10 +173,12 @@ class ShardCluster:
 
 
 @contextlib.contextmanager
-def run_shards(folder: Path, masters: int = 3, replicas: int = 0) -> Iterator[ShardCluster]:
-    """A cluster that is well; the first masters have a replica each. Call it from the main
-    thread: servers die with it."""
-    cluster = ShardCluster(folder)
+def run_shards(
+    folder: Path, masters: int = 3, replicas: int = 0, certificate: Path | None = None
+) -> Iterator[ShardCluster]:
+    """A cluster that is well; the first masters have a replica each, and all a door of TLS if there
+    is a certificate. Call it from the main thread: servers die with it."""
+    cluster = ShardCluster(folder, certificate)
     try:
         for number in range(masters + replicas):
             server = cluster.add()
@@ -175,6 +193,7 @@ def run_shards(folder: Path, masters: int = 3, replicas: int = 0) -> Iterator[Sh
             wait_for(replica.replicates)
         yield cluster
     finally:
+        cluster.doors.close()
         for server in cluster.servers:
             server.kill()
 
