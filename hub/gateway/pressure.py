@@ -23,7 +23,7 @@ def cut(transport: asyncio.Transport) -> None:
 
 
 class Waiter(Protocol):
-    """A connection with bytes that its peer has not taken yet."""
+    """Somebody with bytes that have yet to be taken: by its peer, mostly."""
 
     @property
     def pending_bytes(self) -> int: ...
@@ -61,6 +61,32 @@ class Pressure:
             waiter = heaviest.pop()
             self.total -= self._waiting.pop(waiter)
             waiter.let_go()
+
+
+class Unread:
+    """What a client sent while it is not read on: so much of it waits here, the rest with the
+    client."""
+
+    def __init__(self, owner: Waiter, pressure: Pressure) -> None:
+        self._owner, self._pressure = owner, pressure
+        self._data = b""
+
+    @property
+    def pending_bytes(self) -> int:
+        return len(self._data)
+
+    def let_go(self) -> None:
+        self._owner.let_go()
+
+    def keep(self, data: bytes) -> None:
+        self._data += data
+        self._pressure.note(self, len(self._data))
+
+    def take(self) -> bytes:
+        """All of it; nothing of it waits any more."""
+        data, self._data = self._data, b""
+        self._pressure.note(self, 0)
+        return data
 
 
 class Backlog:

@@ -30,7 +30,7 @@ from hub.gateway.closes import (
 )
 from hub.gateway.handshake import Opening
 from hub.gateway.inbound import take_texts
-from hub.gateway.pressure import Backlog, cut
+from hub.gateway.pressure import Backlog, Unread, cut
 from hub.gateway.refusal import refusal
 from hub.wire.frames import frame
 
@@ -63,8 +63,8 @@ class HubSocket(asyncio.Protocol):
     such as the general parser, is not made."""
 
     __slots__ = (
-        "_backlog", "_conn", "_extras", "_head", "_late_bytes", "_opening", "_owed_pong", "_rest",
-        "_state", "_writable", "close_sent", "close_timer", "congested", "curr_msg_data_type",
+        "_backlog", "_conn", "_extras", "_head", "_late_bytes", "_opening", "_owed_pong", "_state",
+        "_unread", "_writable", "close_sent", "close_timer", "congested", "curr_msg_data_type",
         "disconnected", "frames", "loop", "pending_ping_payload", "ping_timer", "pong_timer",
         "quiet", "read_paused", "sink", "transport",
     )  # fmt: skip
@@ -88,7 +88,8 @@ class HubSocket(asyncio.Protocol):
         self._backlog: Backlog | None = None
         self._extras: Bucket | None = None
         self._writable: asyncio.Event | None = None
-        self._rest = self._owed_pong = b""
+        self._unread: Unread | None = None
+        self._owed_pong = b""
         self._late_bytes = 0
         self.frames: list[bytes] = []
         self.curr_msg_data_type: Literal["text", "bytes"] = "bytes"
@@ -225,7 +226,7 @@ class HubSocket(asyncio.Protocol):
     def _go_on(self) -> None:
         if not self.read_paused:
             return
-        rest, self._rest = self._rest, b""
+        rest = self._unread.take() if self._unread is not None else b""
         self.read_paused = False
         self.data_received(rest)
         if not self.read_paused and not self.transport.is_closing():
@@ -239,9 +240,14 @@ class HubSocket(asyncio.Protocol):
             return
         for start in range(0, len(data), SLICE):
             if self.read_paused and not self.close_sent:
-                self._rest += data[start:]
+                self._keep(data[start:])
                 return
             self._take(data[start : start + SLICE])
+
+    def _keep(self, rest: bytes) -> None:
+        if self._unread is None:
+            self._unread = Unread(self, self._state.pressure)
+        self._unread.keep(rest)
 
     def _take(self, data: bytes) -> None:
         if self.close_sent:
@@ -421,7 +427,9 @@ class HubSocket(asyncio.Protocol):
         if self.close_timer is not None:
             self.close_timer.cancel()
             self.close_timer = None
-        self._rest = b""
+        if self._unread is not None:
+            self._unread.take()
+        self._unread = None
         if self._backlog is not None:
             self._backlog.end()
         self._backlog = self.sink = None  # they know us as we know them

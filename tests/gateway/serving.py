@@ -25,9 +25,12 @@ class Sink:
         self.frames: list[str | bytes] = []
         self.free: list[bool] = []
         self.gone = asyncio.Event()
+        self.pauses = False
 
     def on_frame(self, data: str | bytes) -> None:
         self.frames.append(data)
+        if self.pauses:
+            self.socket.pause()
 
     def on_congestion(self) -> None:
         self.free.append(not self.socket.congested)

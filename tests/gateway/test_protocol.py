@@ -220,6 +220,29 @@ async def test_the_heaviest_is_let_go_when_the_process_holds_too_much() -> None:
             await until(lambda: len(served.state.connections) == 2)
 
 
+async def test_what_was_sent_and_is_not_read_on_counts_with_what_waits() -> None:
+    """Whoever sends faster than it is served is paused in the middle of a large read."""
+    message = masked_frame(b"x" * 1_000)
+    async with serving(Bounds(drain_s=1), Pressure(300_000)) as served:
+        with contextlib.ExitStack() as stack:
+            sinks = []
+            for _ in range(20):
+                peer, sink = await upgraded(served)
+                stack.enter_context(contextlib.closing(peer))
+                sink.pauses = True
+                sinks.append(sink)
+                await sent(peer, message * 60)
+            await until(lambda: all(sink.frames for sink in sinks))
+            assert 300_000 >= served.state.pressure.total > 100_000
+            left = [sink for sink in sinks if not sink.gone.is_set()]
+            assert 0 < len(left) < 20
+            for sink in left:
+                sink.pauses = False
+                sink.socket.resume()
+            await until(lambda: all(len(sink.frames) == 60 for sink in left))
+            assert 0 == served.state.pressure.total
+
+
 async def test_a_server_that_stops_says_1012_and_waits_for_nobody() -> None:
     async with serving(Bounds(drain_s=10, close_s=0.3)) as served:
         stalled, sink = await upgraded(served, receive_bytes=STALLED)
