@@ -172,6 +172,7 @@ export class Chat {
   leave() {
     this.feed.leave();
     this.room = null;
+    this.rooms.follow();
     this.clearStage();
     history.replaceState(null, "", location.pathname);
     drawer(null);

@@ -103,11 +103,13 @@ export class Rooms {
     }
   }
 
-  /** The open room is left: true when its events keep coming, `live` saying that they do now. */
+  /** The open room is left: true when its events are to come still. Unless they do (`live`), it is
+   * among those that `follow` asks for. */
   keeps(id, live) {
-    if (!live || !this.unread.has(id)) return false;
-    this.followed.add(id);
-    return true;
+    const ours = this.unread.has(id);
+    if (ours && live) this.followed.add(id);
+    else this.followed.delete(id);
+    return ours;
   }
 
   take(event) {

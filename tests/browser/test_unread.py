@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+import re
 from typing import Any
 
-from playwright.async_api import Locator, expect
+from playwright.async_api import Locator, WebSocketRoute, expect
 
 from tests.browser.desk import Desk, post, until
 from tests.browser.test_gap import CUT, come_back, go_away
@@ -226,6 +229,42 @@ async def test_a_new_reply_opens_its_thread_below_a_line(desk: Desk) -> None:
     await window.shows("Root.", "Old reply.", "New reply.", "Last.")
     await expect(window.page.locator(".thread .new-line")).to_have_count(1)
     assert "New reply." == await after_line(window)
+
+
+async def test_a_room_that_is_left_before_it_was_live_is_heard_of_still(desk: Desk) -> None:
+    window, ben, here, there = await reader(desk)
+    followed, asked, answer = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    def delay(socket: WebSocketRoute) -> None:
+        server = socket.connect_to_server()
+        slow: set[int] = set()
+
+        def to_hub(frame: str | bytes) -> None:
+            command = json.loads(frame)
+            if there in [room["room_id"] for room in command.get("rooms", ())]:
+                followed.set()
+            if command.get("room_id") == there and command["type"] == "subscribe":
+                slow.add(command["id"])
+                asked.set()
+            server.send(frame)
+
+        async def to_page(frame: str | bytes) -> None:
+            if json.loads(frame).get("id") in slow:
+                await answer.wait()
+            socket.send(frame)
+
+        socket.on_message(to_hub)
+        server.on_message(to_page)
+
+    await window.page.route_web_socket(re.compile("/v1/ws"), delay)
+    await window.reload()
+    await followed.wait()
+    await window.page.evaluate("(id) => { location.hash = `room=${id}` }", there)
+    await asked.wait()
+    await window.open(here)
+    answer.set()
+    post(ben, there, "Missed.")
+    await is_unread(window, "1 unread")
 
 
 async def test_a_room_one_joins_is_followed_from_then_on(desk: Desk) -> None:
