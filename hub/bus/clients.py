@@ -11,6 +11,7 @@ from hub.bus.client import ANSWER_TIMEOUT_S, BLOCKING_S, make_client
 from hub.bus.cluster import SCHEMES, Client, ClusterClient, open_shards
 from hub.bus.pipe import Pipe, Sender
 from hub.bus.places import OnePlace, Places
+from hub.bus.router import Router
 from hub.bus.shards import LOOK_S
 
 
@@ -33,7 +34,8 @@ async def open_clients(url: str, *, look_s: float = LOOK_S) -> AsyncIterator[Cli
         async with open_shards(url, look_s) as shards:
             commands = ClusterClient(shards, attrgetter("commands"))
             blocking = ClusterClient(shards, attrgetter("blocking"))
-            yield Clients(commands, commands, blocking, commands)
+            sender = Router(shards, lambda server, several: server.pipe.send(several))
+            yield Clients(commands, sender, blocking, commands)
         return
     one, patient = make_client(url), make_client(url, answer_timeout_s=BLOCKING_S)
     try:

@@ -19,12 +19,13 @@ from typing import Any, Final, Literal
 
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.commands import AsyncCoreCommands
-from redis.exceptions import AskError, ClusterDownError, MovedError, ResponseError, TryAgainError
 from redis.exceptions import ConnectionError as Gone
+from redis.exceptions import ResponseError
 
 from hub.bus.client import BLOCKING_S, end, options_of
-from hub.bus.pipe import Command
-from hub.bus.shards import FAILED, Server, Shards
+from hub.bus.pipe import Command, Pipe
+from hub.bus.router import Router
+from hub.bus.shards import Server, Shards
 from hub.bus.slots import slot_of
 from hub.bus.urls import Address, read_many
 from hub.enduring import enduring
@@ -33,9 +34,6 @@ SCHEMES: Final = ("redis+cluster://", "rediss+cluster://")
 PORT: Final = 6379
 ANSWER_S: Final = 2.0  # what is for other servers waits for one that is silent, once
 ASK_S: Final = 1.0  # who serves what is told soon or not at all
-HOPS: Final = 5
-TRY_AGAIN_S: Final = 0.05  # a slot on its way from server to server has half of the keys
-AGAIN: Final = (MovedError, AskError, TryAgainError)
 EVERYWHERE: Final = ("PING", "SCRIPT LOAD")
 
 
@@ -51,7 +49,8 @@ async def open_shards(url: str, look_s: float) -> AsyncIterator[Shards]:
 
     def connect(address: Address) -> Server:
         commands, blocking = client(address, ANSWER_S), client(address, BLOCKING_S)
-        return Server(address, commands, blocking, asking=client(address, ASK_S))
+        pipe = Pipe(commands.connection_pool, ANSWER_S)
+        return Server(address, commands, pipe, blocking, asking=client(address, ASK_S))
 
     shards = Shards(said.addresses, connect, look_s)
     async with asyncio.TaskGroup() as group:
@@ -76,6 +75,7 @@ class ClusterClient(_Commands):
     def __init__(self, shards: Shards, pick: Callable[[Server], Redis]) -> None:
         self._shards = shards
         self._pick = pick
+        self._router = Router(shards, self._answers)
 
     async def execute_command(self, *words: Any, **options: Any) -> Any:
         await self._shards.known()
@@ -96,7 +96,9 @@ class ClusterClient(_Commands):
         error: Exception = self._shards.nobody()
         found = []
         for server in self._shards.serving():
-            (answer,) = [Gone(server.away)] if server.away else await self._ask(server, [command])
+            (answer,) = (
+                [Gone(server.away)] if server.away else await self._router.ask(server, [command])
+            )
             if isinstance(answer, Exception):
                 error = answer
             else:
@@ -106,83 +108,15 @@ class ClusterClient(_Commands):
         return found[0]
 
     async def send(self, commands: Sequence[Command]) -> list[Any]:
-        """The answers in order, errors among them. Commands of one slot arrive in order, unless
-        their slot moves."""
-        await self._shards.known()
-        answers: list[Any] = [None] * len(commands)
-        left, sent_on = list(range(len(commands))), dict[int, Server]()
-        for _ in range(HOPS):
-            await self._round(commands, answers, left, sent_on)
-            left = [number for number in left if isinstance(answers[number], AGAIN)]
-            if not left:
-                break
-            sent_on = self._sent_on(answers, left)
-            if any(isinstance(answers[number], TryAgainError) for number in left):
-                await asyncio.sleep(TRY_AGAIN_S)
-        return answers
+        """The answers in order, errors among them."""
+        return await self._router.send(commands)
 
-    async def _round(
-        self,
-        commands: Sequence[Command],
-        answers: list[Any],
-        numbers: Sequence[int],
-        sent_on: dict[int, Server],
-    ) -> None:
-        parts: dict[tuple[Server, bool], list[int]] = {}
-        for number in numbers:
-            if server := sent_on.get(number):
-                parts.setdefault((server, True), []).append(number)
-                continue
-            try:
-                server = self._shards.able(slot_of(key_of(commands[number][0])))
-            except FAILED as error:
-                answers[number] = error
-                continue
-            parts.setdefault((server, False), []).append(number)
-
-        async def part(server: Server, asking: bool, numbers: Sequence[int]) -> None:
-            found = await self._ask(server, [commands[n] for n in numbers], asking=asking)
-            for number, answer in zip(numbers, found, strict=True):
-                answers[number] = answer
-
-        if len(parts) == 1:
-            (((server, asking), some),) = parts.items()
-            await part(server, asking, some)
-            return
-        async with asyncio.TaskGroup() as group:
-            for (server, asking), some in parts.items():
-                group.create_task(part(server, asking, some))
-
-    async def _ask(
-        self, server: Server, commands: Sequence[Command], *, asking: bool = False
-    ) -> list[Any]:
-        """The answers of one server, errors among them."""
+    async def _answers(self, server: Server, commands: Sequence[Command]) -> list[Any]:
         pipe = self._pick(server).pipeline(transaction=False)
         for words, options in commands:
-            if asking:
-                pipe.execute_command("ASKING")
             pipe.execute_command(*words, **options)
-        try:
-            answers: list[Any] = await pipe.execute(raise_on_error=False)
-        except FAILED as error:
-            self._shards.failed(server, error)
-            return [error] * len(commands)
-        if asking:
-            answers = answers[1::2]
-        for answer in answers:
-            if isinstance(answer, AskError) and not answer.host:
-                answer.host = server.address[0]
-            if isinstance(answer, MovedError | ClusterDownError):
-                self._shards.lost(server, answer)
+        answers: list[Any] = await pipe.execute(raise_on_error=False)
         return answers
-
-    def _sent_on(self, answers: Sequence[Any], left: Sequence[int]) -> dict[int, Server]:
-        """Where those are to be sent whose slot is on its way."""
-        return {
-            number: self._shards.at((str(error.host), int(error.port)))
-            for number in left
-            if isinstance(error := answers[number], AskError) and not isinstance(error, MovedError)
-        }
 
     async def aclose(self) -> None:
         """Connections are those of the shards, who close them."""
@@ -227,14 +161,3 @@ class ClusterPipeline(_Commands):
             if raise_on_error and isinstance(answer, Exception):
                 raise answer
         return answers
-
-
-def key_of(words: Sequence[Any]) -> str | bytes:
-    """The name whose slot decides who serves a command."""
-    if words[0] in ("EVALSHA", "EVAL"):
-        key = words[3]
-    elif words[0] == "XREADGROUP":
-        key = words[list(words).index(b"STREAMS") + 1]
-    else:
-        key = words[1]
-    return key  # type: ignore[no-any-return]

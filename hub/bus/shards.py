@@ -19,6 +19,7 @@ from redis.exceptions import ConnectionError as Gone
 from redis.exceptions import MovedError, ResponseError
 
 from hub.bus.client import TORN
+from hub.bus.pipe import Pipe
 from hub.bus.slots import SLOTS, Layout, Span, agreed, read_layout
 from hub.bus.urls import Address
 
@@ -32,11 +33,12 @@ log = structlog.get_logger("hub.bus")
 
 @dataclass(eq=False, slots=True)
 class Server:
-    """One server: clients for commands, for reads that block and to ask it for the layout. `away`
-    says why it is not waited for."""
+    """One server: clients for commands, for many that go out together all the time, for reads that
+    block and to ask it for the layout. `away` says why it is not waited for."""
 
     address: Address
     commands: Redis
+    pipe: Pipe
     blocking: Redis
     asking: Redis
     away: str = ""
