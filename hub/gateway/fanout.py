@@ -209,14 +209,14 @@ class Fanout:
         self._work.set()
 
     async def _tend(self) -> None:
-        """Who may read, and which rooms nobody follows any more."""
+        """Who may read, before all else, and which rooms nobody follows any more."""
         while True:
             await self._work.wait()
             self._work.clear()
             changed, self._to_recheck = self._to_recheck, set()
             for feed in changed:
                 await self._recheck(feed)
-            while self._idle:
+            while self._idle and not self._to_recheck:
                 await self._unfollow(self._idle.pop())
 
     async def _recheck(self, feed: Feed) -> None:

@@ -17,7 +17,7 @@ from tests.support.parts import ACME, AT_MS, BOB, add_room
 from tests.support.redis import until
 
 from .fakes import Client, FakeBus
-from .test_fanout import House, house, open_house
+from .test_fanout import House, Open, house, open_house
 
 __all__ = ["house", "open_house"]
 
@@ -121,3 +121,24 @@ async def test_when_members_change_a_large_room_is_asked_for_at_once(store: SqlS
         rechecking = True
         fanout.suspect_access("room_1")
         await asyncio.wait_for(everybody.wait(), 5)
+
+
+async def test_who_may_read_is_looked_at_before_rooms_that_are_left(open_house: Open) -> None:
+    """Thousands may be left at once."""
+    house, bob, passer_by = await open_house(delay_s=0.0), Client(BOB), Client()
+    await house.join(bob)
+    rooms = [f"room_{number}" for number in range(2, 32)]
+    for room_id in rooms:
+        await add_room(house.store, room_id)
+        joining = await house.fanout.prepare(passer_by, room_id, None)
+        await house.fanout.complete(passer_by, joining)
+    for room_id in rooms:
+        house.fanout.leave(passer_by, room_id)
+    while not house.bus.listener.left:  # noqa: ASYNC110
+        await asyncio.sleep(0)
+    house.forbidden.add(BOB.id)
+    house.fanout.suspect_access("room_1")
+    while not bob.expelled_from:  # noqa: ASYNC110
+        await asyncio.sleep(0)
+    assert len(house.bus.listener.left) < len(rooms)
+    await until(lambda: len(house.bus.listener.left) == len(rooms) + 1)
