@@ -1,11 +1,13 @@
-"""What was missed, read for many at once: whoever resumes at one position shares one read."""
+"""What was missed, read for many at once: whoever resumes at one position shares one page."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
-from hub.ports import LogStore, Standing
-from hub.service.shared import Gathered, Shared
+from hub.core.posts import LogRow
+from hub.ports import LogStore, Place, Standing
+from hub.service.shared import Gathered
 from hub.wire.events import event_frame
 from hub.wire.frames import Coding
 
@@ -13,6 +15,7 @@ REPLAY_FIRST: Final = 50
 REPLAY_PAGE: Final = 200
 REPLAY_BYTES: Final = 262_144
 ROOMS_AT_ONCE: Final = 200
+PAGES_AT_ONCE: Final = 16
 
 
 def fitting(count: int, size: int, most: int) -> int:
@@ -41,20 +44,21 @@ class History:
 
     def __init__(self, rooms_log: LogStore) -> None:
         self._log = rooms_log
-        self._pages: Shared[tuple[str, int, int], HistoryPage | None] = Shared(self._read)
+        self._pages: Gathered[Place, HistoryPage] = Gathered(self._read, PAGES_AT_ONCE)
         self._standings: Gathered[str, Standing] = Gathered(rooms_log.standings, ROOMS_AT_ONCE)
 
     async def page(self, room_id: str, after: int, limit: int) -> HistoryPage | None:
         """At most `limit` events that follow seq `after`; None when there are none."""
-        return await self._pages.anew((room_id, after, limit))
+        return await self._pages.ask((room_id, after, limit))
 
     async def standing(self, room_id: str) -> Standing | None:
         """Where the room stands now; None for a room that is not there."""
         return await self._standings.ask(room_id)
 
-    async def _read(self, at: tuple[str, int, int]) -> HistoryPage | None:
-        rows = await self._log.read(*at)
-        if not rows:
-            return None
-        frames = b"".join([event_frame(entry, message) for entry, message in rows])
-        return HistoryPage(rows[-1][0].seq, len(rows), frames)
+    async def _read(self, asked: Sequence[Place]) -> dict[Place, HistoryPage]:
+        return {at: _framed(rows) for at, rows in (await self._log.pages(asked)).items()}
+
+
+def _framed(rows: Sequence[LogRow]) -> HistoryPage:
+    frames = b"".join([event_frame(entry, message) for entry, message in rows])
+    return HistoryPage(rows[-1][0].seq, len(rows), frames)

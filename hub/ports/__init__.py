@@ -12,7 +12,7 @@ from hub.ports.bus import Bus, Hear, Listener, LivesBus, PresenceBus
 from hub.ports.common import Clock, Page, Written
 from hub.ports.completions import CompletionStore
 from hub.ports.keys import AccessChange, AccessChangeStore, KeyStore, StoredKey
-from hub.ports.log import Head, LogStore, Standing
+from hub.ports.log import Head, LogStore, Place, Standing
 from hub.ports.messages import MessageStore
 from hub.ports.models import Catalogue, ModelStore
 from hub.ports.participants import ParticipantStore
@@ -52,6 +52,7 @@ __all__ = [
     "Page",
     "ParticipantStore",
     "Pause",
+    "Place",
     "PostStore",
     "PostWriter",
     "PresenceBus",

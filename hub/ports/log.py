@@ -26,9 +26,16 @@ class Standing:
     open_runs: tuple[str, ...]
 
 
+Place = tuple[str, int, int]
+"""A page of a log: the room, the seq it follows, and how many entries it has at most."""
+
+
 class LogStore(Protocol):
     async def read(self, room_id: str, after: int, limit: int) -> list[LogRow]:
         """Entries with seq > `after` in order, messages rendered as they are now."""
+
+    async def pages(self, asked: Sequence[Place]) -> dict[Place, list[LogRow]]:
+        """As `read` at many places; one where nothing follows is left out."""
 
     async def heads(self, room_ids: Sequence[str]) -> dict[str, Head]:
         """Where these rooms stand; a missing room is left out."""

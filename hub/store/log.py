@@ -8,9 +8,9 @@ from typing import Final
 
 from sqlalchemy import Connection, select, update
 
-from hub.core.posts import LogRow
+from hub.core.posts import LogEntry, LogRow
 from hub.core.values import Message
-from hub.ports import Head, Standing
+from hub.ports import Head, Place, Standing
 from hub.store import rows
 from hub.store.database import Database
 from hub.store.queries import fetch
@@ -29,7 +29,11 @@ class SqlLog:
         self._database = database
 
     async def read(self, room_id: str, after: int, limit: int) -> list[LogRow]:
-        return await self._database.read(lambda c: _read(c, room_id, after, limit), long=True)
+        at = (room_id, after, limit)
+        return (await self.pages([at])).get(at, [])
+
+    async def pages(self, asked: Sequence[Place]) -> dict[Place, list[LogRow]]:
+        return await self._database.read(lambda c: _pages(c, asked), long=True)
 
     async def heads(self, room_ids: Sequence[str]) -> dict[str, Head]:
         return await self._database.read(lambda c: _heads(c, room_ids))
@@ -44,19 +48,30 @@ class SqlLog:
         return await self._database.write(lambda c: renew_all(c, epoch))
 
 
-def _read(connection: Connection, room_id: str, after: int, limit: int) -> list[LogRow]:
-    entries = [
-        rows.entry_of(row)
-        for row in connection.execute(
-            rows.select_events()
-            .where(events.c.room_id == room_id, events.c.seq > after)
-            .order_by(events.c.seq)
-            .limit(limit)
-        )
-    ]
-    refs = {e.ref for e in entries if e.type.startswith("message.")}
+def _pages(connection: Connection, asked: Sequence[Place]) -> dict[Place, list[LogRow]]:
+    """What they point at is read for all of them together."""
+    pages = {at: _entries(connection, *at) for at in asked}
+    refs = {entry.ref for page in pages.values() for entry in page if _is_message(entry)}
     found = messages_by_id(connection, refs) if refs else {}
-    return [(e, found.get(e.ref) if e.type.startswith("message.") else None) for e in entries]
+    return {
+        at: [(entry, found.get(entry.ref) if _is_message(entry) else None) for entry in page]
+        for at, page in pages.items()
+        if page
+    }
+
+
+def _entries(connection: Connection, room_id: str, after: int, limit: int) -> list[LogEntry]:
+    statement = (
+        rows.select_events()
+        .where(events.c.room_id == room_id, events.c.seq > after)
+        .order_by(events.c.seq)
+        .limit(limit)
+    )
+    return [rows.entry_of(row) for row in connection.execute(statement)]
+
+
+def _is_message(entry: LogEntry) -> bool:
+    return entry.type.startswith("message.")
 
 
 def messages_by_id(connection: Connection, ids: set[str]) -> dict[str, Message]:

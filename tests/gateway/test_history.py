@@ -9,7 +9,7 @@ from typing import Any
 from hub.core.posts import LogRow
 from hub.gateway.fanout import Fanout
 from hub.gateway.history import REPLAY_PAGE, History
-from hub.ports import Standing
+from hub.ports import Place, Standing
 from hub.store.store import SqlStore
 from tests.support.parts import Posts, add_room
 
@@ -29,12 +29,12 @@ class CountingLog:
         self.gate = asyncio.Event()
         self.gate.set()
 
-    async def read(self, room_id: str, after: int, limit: int) -> list[LogRow]:
+    async def pages(self, asked: Sequence[Place]) -> dict[Place, list[LogRow]]:
         self.reads += 1
-        rows = await self._log.read(room_id, after, limit)
+        pages = await self._log.pages(asked)
         self.found.set()
         await self.gate.wait()
-        return rows
+        return pages
 
     async def standings(self, room_ids: Sequence[str]) -> dict[str, Standing]:
         self.read_standings += 1
@@ -61,6 +61,19 @@ async def test_many_clients_at_one_position_are_served_by_one_read(store: SqlSto
     assert {53} == {standing.head.head for standing in standings if standing is not None}
     assert log.reads <= 2
     assert log.read_standings <= 2
+
+
+async def test_pages_of_many_rooms_are_read_together(store: SqlStore) -> None:
+    """Or those who come back to many rooms stand in line for a connection until it is too late."""
+    rooms = [f"room_{number}" for number in range(20)]
+    for room_id in rooms:
+        await add_room(store, room_id)
+    log = CountingLog(store)
+    history = History(log)
+    pages = await asyncio.gather(*(history.page(room_id, 1, 2) for room_id in rooms))
+    assert [3] * 20 == [page.last for page in pages if page is not None]
+    assert await history.page("room_0", 3, 2) is None
+    assert log.reads <= 3
 
 
 async def test_a_hundred_clients_that_resume_together_cost_a_few_reads_a_page(

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from hub.core.errors import HubError, Unavailable
 from hub.core.governor import Limits
 from hub.core.posts import Known, LogEntry, LogRow, NewPost, RoomState, Verdict, plan
-from hub.ports import Bus, Head, Standing
+from hub.ports import Bus, Head, Place, Standing
 from hub.service.publisher import Publisher
 from hub.wire.packets import Packet
 
@@ -55,6 +55,9 @@ class RoomsLog:
     async def read(self, room_id: str, after: int, limit: int) -> list[LogRow]:
         seqs = range(after + 1, min(after + limit, self._heads[room_id]) + 1)
         return [(LogEntry(room_id, seq, "run.queued", 0, "ref", {}), None) for seq in seqs]
+
+    async def pages(self, asked: Sequence[Place]) -> dict[Place, list[LogRow]]:
+        raise NotImplementedError
 
     async def standings(self, room_ids: Sequence[str]) -> dict[str, Standing]:
         raise NotImplementedError
