@@ -16,13 +16,12 @@ __all__ = ["pair"]
 
 
 class Stubborn(FakeSocket):
-    """Cannot be closed at first."""
+    """Cannot be closed until it is willing."""
 
-    failed = False
+    willing = False
 
     def close_with(self, code: int, reason: str) -> None:
-        if not self.failed:
-            self.failed = True
+        if not self.willing:
             raise ValueError("a socket in a state that nobody expected")
         super().close_with(code, reason)
 
@@ -30,13 +29,17 @@ class Stubborn(FakeSocket):
 async def test_one_that_cannot_be_closed_keeps_no_other_open_and_is_closed_later(
     pair: Pair,
 ) -> None:
-    stubborn = [await pair.connect(ALICE, socket=Stubborn()) for _ in range(3)]
-    willing = [await pair.connect(ALICE) for _ in range(3)]
+    stubborn = [Stubborn() for _ in range(6)]
+    for socket in stubborn:
+        await pair.connect(ALICE, socket=socket)
+    others = [(await pair.connect(ALICE)).socket for _ in range(3)]
     another = await pair.connect(ADMIN)
-    write = pair.parts.store.database.write
-    key_id = ALICE.key_id
+    write, key_id = pair.parts.store.database.write, ALICE.key_id
     await write(partial(note_change, kind="key", subject_id=key_id, at_ms=AT_MS))
-    await until(lambda: all(here.socket.closed for here in (*stubborn, *willing)))
-    for here in (*stubborn, *willing):
-        assert (REVOKED, "the key was revoked") == here.socket.closed
+    await until(lambda: all(socket.closed for socket in others))
+    assert [None] * 6 == [socket.closed for socket in stubborn]
+    for socket in stubborn:
+        socket.willing = True
+    await until(lambda: all(socket.closed for socket in stubborn))
+    assert {(REVOKED, "the key was revoked")} == {s.closed for s in (*stubborn, *others)}
     assert another.socket.closed is None
