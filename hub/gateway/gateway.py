@@ -170,7 +170,7 @@ class Gateway:
         except HubError as error:
             reasons.append(error.message)
         if self.fanout.deaf:
-            reasons.append("nothing is heard from Redis")
+            reasons.append("rooms are not heard from Redis")
         if self.stopping:
             reasons.append("the hub is stopping")
         return reasons
