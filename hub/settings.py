@@ -148,6 +148,13 @@ class Settings(BaseSettings):
             raise ValueError("the port must be a number up to 65535") from None
         return value or None
 
+    @field_validator("redis_prefix")
+    @classmethod
+    def _is_a_prefix(cls, value: str) -> str:
+        if not re.fullmatch(r"[^\s{}]+", value):
+            raise ValueError("must have no spaces, and no braces, which decide where keys are")
+        return value
+
     @field_validator("allowed_origins")
     @classmethod
     def _are_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
