@@ -172,6 +172,16 @@ def run_sentinel_cluster(folder: Path) -> Iterator[tuple[Cluster, Watched]]:
             yield cluster, watched
 
 
+async def _until_ready(pool: Child) -> None:
+    def ready() -> bool:
+        return "workers are ready" in pool.said()
+
+    try:
+        await until(lambda: ready() or pool.process.poll() is not None, PATIENCE_S)
+    finally:
+        assert ready(), f"the pool did not start:\n{pool.said()}"
+
+
 @contextlib.asynccontextmanager
 async def open_house(cluster: Cluster, rooms: int) -> AsyncIterator[House]:
     """So many rooms with a bot in each, a few without, and a pool that writes the bot's replies."""
@@ -180,7 +190,7 @@ async def open_house(cluster: Cluster, rooms: int) -> AsyncIterator[House]:
     program = [sys.executable, "-m", "hub.cli", "workers"]
     pool = start_child("workers", program, cluster.folder / "workers.log", env)
     try:
-        await until(lambda: "workers are ready" in pool.said(), PATIENCE_S)
+        await _until_ready(pool)
         async with open_client(hub.address, cluster.key) as client:
             driver = {"kind": "model", "model": "builtin/eliza"}
             await client.create_participant({**BOT, "name": "Echo", "driver": driver})
