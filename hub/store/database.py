@@ -135,6 +135,14 @@ class _Job(Generic[T]):
         self.result: T | None = None
         self.error: BaseException | None = None
 
+    def fail(self, error: BaseException) -> None:
+        """No future takes a StopIteration: to a coroutine it would be an end, not an error."""
+        if isinstance(error, StopIteration):
+            self.error = RuntimeError("a write stopped with StopIteration")
+            self.error.__cause__ = error
+        else:
+            self.error = error
+
     def answer(self) -> None:
         if self.done.done():  # nobody waits any more
             return
@@ -145,8 +153,12 @@ class _Job(Generic[T]):
 
 
 def _answer(jobs: Sequence[_Job[Any]]) -> None:
+    """One that cannot be answered holds up no other."""
     for job in jobs:
-        job.answer()
+        try:
+            job.answer()
+        except Exception as error:
+            job.done.set_exception(error)
 
 
 @contextlib.contextmanager
@@ -169,6 +181,7 @@ class SqliteDatabase:
         self._opened: list[_Own] = []
         self._jobs: SimpleQueue[_Job[Any] | None] = SimpleQueue()
         self._closed = False
+        self._ending = threading.Lock()
         self._writer = threading.Thread(target=self._write_always, name="hub-writer", daemon=True)
         self._writer.start()
 
@@ -184,12 +197,18 @@ class SqliteDatabase:
     async def write(self, work: Callable[[Connection], T]) -> T:
         """Writes that wait for each other share a transaction, each in a savepoint of its own: one
         that fails takes back what it did alone, and one sync to disk stores them all."""
-        if self._closed:
-            raise Unavailable("the database is closed")
-        job = _Job(work)
-        self._jobs.put(job)
+        job = self._queue(work)
         with _reaching():
             return await job.done
+
+    def _queue(self, work: Callable[[Connection], T]) -> _Job[T]:
+        """Before the writer is told to end, or not at all."""
+        with self._ending:
+            if self._closed:
+                raise Unavailable("the database is closed")
+            job = _Job(work)
+            self._jobs.put(job)
+        return job
 
     def _write_always(self) -> None:
         """What the writer does until it is told to end, after all that came before."""
@@ -200,7 +219,7 @@ class SqliteDatabase:
                 self._write(jobs)
             except BaseException as error:
                 for each in jobs:
-                    each.error = error
+                    each.fail(error)
             for loop, some in groupby(jobs, attrgetter("loop")):
                 with contextlib.suppress(RuntimeError):  # it has ended: nobody waits
                     loop.call_soon_threadsafe(_answer, list(some))
@@ -229,7 +248,7 @@ class SqliteDatabase:
                 except Exception as error:
                     if not own.open:
                         raise
-                    job.error = error
+                    job.fail(error)
 
     def _own(self, mode: Literal["IMMEDIATE", "DEFERRED"]) -> _Own:
         """This thread's."""
@@ -241,8 +260,9 @@ class SqliteDatabase:
 
     def close(self) -> None:
         """Let what was begun finish, then close the file."""
-        self._closed = True
-        self._jobs.put(None)
+        with self._ending:
+            self._closed = True
+            self._jobs.put(None)
         self._writer.join()
         self._readers.shutdown()
         for own in self._opened:

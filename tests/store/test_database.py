@@ -101,6 +101,59 @@ async def test_writes_that_wait_share_a_transaction_and_fail_alone(store: SqlSto
     assert "t1 t3" == await store.database.read(lambda c: c.execute(text(found)).scalar())
 
 
+@pytest.mark.parametrize("together", [True, False])
+async def test_a_write_that_stops_iterating_fails_alone(store: SqlStore, *, together: bool) -> None:
+    """No future takes a StopIteration, and a coroutine takes one of its kin for its end."""
+
+    class Kin(StopIteration):
+        pass
+
+    def stop(fault: type[StopIteration]) -> Callable[[Connection], None]:
+        def work(connection: Connection) -> None:
+            raise fault
+
+        return work
+
+    release = threading.Event()
+    holding = await blocked(store, release)
+    faults = [StopIteration, Kin] if together else [StopIteration]
+    waiting = [asyncio.create_task(store.database.write(stop(fault))) for fault in faults]
+    if together:
+        waiting.append(asyncio.create_task(store.database.write(lambda c: None)))
+    await asyncio.sleep(0.05)
+    release.set()
+    await holding
+    async with asyncio.timeout(5):
+        outcomes = await asyncio.gather(*waiting, return_exceptions=True)
+    assert [RuntimeError] * len(faults) == list(map(type, outcomes[: len(faults)]))
+    assert [None] * together == outcomes[len(faults) :]
+
+
+async def test_an_answer_that_cannot_be_given_holds_up_no_other(
+    store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Refusing(asyncio.Future[None]):
+        def set_result(self, result: None) -> None:
+            raise ValueError("a future of a kind that nobody expected")
+
+    loop = asyncio.get_running_loop()
+    release = threading.Event()
+    holding = await blocked(store, release)
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "create_future", lambda: Refusing(loop=loop))
+        first = store.database.write(lambda c: None)
+        refused = asyncio.ensure_future(first)
+        await asyncio.sleep(0)
+    other = asyncio.create_task(store.database.write(lambda c: "stored"))
+    await asyncio.sleep(0.05)
+    release.set()
+    await holding
+    async with asyncio.timeout(5):
+        assert "stored" == await other
+        with pytest.raises(ValueError, match="nobody expected"):
+            await refused
+
+
 async def test_a_write_that_is_given_up_while_it_waits_is_not_done(store: SqlStore) -> None:
     release, done = threading.Event(), list[str]()
     holding = await blocked(store, release)
@@ -208,3 +261,23 @@ async def test_a_closed_database_takes_no_more_writes(tmp_path: Path) -> None:
     assert 0 == await stored
     with pytest.raises(Unavailable):
         await database.write(lambda c: None)
+
+
+async def test_a_write_that_comes_while_it_closes_is_done_or_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is closed between the look whether it is and the moment when the write is queued."""
+    database, loop = SqliteDatabase(open_engine(tmp_path / "hub.db")), asyncio.get_running_loop()
+    closing = threading.Thread(target=database.close)
+    create_future = loop.create_future
+
+    def close_meanwhile() -> asyncio.Future[Any]:
+        monkeypatch.setattr(loop, "create_future", create_future)
+        closing.start()
+        closing.join(0.3)  # it has to wait for us, so this runs out
+        return create_future()
+
+    monkeypatch.setattr(loop, "create_future", close_meanwhile)
+    async with asyncio.timeout(5):
+        assert 0 == await database.write(lambda c: pragma(c, "user_version"))
+    await asyncio.to_thread(closing.join)
