@@ -4,13 +4,12 @@ takes at once."""
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
-from hub.core.errors import Denied, FieldError, HubError, Limited, Unavailable, missing
+from hub.core.errors import Denied, FieldError, HubError, Limited, missing
 from hub.core.permissions import may_post
 from hub.core.posts import Posted
 from hub.core.values import Json
@@ -173,8 +172,7 @@ class Doing:
         typed[at] = now_s
         data = {"participant": actor.author.ref(), "thread_id": command.thread_id}
         frame = ephemeral_frame("typing", command.room_id, self._now_ms(), data)
-        with contextlib.suppress(Unavailable):  # a signal that nobody misses
-            await self._parts.bus.publish([(command.room_id, Packet(0, 1, frame))])
+        self._parts.publisher.tell([(command.room_id, Packet(0, 1, frame))])
 
 
 def posted_reply(posted: Posted) -> dict[str, Any]:

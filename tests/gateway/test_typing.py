@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 import pytest
@@ -66,3 +67,21 @@ async def test_who_does_not_follow_the_room_does_not_type_in_it(pair: Pair) -> N
     await add_room(pair.parts.store)
     alice = await pair.connect(ALICE)
     assert "ROOM_NOT_FOUND" == (await ask(alice, 1, "typing"))["error"]["code"]
+
+
+async def test_who_posts_after_having_typed_does_not_wait_for_redis(
+    pair: Pair, both: tuple[Here, Here]
+) -> None:
+    alice, answers = both[0], asyncio.Event()
+
+    async def silent(*packets: object) -> tuple[str, ...]:
+        await answers.wait()
+        return ()
+
+    pair.parts.bus.publish = silent  # type: ignore[method-assign, assignment]
+    try:
+        alice.do(json.dumps({"id": 2, "type": "typing", "room_id": "room_1"}))
+        assert (await ask(alice, 3, "post", content="hello"))["ok"]
+        assert (await alice.socket.reply_to(2))["ok"]
+    finally:
+        answers.set()
