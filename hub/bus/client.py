@@ -11,7 +11,7 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any, Final
 
-from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio import BlockingConnectionPool, ConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import MovedError, RedisError
@@ -66,6 +66,20 @@ def answering() -> Iterator[None]:
     except (*TORN, TimeoutError) as error:
         reason = str(error) or type(error).__name__
         raise Unavailable(f"Redis does not answer: {reason}", code="BUS_UNAVAILABLE") from error
+
+
+async def give_back(pool: ConnectionPool, connection: Any, *, torn: bool) -> None:
+    """Return a connection to its pool, a `torn` one closed. It is returned even if whoever returns
+    it is cancelled meanwhile: it would count as in use for ever."""
+
+    async def returned() -> None:
+        try:
+            if torn:
+                await connection.disconnect(nowait=True)
+        finally:
+            await pool.release(connection)
+
+    await asyncio.shield(returned())
 
 
 async def end(task: asyncio.Task[Any]) -> None:

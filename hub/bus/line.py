@@ -7,6 +7,7 @@ one stays broken; whoever owns it makes another.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import math
 from collections.abc import AsyncIterator, Collection, Iterator
@@ -16,6 +17,8 @@ from typing import Any, Final
 from redis.asyncio import ConnectionPool
 from redis.exceptions import ConnectionError as Gone
 
+from hub.bus.client import give_back
+
 _BATCH: Final = 512
 
 
@@ -24,6 +27,7 @@ class Line:
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
+        self._turn = asyncio.Lock()
 
     async def subscribe(self, channels: Collection[str]) -> None:
         await self._send("SSUBSCRIBE", channels)
@@ -32,12 +36,14 @@ class Line:
         await self._send("SUNSUBSCRIBE", channels)
 
     async def _send(self, command: str, channels: Collection[str]) -> None:
-        """One command a channel: on a cluster each is of another slot."""
-        for some in _batches(channels):
-            if not self._connection.is_connected:  # it would connect again
-                raise Gone("the connection is broken")
-            packed = self._connection.pack_commands([(command, channel) for channel in some])
-            await self._connection.send_packed_command(packed, check_health=False)
+        """One command a channel: on a cluster each is of another slot. What is asked for later
+        does not come between: who gives up a channel would be heard before who asked for it."""
+        async with self._turn:
+            for some in _batches(channels):
+                if not self._connection.is_connected:  # it would connect again
+                    raise Gone("the connection is broken")
+                packed = self._connection.pack_commands([(command, channel) for channel in some])
+                await self._connection.send_packed_command(packed, check_health=False)
 
     async def read(self) -> list[Any]:
         """What comes next: its kind, its channel, and what it says."""
@@ -60,5 +66,4 @@ async def open_line(pool: ConnectionPool) -> AsyncIterator[Line]:
     try:
         yield Line(connection)
     finally:
-        await connection.disconnect(nowait=True)
-        await pool.release(connection)
+        await give_back(pool, connection, torn=True)

@@ -15,6 +15,8 @@ import hiredis
 from redis.asyncio import ConnectionPool
 from redis.exceptions import ResponseError
 
+from hub.bus.client import give_back
+
 KEPT_S: Final = 1.0
 Command = tuple[tuple[Any, ...], dict[str, Any]]
 """The words of a command, and what redis-py needs to read its answer."""
@@ -28,8 +30,9 @@ class Sender(Protocol):
 
 
 class Pipe:
-    """A `Sender` to one server, that answers in `answer_s`; whoever sends meanwhile waits. A
-    connection not used for `kept_s` is given back to the pool, which sees when it has died."""
+    """A `Sender` to one server. Whoever sends meanwhile waits; everybody has the answer in
+    `answer_s` or none. A connection is kept for the next who sends, however late; after `kept_s`
+    it goes through the pool before, which sees when it has died."""
 
     def __init__(self, pool: ConnectionPool, answer_s: float, kept_s: float = KEPT_S) -> None:
         self._pool: Any = pool
@@ -40,10 +43,9 @@ class Pipe:
         self._used_s = 0.0
 
     async def send(self, commands: Sequence[Command]) -> list[Any]:
-        async with self._turn:
+        async with asyncio.timeout(self._answer_s), self._turn:
             try:
-                async with asyncio.timeout(self._answer_s):
-                    return await self._answers(commands)
+                return await self._answers(commands)
             except BaseException:  # answers may be on their way that are no one's
                 await self._drop()
                 raise
@@ -59,7 +61,7 @@ class Pipe:
         now_s = asyncio.get_running_loop().time()
         if self._connection is not None and now_s - self._used_s > self._kept_s:
             connection, self._connection = self._connection, None
-            await self._pool.release(connection)
+            await give_back(self._pool, connection, torn=False)
         if self._connection is None:
             self._connection = await self._pool.get_connection()
         self._used_s = now_s
@@ -68,8 +70,7 @@ class Pipe:
     async def _drop(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
-            await connection.disconnect(nowait=True)
-            await self._pool.release(connection)
+            await give_back(self._pool, connection, torn=True)
 
 
 async def _answer(connection: Any) -> Any:

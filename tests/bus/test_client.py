@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
+from redis.asyncio import BlockingConnectionPool
 from redis.asyncio.sentinel import MasterNotFoundError
 from redis.exceptions import BusyLoadingError, ReadOnlyError, ResponseError
 
-from hub.bus.client import answering, make_client
+from hub.bus.client import answering, give_back, make_client
 from hub.bus.redis import open_bus
 from hub.core.errors import Unavailable
 
@@ -84,3 +86,31 @@ async def test_a_server_that_is_silent_is_unavailable_in_time() -> None:
 async def test_whatever_a_torn_connection_raises_redis_is_unavailable(torn: Exception) -> None:
     with pytest.raises(Unavailable, match=r"^Redis does not answer: "), answering():
         raise torn
+
+
+class Slow(BlockingConnectionPool):
+    """A pool that takes connections back when it may."""
+
+    may = asyncio.Event()
+
+    async def release(self, connection: Any) -> None:
+        await self.may.wait()
+        await super().release(connection)
+
+
+@pytest.mark.parametrize("torn", [False, True])
+async def test_a_connection_goes_back_though_who_returns_it_is_cancelled(
+    valkey: str, *, torn: bool
+) -> None:
+    pool: Any = Slow.from_url(valkey, max_connections=1, timeout=PATIENCE_S)
+    pool.may = asyncio.Event()
+    connection = await pool.get_connection()
+    returning = asyncio.create_task(give_back(pool, connection, torn=torn))
+    await asyncio.sleep(0)
+    returning.cancel()
+    await asyncio.wait({returning})
+    pool.may.set()
+    again = await pool.get_connection()
+    assert connection is again
+    await give_back(pool, again, torn=True)
+    await pool.aclose()

@@ -64,3 +64,28 @@ async def test_a_line_that_was_used_is_no_connection_for_others(valkey: str) -> 
     assert await client.ping()
     assert 0 == await client.spublish("a", b"nobody hears it")
     await client.aclose()
+
+
+class Hesitant:
+    """A connection on which everything takes a turn of the loop to leave."""
+
+    is_connected = True
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[str, str]] = []
+
+    def pack_commands(self, commands: list[tuple[str, str]]) -> list[tuple[str, str]]:
+        return commands
+
+    async def send_packed_command(
+        self, commands: list[tuple[str, str]], *, check_health: bool
+    ) -> None:
+        await asyncio.sleep(0)
+        self.sent += commands
+
+
+async def test_what_is_given_up_is_not_asked_for_afterwards() -> None:
+    connection, rooms = Hesitant(), [f"room_{n}" for n in range(2_000)]
+    line = Line(connection)
+    await asyncio.gather(line.subscribe(rooms), line.unsubscribe(rooms[-1:]))
+    assert ("SUNSUBSCRIBE", "room_1999") == connection.sent[-1]

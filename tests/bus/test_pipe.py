@@ -15,6 +15,7 @@ from redis.exceptions import ResponseError
 from hub.bus.client import make_client
 from hub.bus.pipe import Command, Pipe
 from tests.support.redis import until
+from tests.support.redis_proxy import run_redis_proxy
 
 PATIENCE_S = 10.0
 
@@ -90,3 +91,29 @@ async def test_many_send_at_once_and_each_gets_its_own(valkey: str) -> None:
     async with open_pipe(valkey) as pipe:
         answers = await asyncio.gather(*(pipe.send([said("ECHO", str(n))]) for n in range(50)))
         assert [[str(n).encode()] for n in range(50)] == answers
+
+
+async def test_while_nobody_answers_all_who_send_end_together(valkey: str) -> None:
+    """Each waits for as long as one answer may take, not for all before it too."""
+    answer_s, many = 0.4, 16
+    async with run_redis_proxy(valkey) as proxy, open_pipe(proxy.url, answer_s) as pipe:
+        await pipe.send([said("PING")])
+        proxy.swallowing = True
+        async with asyncio.timeout(answer_s * many / 2):
+            ended = await asyncio.gather(
+                *(pipe.send([said("PING")]) for _ in range(many)), return_exceptions=True
+            )
+        assert all(isinstance(each, TimeoutError) for each in ended)
+        proxy.swallowing = False
+        assert [b"PONG"] == await pipe.send([said("PING")])
+
+
+async def test_who_waits_while_the_connection_breaks_is_served_on_another(valkey: str) -> None:
+    async with open_pipe(valkey) as pipe, Redis.from_url(valkey) as raw:
+        (number,) = await pipe.send([said("CLIENT", "ID")])
+        sending = await _blocked(pipe, raw, "broken")
+        waiting = asyncio.gather(*(pipe.send([said("ECHO", str(n))]) for n in range(3)))
+        await raw.client_kill_filter(_id=str(number))
+        with pytest.raises(Gone):
+            await sending
+        assert [[b"0"], [b"1"], [b"2"]] == await waiting
