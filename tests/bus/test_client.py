@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -13,7 +13,7 @@ from redis.asyncio.sentinel import MasterNotFoundError
 from redis.exceptions import BusyLoadingError, ReadOnlyError, ResponseError
 
 from hub.bus.client import answering, give_back, make_client
-from hub.bus.redis import open_bus
+from hub.bus.redis import RedisBus, open_bus
 from hub.core.errors import Unavailable
 
 PATIENCE_S = 10.0
@@ -53,12 +53,21 @@ async def running(redis: Fickle) -> AsyncIterator[str]:
         yield f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
 
-async def test_a_command_whose_answer_is_lost_is_not_sent_again() -> None:
-    redis = Fickle(fatal="XADD")
+@pytest.mark.parametrize(
+    ("word", "ask"),
+    [
+        ("XADD", lambda bus: bus.publish([], ["run_1"])),
+        ("GETDEL", lambda bus: bus.take_ticket("digest")),
+    ],
+)
+async def test_a_command_whose_answer_is_lost_is_not_sent_again(
+    word: str, ask: Callable[[RedisBus], Awaitable[object]]
+) -> None:
+    redis = Fickle(fatal=word)
     async with asyncio.timeout(PATIENCE_S), running(redis) as url, open_bus(url, "p", "b") as bus:
         with pytest.raises(Unavailable):
-            await bus.publish([], ["run_1"])
-    assert 1 == redis.taken.count("XADD")
+            await ask(bus)
+    assert 1 == redis.taken.count(word)
 
 
 async def test_a_server_that_is_silent_is_unavailable_in_time() -> None:
