@@ -83,6 +83,14 @@ def test_what_ends_a_connection_ends_it_alike(wrong: str) -> None:
         assert (theirs.heard, theirs.end) == (ours.heard, ours.end)
 
 
+def test_what_looks_like_a_frame_in_the_middle_of_another_is_part_of_it() -> None:
+    whole = masked(Opcode.TEXT, b"hello, hello")
+    head = b"\x82" + bytes((0x80 | len(whole),)) + bytes(4)  # a mask that changes nothing
+    ours, theirs = both([head, whole + whole])
+    assert [(Opcode.BINARY, whole, True), (Opcode.TEXT, b"hello, hello", True)] == theirs.heard
+    assert (theirs.heard, theirs.end) == (ours.heard, ours.end)
+
+
 def stream(rng: random.Random) -> bytes:
     """Messages as clients send them: whole, in fragments with pings between, of any kind."""
     parts: list[bytes] = []
