@@ -57,6 +57,7 @@ from hub.store.kept import KeptMarks
 from hub.store.opening import open_store
 from hub.store.store import SqlStore
 
+STORED_S: Final = 8.0
 KEYS_KEPT_MS: Final = 24 * 3600 * 1000
 TIDY_S: Final = 600.0
 COUNTED_S: Final = 5.0
@@ -177,8 +178,9 @@ async def open_parts(settings: Settings, redis_url: str) -> AsyncIterator[Parts]
 
 
 @contextlib.asynccontextmanager
-async def working(parts: Parts) -> AsyncIterator[Parts]:
-    """What parts do in the background, while the context lasts."""
+async def working(parts: Parts, stored_s: float = STORED_S) -> AsyncIterator[Parts]:
+    """What parts do in the background, while the context lasts; then posts that were accepted are
+    stored, as far as that takes no longer than `stored_s`, and the others are told."""
     publisher = parts.publisher
     work = (
         parts.writer.run, publisher.run, publisher.unpublished.run, parts.usage.run,
@@ -191,7 +193,9 @@ async def working(parts: Parts) -> AsyncIterator[Parts]:
             yield parts
         finally:
             parts.writer.close()
-            await asyncio.wait({writing})
+            await asyncio.wait({writing}, timeout=stored_s)
+            await end(writing)
+            parts.writer.refuse()
             await publisher.drain(2)
             await end(publishing)
             await end(noting)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from typing import Final, cast
 
@@ -17,9 +17,12 @@ from hub.core.chat import Usage as Tokens
 from hub.gateway.connection import Connection
 from hub.gateway.gateway import Gateway
 from hub.parts import Parts, assemble, now_ms, open_catalogue, working
+from hub.service.writer import Writer
 from hub.settings import Settings
 from hub.store.store import SqlStore
 from tests.gateway.fakes import Event, FakeSocket
+from tests.service.fakes import Answers, GatedPosts
+from tests.service.test_writer import post
 from tests.support.faulty import Faulty
 from tests.support.parts import (
     ALICE,
@@ -96,6 +99,25 @@ async def test_no_work_in_the_background_ends_whatever_each_of_its_calls_raises(
         connection.greet(ALICE)
         await _use(house, socket, connection)
         connection.close(1000, "bye")
+
+
+async def test_a_store_that_never_answers_does_not_keep_the_hub_from_ending(
+    settings: Settings, store: SqlStore, valkey: str
+) -> None:
+    posts, told = GatedPosts(), Answers()
+    posts.gate.clear()
+    async with (
+        asyncio.timeout(20),
+        open_bus(valkey, settings.redis_prefix, "a") as bus,
+        open_catalogue(settings, store) as models,
+    ):
+        parts = assemble(settings, store, bus, models)
+        parts = replace(parts, writer=Writer(posts, parts.publisher, store.log))
+        async with working(parts, stored_s=0.1):
+            parts.writer.submit(post(1), told)
+            await posts.begun.wait()
+            parts.writer.submit(post(2), told)
+    assert ["OUTCOME_UNKNOWN", "STORE_UNAVAILABLE"] == [error.code for error in told.errors]
 
 
 async def _use(house: House, socket: FakeSocket, connection: Connection) -> None:

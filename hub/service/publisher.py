@@ -95,9 +95,13 @@ class Publisher:
             except Exception as error:
                 tell(log, "not published, gateways will repair", error)
                 self._drop(packets)
-            self.unpublished.end(batches)
-            if not self._wake.is_set():
-                self._idle.set()
+            except BaseException:
+                self._drop(packets)
+                raise
+            finally:
+                self.unpublished.end(batches)
+                if not self._wake.is_set():
+                    self._idle.set()
 
     async def drain(self, timeout_s: float) -> None:
         """Wait until what was queued has gone out."""

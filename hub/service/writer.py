@@ -14,7 +14,7 @@ import structlog
 
 from hub.core.errors import HubError, Limited, Unavailable
 from hub.core.posts import Deferred, LogRow, NewPost, Outcome, Posted, Verdict
-from hub.enduring import tell
+from hub.enduring import enduring, tell
 from hub.ports import LogStore, PostWriter
 from hub.service.publisher import Publisher
 
@@ -29,11 +29,13 @@ log = structlog.get_logger("hub.writer")
 
 @dataclass(slots=True)
 class _Waiting:
-    """A post on its way, and how often its room was held by somebody else."""
+    """A post on its way, how often its room was held by somebody else, and whether it was told
+    what came of it."""
 
     post: NewPost
     done: Done
     deferrals: int = 0
+    answered: bool = False
 
 
 class Writer:
@@ -78,22 +80,43 @@ class Writer:
         raise outcome
 
     async def run(self) -> None:
-        """Commit until closed and empty."""
-        async with asyncio.TaskGroup() as group:
-            checking = group.create_task(self._check_doubtful())
-            while not self._closed or self._waiting or self._aside:
-                await self._wake.wait()
-                self._wake.clear()
-                while self._waiting:
-                    batch = self._next_batch()
-                    if batch:
-                        self._retry(await self._commit(batch, wait=False), group)
-            checking.cancel()
+        """Commit until closed and empty. Cut off, it leaves every post answered or waiting, and
+        goes on with those that wait when it is run again."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                checking = group.create_task(enduring(self._check_doubtful))
+                await self._commit_all(group)
+                checking.cancel()
+        finally:
+            self._put_back()
+
+    async def _commit_all(self, group: asyncio.TaskGroup) -> None:
+        while not self._closed or self._waiting or self._aside:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._waiting:
+                batch = self._next_batch()
+                if batch:
+                    self._retry(await self._commit(batch, wait=False), group)
+
+    def _put_back(self) -> None:
+        """Posts whose room nobody waits for any more."""
+        for posts in self._aside.values():
+            self._waiting[:0] = posts
+        self._aside.clear()
+        self._wake.set()
 
     def close(self) -> None:
         """Refuse new posts; `run` ends when those that wait are stored."""
         self._closed = True
         self._wake.set()
+
+    def refuse(self) -> None:
+        """Answer those that still wait, once `run` was ended: they are not stored."""
+        refused = Unavailable("the hub is stopping; it is not stored, send it again", retry_after=1)
+        waiting, self._waiting = self._waiting, []
+        for each in waiting:
+            self._answer(each, refused)
 
     def _next_batch(self) -> list[_Waiting]:
         """The oldest posts, those to rooms that are being waited for put aside."""
@@ -120,19 +143,31 @@ class Writer:
                 again.append(each)
         self._waiting[:0] = again
         for room_id, posts in patient.items():
-            self._aside[room_id] = []
-            group.create_task(self._wait_for_room(room_id, posts))
+            self._aside[room_id] = posts
+            group.create_task(self._wait_for_room(room_id))
 
-    async def _wait_for_room(self, room_id: str, posts: list[_Waiting]) -> None:
-        await self._commit(posts, wait=True)
-        self._waiting[:0] = self._aside.pop(room_id)
-        self._wake.set()
+    async def _wait_for_room(self, room_id: str) -> None:
+        posts, self._aside[room_id] = self._aside[room_id], []
+        try:
+            await self._commit(posts, wait=True)
+        finally:
+            self._waiting[:0] = self._aside.pop(room_id)
+            self._wake.set()
 
     async def _commit(self, batch: Sequence[_Waiting], *, wait: bool) -> list[_Waiting]:
         """Store, answer, publish; returns the posts whose room was held."""
         posts = [each.post for each in batch]
         number = self._publisher.unpublished.begin({post.room_id for post in posts})
-        outcomes = await self._outcomes(posts, wait)
+        try:
+            outcomes = await self._outcomes(posts, wait)
+            return self._conclude(batch, outcomes, number)
+        except BaseException:
+            self._give_up(batch, number)
+            raise
+
+    def _conclude(
+        self, batch: Sequence[_Waiting], outcomes: Sequence[Verdict], number: int
+    ) -> list[_Waiting]:
         deferred: list[_Waiting] = []
         rows: list[LogRow] = []
         runs: list[str] = []
@@ -141,8 +176,7 @@ class Writer:
             if isinstance(outcome, Deferred):
                 deferred.append(each)
                 continue
-            self._bytes -= len(each.post.content)
-            _answer(each, outcome)
+            self._answer(each, outcome)
             if isinstance(outcome, Posted):
                 rows.extend(outcome.rows)
                 runs.extend(outcome.woken)
@@ -153,6 +187,28 @@ class Writer:
             self._publisher.unpublished.end([number])
         return deferred
 
+    def _give_up(self, batch: Sequence[_Waiting], number: int) -> None:
+        """Of a batch that was cut off nobody knows whether it is stored."""
+        unknown = Unavailable(
+            "the hub was cut off while it stored this; retry with the same key",
+            code="OUTCOME_UNKNOWN", retry_after=1,
+        )  # fmt: skip
+        for each in batch:
+            self._answer(each, unknown)
+        self._publisher.unpublished.end([number])
+        self._suspect({each.post.room_id for each in batch})
+
+    def _answer(self, each: _Waiting, outcome: Outcome) -> None:
+        """Tell who waits for it, once; what goes wrong there is not the others' business."""
+        if each.answered:
+            return
+        each.answered = True
+        self._bytes -= len(each.post.content)
+        try:
+            each.done(outcome)
+        except Exception:
+            log.exception("the outcome of a post cannot be told", room_id=each.post.room_id)
+
     def _publish(self, rows: list[LogRow], runs: list[str], cut: list[str], number: int) -> None:
         """Rows that cannot be made into packets are not the next batch's business either."""
         try:
@@ -160,19 +216,24 @@ class Writer:
         except Exception:
             log.exception("what was stored cannot be published, gateways will repair")
             self._publisher.lost({entry.room_id for entry, _ in rows})
+            self._publisher.unpublished.end([number])
 
     async def _outcomes(self, posts: list[NewPost], wait: bool) -> Sequence[Verdict]:
         try:
             return await self._store.commit(posts, wait=wait)
         except HubError as error:
             if error.code == "OUTCOME_UNKNOWN":
-                self._doubtful.update(post.room_id for post in posts)
-                self._publisher.lost(self._doubtful)
-                self._doubt.set()
+                self._suspect({post.room_id for post in posts})
             return [error] * len(posts)
         except Exception:
             log.exception("a batch of posts failed", posts=len(posts))
             return [HubError("the message could not be stored; it was not")] * len(posts)
+
+    def _suspect(self, room_ids: set[str]) -> None:
+        """Something of these rooms is perhaps stored that nobody was told of."""
+        self._doubtful |= room_ids
+        self._doubt.set()
+        self._publisher.lost(room_ids)
 
     async def _check_doubtful(self) -> None:
         """Of a room that has perhaps grown the newest entry is published as soon as it can be
@@ -183,11 +244,13 @@ class Writer:
             rooms, self._doubtful = self._doubtful, set()
             try:
                 self._publisher.put(await self._newest(sorted(rooms)))
-            except Exception as error:
-                tell(log, "rooms in doubt cannot be read now", error)
+            except BaseException as error:
                 self._doubtful |= rooms
-                await asyncio.sleep(READ_AGAIN_S)
                 self._doubt.set()
+                if not isinstance(error, Exception):
+                    raise
+                tell(log, "rooms in doubt cannot be read now", error)
+                await asyncio.sleep(READ_AGAIN_S)
 
     async def _newest(self, room_ids: list[str]) -> list[LogRow]:
         heads = await self._rooms_log.heads(room_ids)
@@ -195,11 +258,3 @@ class Writer:
         for room_id, head in heads.items():
             found += await self._rooms_log.read(room_id, head.head - 1, 1)
         return found
-
-
-def _answer(waiting: _Waiting, outcome: Outcome) -> None:
-    """Tell who waits for it; what goes wrong there is not the others' business."""
-    try:
-        waiting.done(outcome)
-    except Exception:
-        log.exception("the outcome of a post cannot be told", room_id=waiting.post.room_id)

@@ -21,7 +21,7 @@ class GatedPosts:
         self.begun = asyncio.Event()
         self.gate = asyncio.Event()
         self.gate.set()
-        self.fault: Exception | None = None
+        self.fault: BaseException | None = None
         self.answer: Callable[[Sequence[NewPost]], list[Verdict]] = stored
 
     async def commit(self, posts: Sequence[NewPost], *, wait: bool = False) -> list[Verdict]:
@@ -78,7 +78,7 @@ class RecordingBus:
         self.calls = 0
         self.away = False
         self.away_rooms: set[str] = set()
-        self.fault: Exception = Unavailable("Redis does not answer", code="BUS_UNAVAILABLE")
+        self.fault: BaseException = Unavailable("Redis does not answer", code="BUS_UNAVAILABLE")
         self.gate = asyncio.Event()
         self.gate.set()
 

@@ -11,6 +11,7 @@ import pytest
 
 from hub.core.errors import Unavailable
 from hub.core.posts import LogEntry, LogRow
+from hub.enduring import enduring
 from hub.service.publisher import (
     AT_ONCE_BYTES,
     QUEUE_BYTES,
@@ -135,6 +136,22 @@ async def test_rooms_whose_packets_are_lost_are_named_whatever_happened(fault: E
         publisher.put([row(2)])
         await publisher.drain(5)
     assert (["room_1"], [2]) == (lost, seqs(bus, "room_1"))
+
+
+async def test_what_a_publisher_that_is_cut_off_had_taken_is_named_and_it_goes_on() -> None:
+    bus, lost = RecordingBus(), list[str]()
+    bus.away, bus.fault = True, asyncio.CancelledError()
+    publisher = publisher_on(bus, lost)
+    working = asyncio.create_task(enduring(publisher.run, again_s=0))
+    number = publisher.unpublished.begin(["room_1"])
+    publisher.put([row(1)], batch=number)
+    await publisher.drain(5)
+    assert (["room_1"], []) == (lost, publisher.unpublished.rooms)
+    bus.away = False
+    publisher.put([row(2)])
+    await publisher.drain(5)
+    working.cancel()
+    assert [2] == seqs(bus, "room_1")
 
 
 async def test_the_queue_is_bounded_and_drops_the_oldest_by_name() -> None:
