@@ -53,6 +53,23 @@ def tell(told: Any, what: str, error: Exception) -> None:
         told.error(what, exc_info=error)
 
 
+class Outage:
+    """Something that fails for a while: told once when it begins to and once when it is over."""
+
+    def __init__(self, told: Any, what: str) -> None:
+        self._told = told
+        self._what = what
+        self._lasts = False
+
+    def saw(self, reason: object = None) -> None:
+        """It failed for this reason; without one it went well."""
+        if reason is not None and not self._lasts:
+            self._told.warning(f"{self._what} now", reason=str(reason))
+        elif reason is None and self._lasts:
+            self._told.info(f"{self._what}: it is over")
+        self._lasts = reason is not None
+
+
 class Errands:
     """Work begun on the way. Whoever begins some sees to its errors."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final, Protocol
 
 import hiredis
@@ -20,6 +20,19 @@ from hub.bus.client import give_back
 KEPT_S: Final = 1.0
 Command = tuple[tuple[Any, ...], dict[str, Any]]
 """The words of a command, and what redis-py needs to read its answer."""
+
+
+def unless_all_failed(answers: list[Any]) -> list[Any]:
+    """The answers; raises the first error when they are nothing else."""
+    if answers and all(isinstance(answer, Exception) for answer in answers):
+        raise answers[0]
+    return answers
+
+
+def refused(asked: Iterable[str], answers: Iterable[Any]) -> set[str]:
+    """Of what was asked for, that whose answer is an error."""
+    pairs = zip(asked, answers, strict=False)
+    return {name for name, answer in pairs if isinstance(answer, Exception)}
 
 
 class Sender(Protocol):

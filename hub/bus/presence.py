@@ -13,6 +13,7 @@ from typing import Final
 from hub.bus.client import answering
 from hub.bus.cluster import Client
 from hub.bus.names import Names
+from hub.bus.pipe import refused, unless_all_failed
 from hub.bus.scripts import Call, Script
 
 _NOW: Final = "local t = redis.call('TIME') local now = t[1] * 1000 + math.floor(t[2] / 1000) "
@@ -52,7 +53,7 @@ class RedisPresence:
         self._put = Script(client, _PUT)
         self._read = Script(client, _READ)
 
-    async def put(self, rooms: Mapping[str, Collection[str]], lease_ms: int) -> None:
+    async def put(self, rooms: Mapping[str, Collection[str]], lease_ms: int) -> Collection[str]:
         calls = [
             Call(
                 [self._names.presence(room_id), self._names.present(room_id, self._id)],
@@ -61,13 +62,14 @@ class RedisPresence:
             for room_id, people in rooms.items()
         ]
         with answering():
-            await self._put.call_all(calls)
+            return refused(rooms, unless_all_failed(await self._put.answers(calls)))
 
     async def read(self, room_ids: Sequence[str]) -> dict[str, frozenset[str]]:
         calls = [Call([self._names.presence(room_id)], []) for room_id in room_ids]
         with answering():
-            found = await self._read.call_all(calls)
+            found = unless_all_failed(await self._read.answers(calls))
         return {
             room_id: frozenset(each.decode() for each in people)
             for room_id, people in zip(room_ids, found, strict=True)
+            if not isinstance(people, Exception)
         }

@@ -9,6 +9,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any, Final
 
 import orjson
+import structlog
 from redis.exceptions import ResponseError
 
 from hub.bus.client import answering
@@ -17,10 +18,12 @@ from hub.bus.listener import RedisListener, open_listener
 from hub.bus.lives import RedisLives
 from hub.bus.marks import RedisMarks
 from hub.bus.names import Names
+from hub.bus.pipe import refused, unless_all_failed
 from hub.bus.presence import RedisPresence
 from hub.bus.shards import LOOK_S
 from hub.bus.together import Together
 from hub.core.values import Draft
+from hub.enduring import Outage
 from hub.ports import Hear
 from hub.wire.packets import Packet, pack
 
@@ -43,6 +46,7 @@ redis.call('EXPIRE', KEYS[2], ARGV[5])
 redis.call('SPUBLISH', ARGV[6], ARGV[7])
 return 1
 """
+log = structlog.get_logger("hub.bus")
 
 
 class RedisBus:
@@ -55,6 +59,7 @@ class RedisBus:
         self._places = clients.places
         self._names = names
         self._id = bus_id
+        self._waking = Outage(log, "workers are not told of runs")
         self._append = Together(self._redis, _APPEND)
         self.presence = RedisPresence(self._redis, names, bus_id)
         self.lives = RedisLives(self._redis, names, bus_id)
@@ -75,14 +80,10 @@ class RedisBus:
         if not words:
             return ()
         with answering():
-            answers = await self._sender.send([(each, {}) for each in words])
-            failed = [answer for answer in answers if isinstance(answer, Exception)]
-            if len(failed) == len(answers):
-                raise failed[0]
-        if not failed:
-            return ()
-        taken = zip(packets, answers, strict=False)
-        return {room_id for (room_id, _), answer in taken if isinstance(answer, Exception)}
+            answers = unless_all_failed(await self._sender.send([(each, {}) for each in words]))
+        if asked := answers[len(packets) :]:
+            self._waking.saw(next((each for each in asked if isinstance(each, Exception)), None))
+        return refused((room_id for room_id, _ in packets), answers)
 
     async def watch_cuts(self, hear: Callable[[str], None]) -> None:
         def cut(_: str, packet: Packet | None) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable
 from typing import Final
 
 import structlog
@@ -18,7 +18,7 @@ import structlog
 from hub.bus.client import end
 from hub.core.errors import Unavailable
 from hub.core.values import Json
-from hub.enduring import enduring, tell
+from hub.enduring import Outage, enduring
 from hub.gateway.fanout import Fanout
 from hub.ports import Bus, Clock
 from hub.wire.events import ephemeral_frame
@@ -27,6 +27,8 @@ from hub.wire.packets import Packet
 CHANNEL: Final = "presence"
 LISTED_MOST: Final = 500
 SLICE: Final = 200
+Work = Callable[[set[str]], Awaitable[Collection[str]]]
+"""What is done for rooms; it returns those for which it could not be done."""
 log = structlog.get_logger("hub.presence")
 
 
@@ -50,9 +52,11 @@ class Presence:
         self._lease_ms = int(lease_s * 1000)
         self._moved: set[str] = set()
         self._heard: set[str] = set()
+        self._unsaid: set[str] = set()
         self._told: dict[str, frozenset[str]] = {}
         self._work = asyncio.Event()
         self._reading = asyncio.Lock()
+        self._outage = Outage(log, "presence is not told of all rooms")
 
     def moved(self, room_id: str) -> None:
         """Somebody has come or gone here."""
@@ -97,17 +101,14 @@ class Presence:
             self._work.clear()
             moved, self._moved = self._moved, set()
             heard, self._heard = self._heard, set()
-            try:
-                await self._write(moved)
-                if moved:
-                    hint = Packet(0, 1, " ".join(sorted(moved)).encode())
-                    await self._bus.publish([(CHANNEL, hint)])
-                await self._tell(moved | heard)
-            except Exception as error:
-                tell(log, "presence is not told now", error)
-                self._moved |= moved
-                self._heard |= heard
+            unwritten = await self._tried(self._write, moved)
+            self._unsaid = await self._tried(self._say, self._unsaid | (moved - unwritten))
+            untold = await self._tried(self._tell, moved | heard)
+            self._moved |= unwritten
+            self._heard |= untold
+            if left := unwritten | self._unsaid | untold:
                 self._work.set()
+            self._outage.saw(f"{len(left)} rooms wait" if left else None)
 
     async def _renew(self) -> None:
         """Every room's lease well before it ends, a slice at a time; who is missing is noticed."""
@@ -116,33 +117,46 @@ class Presence:
             self._told = {room: self._told[room] for room in rooms if room in self._told}
             slices = [rooms[i : i + SLICE] for i in range(0, len(rooms), SLICE)]
             for part in slices:
-                try:
-                    await self._write(room for room in part if self._fanout.people(room))
-                    await self._tell(part)
-                except Exception as error:
-                    tell(log, "presence is not renewed now", error)
+                peopled = {room for room in part if self._fanout.people(room)}
+                await self._tried(self._write, peopled)
+                await self._tried(self._tell, set(part))
                 await asyncio.sleep(self._renew_s / len(slices))
             if not slices:
                 await asyncio.sleep(self._renew_s)
 
-    async def _write(self, room_ids: Iterable[str]) -> None:
-        rooms = {room_id: self._fanout.people(room_id) for room_id in room_ids}
-        if rooms:
-            await self._bus.presence.put(rooms, self._lease_ms)
+    async def _tried(self, work: Work, room_ids: set[str]) -> set[str]:
+        """The rooms for which it could not be done now: a part of Redis may be away, or all."""
+        if not room_ids:
+            return set()
+        try:
+            return set(await work(room_ids))
+        except Unavailable:
+            return room_ids
+        except Exception:
+            log.exception("presence is not told now")
+            return room_ids
 
-    async def _tell(self, room_ids: Iterable[str]) -> None:
+    async def _write(self, room_ids: set[str]) -> Collection[str]:
+        rooms = {room_id: self._fanout.people(room_id) for room_id in room_ids}
+        return await self._bus.presence.put(rooms, self._lease_ms)
+
+    async def _say(self, room_ids: set[str]) -> Collection[str]:
+        """Hint to the other gateways that something has changed."""
+        hint = Packet(0, 1, " ".join(sorted(room_ids)).encode())
+        await self._bus.publish([(CHANNEL, hint)])
+        return ()
+
+    async def _tell(self, room_ids: set[str]) -> Collection[str]:
         """Read who is there and tell what has changed; one read at a time, so that none is told
         after a newer one."""
         async with self._reading:
-            followed = []
-            for room_id in room_ids:
-                if self._fanout.follows(room_id):
-                    followed.append(room_id)
-                else:
-                    self._told.pop(room_id, None)
-            found = await self._bus.presence.read(followed) if followed else {}
+            followed = {room_id for room_id in room_ids if self._fanout.follows(room_id)}
+            for room_id in room_ids - followed:
+                self._told.pop(room_id, None)
+            found = await self._bus.presence.read(list(followed)) if followed else {}
             for room_id, present in found.items():
                 self._compare(room_id, present)
+            return followed - found.keys()
 
     def _compare(self, room_id: str, present: frozenset[str]) -> None:
         before = self._told.get(room_id, frozenset())

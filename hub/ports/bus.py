@@ -44,11 +44,13 @@ class LivesBus(Protocol):
 class PresenceBus(Protocol):
     """Who is in which room, as every gateway says of itself, for as long as its lease lasts."""
 
-    async def put(self, rooms: Mapping[str, Collection[str]], lease_ms: int) -> None:
-        """Set who is in these rooms on this gateway; nobody takes it out of a room."""
+    async def put(self, rooms: Mapping[str, Collection[str]], lease_ms: int) -> Collection[str]:
+        """Set who is in these rooms on this gateway; nobody takes it out of a room. Returns the
+        rooms whose part of the bus is away; raises Unavailable when all of it is."""
 
     async def read(self, room_ids: Sequence[str]) -> dict[str, frozenset[str]]:
-        """Who is in these rooms on any gateway whose lease lasts."""
+        """Who is in these rooms on any gateway whose lease lasts. Rooms whose part of the bus is
+        away are left out; raises Unavailable when all of it is."""
 
 
 class Bus(Protocol):
@@ -60,7 +62,7 @@ class Bus(Protocol):
         runs: Sequence[str] = (),
         cut: Sequence[str] = (),
     ) -> Collection[str]:
-        """One PUBLISH per pair of room and packet in order, then one wake-up per run, and a word
+        """One message per pair of room and packet in order, then one wake-up per run, and a word
         to all workers for each that is to be cut short. Tried once: raises Unavailable when the bus
         is away, returns the rooms whose part of it is; what was lost is repaired by readers."""
 

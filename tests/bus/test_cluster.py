@@ -168,6 +168,21 @@ async def test_a_server_that_is_silent_makes_deaf_who_follows_its_rooms_and_harm
     await until(lambda: asyncio.to_thread(shards.well), PATIENCE_S)
 
 
+async def test_who_is_in_the_rooms_of_others_is_known_while_a_server_is_silent(
+    shards: ShardCluster, sharded: RedisBus, prefix: str
+) -> None:
+    silent, people = shards.servers[2], {room: ["user_a"] for room in ROOMS}
+    presence = sharded.presence
+    assert not await presence.put(people, 60_000)
+    own = [room for room in ROOMS if shards.master_of(Names(prefix).presence(room)) is silent]
+    with shards.covering_in_part(), silent.frozen():
+        assert set(own) == set(await presence.put(people, 60_000))
+        assert set(ROOMS) - set(own) == (await presence.read(ROOMS)).keys()
+        with pytest.raises(Unavailable):
+            await presence.read(own)
+    await until(lambda: asyncio.to_thread(shards.well), PATIENCE_S)
+
+
 async def test_a_master_that_is_killed_is_soon_followed_by_its_replica(
     shards: ShardCluster, sharded: RedisBus, prefix: str
 ) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
+from structlog.testing import capture_logs
 
 from hub.bus.names import Names
 from hub.bus.redis import DRAFT_TTL_S, RedisBus, open_bus
@@ -211,3 +212,21 @@ async def test_after_the_server_came_back_commands_work_again(tmp_path: Path) ->
                 await bus.ping()
             server.start()
             await bus.ping()
+
+
+async def test_wake_ups_that_are_refused_are_told_once_and_once_that_they_are_not(
+    bus: RedisBus, valkey: str, prefix: str
+) -> None:
+    """What goes to rooms is not concerned."""
+    runs = Names(prefix).runs
+    async with Redis.from_url(valkey) as raw:
+        await raw.set(runs, "no stream")
+        with capture_logs() as told:
+            for seq in (1, 2):
+                assert not await bus.publish([("room_1", packet(seq))], ["run_1"])
+            assert ["warning"] == [each["log_level"] for each in told]
+            assert "WRONGTYPE" in told[0]["reason"]
+            await raw.delete(runs)
+            for seq in (3, 4):
+                await bus.publish([("room_1", packet(seq))], ["run_1"])
+        assert ["warning", "info"] == [each["log_level"] for each in told]

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from redis.asyncio import Redis
+from structlog.testing import capture_logs
 
+from hub.core.errors import Unavailable
 from hub.core.values import Actor, Author
 from hub.gateway.presence import LISTED_MOST, Presence, difference
 from hub.gateway.reader import open_reader, prepare_reader
@@ -18,7 +22,7 @@ from tests.support.redis import until
 
 from .fakes import Client, FakeBus
 from .houses import Here, Pair, pair
-from .test_fanout import Open, open_house
+from .test_fanout import LONG_S, Open, open_house
 
 __all__ = ["open_house", "pair"]
 EVERYBODY = ("user_alice", "user_bob", "user_carol")
@@ -158,11 +162,11 @@ class Elsewhere(FakeBus):
     def presence(self) -> Elsewhere:
         return self
 
-    async def put(self, rooms: object, lease_ms: int) -> None:
-        return
+    async def put(self, rooms: Collection[str], lease_ms: int) -> Collection[str]:
+        return ()
 
-    async def publish(self, packets: object) -> None:
-        return
+    async def publish(self, packets: object) -> Collection[str]:
+        return ()
 
     async def read(self, room_ids: list[str]) -> dict[str, frozenset[str]]:
         return {room_id: frozenset({"user_bob"}) for room_id in room_ids}
@@ -181,3 +185,55 @@ async def test_of_a_room_that_nobody_here_follows_any_more_nothing_is_kept(
         await until(lambda: presence.snapshot("room_1")["count"] == 1)
         house.fanout.leave(client, "room_1")
         await until(lambda: presence.snapshot("room_1")["count"] == 0)
+
+
+class InPart(Elsewhere):
+    """A bus of which one room's part may be away, and the part that gateways hint by."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.away = True
+        self.written: Counter[str] = Counter()
+        self.hinted: list[str] = []
+
+    async def put(self, rooms: Collection[str], lease_ms: int) -> Collection[str]:
+        self.written.update(list(rooms))
+        return self._missed(rooms)
+
+    async def publish(self, packets: Any) -> Collection[str]:
+        if self.away:
+            raise Unavailable("Redis does not answer", code="BUS_UNAVAILABLE")
+        self.hinted += packets[0][1].frames.decode().split()
+        return ()
+
+    async def read(self, room_ids: list[str]) -> dict[str, frozenset[str]]:
+        missed = self._missed(room_ids)
+        return await super().read([room_id for room_id in room_ids if room_id not in missed])
+
+    def _missed(self, room_ids: Collection[str]) -> set[str]:
+        return {"room_2"} & set(room_ids) if self.away else set()
+
+
+async def test_what_a_part_of_redis_does_not_take_is_tried_again_and_holds_up_no_other_room(
+    open_house: Open,
+) -> None:
+    house = await open_house()
+    await add_room(house.store, "room_2")
+    bus: Any = InPart()
+    presence = Presence(house.fanout, bus, Ticker(AT_MS), tick_s=0.01, lease_s=LONG_S)
+    for room_id in ("room_1", "room_2"):
+        await house.fanout.prepare(Client(), room_id, None)
+
+    def counts() -> list[int]:
+        return [presence.snapshot(room_id)["count"] for room_id in ("room_1", "room_2")]
+
+    with capture_logs() as told:
+        async with presence.running():
+            for room_id in ("room_1", "room_2"):
+                presence.moved(room_id)
+            await until(lambda: counts() == [1, 0] and bus.written["room_2"] > 3)
+            assert 1 == bus.written["room_1"]
+            bus.away = False
+            await until(lambda: counts() == [1, 1] and {"room_1", "room_2"} == set(bus.hinted))
+            await until(lambda: len(told) == 2)
+    assert ["warning", "info"] == [each["log_level"] for each in told]

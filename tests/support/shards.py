@@ -155,6 +155,20 @@ class ShardCluster:
         giver.ask("CLUSTER", "MIGRATESLOTS", "SLOTSRANGE", first, last, "NODE", taker.id)
         wait_for(lambda: taker.layout().table()[first] == ("127.0.0.1", taker.port))
 
+    @contextlib.contextmanager
+    def covering_in_part(self) -> Iterator[None]:
+        """They take commands even while some slots are served by nobody."""
+        self._cover_fully("no")
+        try:
+            yield
+        finally:
+            self._cover_fully("yes")
+
+    def _cover_fully(self, answer: str) -> None:
+        for server in self.servers:
+            if server.runs:
+                server.ask("CONFIG", "SET", "cluster-require-full-coverage", answer)
+
     def met(self) -> bool:
         """Whether all who run know each other, and of every slot."""
         known = b"cluster_known_nodes:%d\r" % len(self.servers)
