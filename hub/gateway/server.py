@@ -9,7 +9,7 @@ from collections.abc import Generator
 import uvicorn
 from starlette.types import ASGIApp
 
-from hub.gateway.bounds import FRAME_BYTES, Bounds, SharedState
+from hub.gateway.bounds import Bounds, SharedState
 from hub.gateway.http import HubHttp
 from hub.gateway.pressure import Pressure
 from hub.gateway.protocol import HubSocket
@@ -42,7 +42,6 @@ def make_server(app: ASGIApp, bounds: Bounds, pressure: Pressure | None = None) 
         interface="asgi3",
         http=HubHttp,
         ws=HubSocket,
-        ws_max_size=FRAME_BYTES,
         ws_ping_interval=bounds.heartbeat_s,
         ws_ping_timeout=bounds.heartbeat_s,
         ws_per_message_deflate=False,  # ours is another: see deflate.py
