@@ -83,7 +83,8 @@ MayRead = Callable[[Actor, str], Awaitable[bool]]
 
 class Fanout:
     """The rooms one gateway follows. `may_read` asks the database whether an actor still may;
-    `moved` is told of rooms in which somebody has come or gone."""
+    `restored` is told of a room, and its epoch, whose log is behind what was passed on; `moved` of
+    rooms in which somebody has come or gone."""
 
     def __init__(
         self,
@@ -93,6 +94,7 @@ class Fanout:
         *,
         head_check_s: float,
         unsubscribe_delay_s: float,
+        restored: Callable[[str, str], Awaitable[None]],
         moved: Callable[[str], None] = lambda room_id: None,
     ) -> None:
         self._moved = moved
@@ -104,7 +106,7 @@ class Fanout:
         self._history = History(store.log)
         self._mender = Mender(
             store.log, self._feeds, flush=self._flush_one, gone=self._recheck_soon,
-            deaf=lambda: self.deaf, head_check_s=head_check_s,
+            deaf=lambda: self.deaf, restored=restored, head_check_s=head_check_s,
         )  # fmt: skip
         self._dirty: set[Feed] = set()
         self._to_recheck: set[Feed] = set()

@@ -60,6 +60,7 @@ class Gateway:
             self.may_read,
             head_check_s=parts.settings.head_check_s,
             unsubscribe_delay_s=parts.settings.unsubscribe_delay_s,
+            restored=parts.timeline.restored,
             moved=lambda room_id: self.presence.moved(room_id),
         )
         self.presence = Presence(

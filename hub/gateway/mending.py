@@ -8,8 +8,7 @@ restored) sends everybody back to resume.
 from __future__ import annotations
 
 import asyncio
-import secrets
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Final
 
 import structlog
@@ -34,7 +33,8 @@ log = structlog.get_logger("hub.mending")
 
 class Mender:
     """Keeps the feeds of a gateway at the heads of their logs. `flush` writes what is ripe, `gone`
-    is told of a feed whose room is no more, `deaf` says that the bus brings nothing."""
+    is told of a feed whose room is no more, `deaf` says that the bus brings nothing; `restored` is
+    told of a room, and its epoch, whose log is behind what was passed on."""
 
     def __init__(
         self,
@@ -44,6 +44,7 @@ class Mender:
         flush: Callable[[Feed], None],
         gone: Callable[[Feed], None],
         deaf: Callable[[], bool],
+        restored: Callable[[str, str], Awaitable[None]],
         head_check_s: float,
     ) -> None:
         self._log = rooms_log
@@ -51,6 +52,7 @@ class Mender:
         self._flush = flush
         self._gone = gone
         self._deaf = deaf
+        self._restored = restored
         self._head_check_s = head_check_s
         self._suspects: set[str] = set()
         self._work = asyncio.Event()
@@ -128,8 +130,7 @@ class Mender:
             if head is None:
                 self._gone(feed)
             elif head.head < position and head.epoch == feed.epoch:
-                log.error("the database is older than what was sent: it was restored")
-                await self._log.renew(feed.room_id, head.epoch, secrets.token_hex(4))
+                await self._restored(feed.room_id, head.epoch)
                 feed.end()
             elif head.epoch != feed.epoch:
                 feed.end()

@@ -43,9 +43,5 @@ class LogStore(Protocol):
     async def standings(self, room_ids: Sequence[str]) -> dict[str, Standing]:
         """Where these rooms stand and which of their runs are open; a missing room is left out."""
 
-    async def renew(self, room_id: str, known: str, epoch: str) -> bool:
-        """Give every room this epoch if the one named still has the epoch `known`: the database
-        was restored, and no cursor from before may fit. False when somebody else was first."""
-
     async def renew_all(self, epoch: str) -> int:
         """Give every room this epoch; returns how many there are."""

@@ -21,9 +21,14 @@ class TimelineStore(Protocol):
     async def advance(self) -> Mark:
         """Move the mark on by one, and where it is then."""
 
-    async def leave(self, beyond: int, epoch: str) -> Mark:
-        """Unless the mark is beyond this number: give every room the epoch, for no cursor from
-        before may fit, and put the mark there. Where it is then."""
+    async def leave(self, beyond: int, epoch: str) -> Mark | None:
+        """Unless the mark is at this number or beyond it: give every room the epoch, for no cursor
+        from before may fit, and put the mark beyond it. Where it is then; None when it was not
+        behind, or somebody else was first."""
+
+    async def renew(self, room_id: str, known: str, beyond: int, epoch: str) -> Mark | None:
+        """If the room still has the epoch `known`: as `leave`, wherever the mark is, which is
+        further then than it was and beyond the number. None when somebody else was first."""
 
 
 class Witness(Protocol):

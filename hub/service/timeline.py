@@ -35,11 +35,8 @@ class Timeline:
         self._seen = 0
 
     async def check(self) -> None:
-        """Before anybody is served: whether the database is behind what is remembered of it. What
-        is remembered is asked for first, for the mark may move meanwhile."""
-        database = (await self._store.mark()).database
-        known = [await self._recall(each, database) for each in self._witnesses]
-        await self._look(await self._store.mark(), max([self._seen, *known]))
+        """Before anybody is served: whether the database is behind what is remembered of it."""
+        await self._look(await self._known((await self._store.mark()).database))
 
     async def run(self) -> None:
         """Move the mark on after events were committed, and look at it in any case, until
@@ -51,30 +48,48 @@ class Timeline:
     async def move(self) -> None:
         """Once."""
         committed = self._committed()
-        moving = committed != self._moved_at
         try:
-            await self._look(await self._store.mark(), self._seen)
-            if moving:
+            await self._look(self._seen)
+            if committed != self._moved_at:
                 await self._remember(await self._store.advance())
                 self._moved_at = committed
         except Exception as error:
             tell(log, "the mark of the database cannot be moved now", error)
 
-    async def _look(self, mark: Mark, known: int) -> None:
-        if mark.number < known:
+    async def restored(self, room_id: str, epoch: str) -> None:
+        """Somebody saw that a room of this epoch is behind what was sent of it, which shows also
+        where the mark has not moved since the copy was made."""
+        known = await self._known((await self._store.mark()).database)
+        await self._left(await self._store.renew(room_id, epoch, known, secrets.token_hex(4)))
+
+    async def _look(self, known: int) -> None:
+        """What is known was asked for before the mark, which may move meanwhile. It is put beyond
+        what anybody remembers, so that no other process finds it behind again."""
+        mark = await self._store.mark()
+        if mark.number >= known:
+            await self._remember(mark)
+        else:
+            beyond = max(known, await self._known(mark.database))
+            await self._left(await self._store.leave(beyond, secrets.token_hex(4)))
+
+    async def _left(self, mark: Mark | None) -> None:
+        if mark is not None:
             log.error("the database is older than what was sent: it was put back")
-            mark = await self._store.leave(known, secrets.token_hex(4))
-        await self._remember(mark)
+            await self._remember(mark)
 
     async def _remember(self, mark: Mark) -> None:
-        if mark.number == self._seen:
-            return
-        self._seen = mark.number
+        """Witnesses are told again what they should know: one may have been away, or emptied."""
+        self._seen = max(self._seen, mark.number)
         for witness in self._witnesses:
             try:
                 await witness.note(mark)
             except Exception as error:
                 tell(log, "the mark of the database is not remembered everywhere", error)
+
+    async def _known(self, database: int) -> int:
+        """The highest number that anybody remembers."""
+        recalled = [await self._recall(each, database) for each in self._witnesses]
+        return max([self._seen, *recalled])
 
     async def _recall(self, witness: Witness, database: int) -> int:
         try:

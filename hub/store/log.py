@@ -41,9 +41,6 @@ class SqlLog:
     async def standings(self, room_ids: Sequence[str]) -> dict[str, Standing]:
         return await self._database.read(lambda c: _standings(c, room_ids))
 
-    async def renew(self, room_id: str, known: str, epoch: str) -> bool:
-        return await self._database.write(lambda c: _renew(c, room_id, known, epoch))
-
     async def renew_all(self, epoch: str) -> int:
         return await self._database.write(lambda c: renew_all(c, epoch))
 
@@ -92,12 +89,6 @@ def _standings(connection: Connection, room_ids: Sequence[str]) -> dict[str, Sta
     for room_id, run_id in fetch(connection, _OPEN_RUNS, list(room_ids)):
         open_runs[room_id].append(run_id)
     return {room: Standing(head, tuple(open_runs[room])) for room, head in heads.items()}
-
-
-def _renew(connection: Connection, room_id: str, known: str, epoch: str) -> bool:
-    lock_all(connection)
-    mine = select(rooms.c.id).where(rooms.c.id == room_id, rooms.c.epoch == known)
-    return connection.execute(mine).first() is not None and renew_all(connection, epoch) > 0
 
 
 def renew_all(connection: Connection, epoch: str) -> int:

@@ -12,7 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from hub.ports import Mark
 from hub.store.database import Database
 from hub.store.log import lock_all, renew_all
-from hub.store.schema import counters
+from hub.store.schema import counters, rooms
 
 _DATABASE: Final = "database"
 _MARK: Final = "mark"
@@ -31,8 +31,11 @@ class SqlTimeline:
     async def advance(self) -> Mark:
         return await self._database.write(lambda c: _move(c, 1))
 
-    async def leave(self, beyond: int, epoch: str) -> Mark:
+    async def leave(self, beyond: int, epoch: str) -> Mark | None:
         return await self._database.write(lambda c: _leave(c, beyond, epoch))
+
+    async def renew(self, room_id: str, known: str, beyond: int, epoch: str) -> Mark | None:
+        return await self._database.write(lambda c: _renew(c, room_id, known, beyond, epoch))
 
 
 def _read(connection: Connection) -> Mark:
@@ -53,11 +56,26 @@ def _move(connection: Connection, by: int) -> Mark:
     return _read(connection)
 
 
-def _leave(connection: Connection, beyond: int, epoch: str) -> Mark:
+def _leave(connection: Connection, beyond: int, epoch: str) -> Mark | None:
     """Rooms are locked first, as everywhere; whoever comes second waits, and finds it done."""
     lock_all(connection)
-    found = _move(connection, 0)
-    if found.number >= beyond:
-        return found
+    if _move(connection, 0).number >= beyond:
+        return None
+    return _begin_anew(connection, beyond, epoch)
+
+
+def _renew(
+    connection: Connection, room_id: str, known: str, beyond: int, epoch: str
+) -> Mark | None:
+    lock_all(connection)
+    mine = select(rooms.c.id).where(rooms.c.id == room_id, rooms.c.epoch == known)
+    if connection.execute(mine).first() is None:
+        return None
+    return _begin_anew(connection, beyond, epoch)
+
+
+def _begin_anew(connection: Connection, beyond: int, epoch: str) -> Mark:
+    """Epochs and mark together, so that nobody who remembers more does it once more."""
     renew_all(connection, epoch)
-    return _move(connection, beyond + 1 - found.number)
+    behind = beyond - _move(connection, 0).number
+    return _move(connection, max(behind, 0) + 1)

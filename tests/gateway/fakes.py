@@ -196,3 +196,8 @@ class FakeSocket:
 
         await self.wait_for(lambda _: bool(found()))
         return found()[0]
+
+
+async def not_restored(room_id: str, epoch: str) -> None:
+    """For who has no database that could be put back."""
+    raise AssertionError(f"{room_id} is behind what was passed on")

@@ -18,6 +18,7 @@ from hub.gateway.fanout import REPLAY_MOST, Cursor, Fanout, Joined, fits
 from hub.gateway.history import REPLAY_FIRST, REPLAY_PAGE
 from hub.ports import Bus, Head
 from hub.service.publisher import packets_of
+from hub.service.timeline import Timeline
 from hub.store.store import SqlStore
 from hub.wire.frames import frame
 from hub.wire.packets import Packet
@@ -38,10 +39,12 @@ class House:
         self.bus = FakeBus()
         self.posts = Posts(store)
         self.forbidden: set[str] = set()
+        self.timeline = Timeline(store.timeline, [], lambda: 0)
         as_port: Bus = self.bus  # type: ignore[assignment]
         self.fanout = Fanout(
             store, as_port, self._may_read,
             head_check_s=head_check_s, unsubscribe_delay_s=delay_s,
+            restored=self.timeline.restored,
         )  # fmt: skip
 
     async def _may_read(self, actor: Actor, room_id: str) -> bool:
@@ -440,7 +443,10 @@ async def test_a_database_that_is_away_for_a_moment_is_asked_again(open_house: O
     as_store: Any = FlakyStore()
     as_port: Any = house.bus
     failures = 0
-    fanout = Fanout(as_store, as_port, house._may_read, head_check_s=LONG_S, unsubscribe_delay_s=9)
+    fanout = Fanout(
+        as_store, as_port, house._may_read,
+        head_check_s=LONG_S, unsubscribe_delay_s=9, restored=house.timeline.restored,
+    )  # fmt: skip
     async with fanout.running():
         joining = await fanout.prepare(client, "room_1", None)
         await fanout.complete(client, joining)

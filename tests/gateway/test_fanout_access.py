@@ -16,7 +16,7 @@ from hub.store.store import SqlStore
 from tests.support.parts import ACME, AT_MS, BOB, add_room
 from tests.support.redis import until
 
-from .fakes import Client, FakeBus
+from .fakes import Client, FakeBus, not_restored
 from .test_fanout import House, Open, house, open_house
 
 __all__ = ["house", "open_house"]
@@ -89,7 +89,10 @@ async def test_a_fanout_ends_in_the_middle_of_unsubscribing(ticks: int, parts: P
     async def may_read(actor: Actor, room_id: str) -> bool:
         return True
 
-    fanout = Fanout(parts.store, parts.bus, may_read, head_check_s=60, unsubscribe_delay_s=0)
+    fanout = Fanout(
+        parts.store, parts.bus, may_read,
+        head_check_s=60, unsubscribe_delay_s=0, restored=parts.timeline.restored,
+    )  # fmt: skip
     client = Client()
     async with asyncio.timeout(5), fanout.running():
         await fanout.complete(client, await fanout.prepare(client, "room_1", None))
@@ -113,7 +116,10 @@ async def test_when_members_change_a_large_room_is_asked_for_at_once(store: SqlS
         return True
 
     bus: Any = FakeBus()
-    fanout = Fanout(store, bus, may_read, head_check_s=60, unsubscribe_delay_s=60)
+    fanout = Fanout(
+        store, bus, may_read,
+        head_check_s=60, unsubscribe_delay_s=60, restored=not_restored,
+    )  # fmt: skip
     async with fanout.running():
         for _ in range(joined):
             client = Client()

@@ -13,7 +13,7 @@ from hub.ports import Place, Standing
 from hub.store.store import SqlStore
 from tests.support.parts import Posts, add_room
 
-from .fakes import Client, FakeBus
+from .fakes import Client, FakeBus, not_restored
 
 MANY = 100
 
@@ -91,7 +91,10 @@ async def test_a_hundred_clients_that_resume_together_cost_a_few_reads_a_page(
 
     as_store: Any = Counted()
     as_bus: Any = FakeBus()
-    fanout = Fanout(as_store, as_bus, may_read, head_check_s=60, unsubscribe_delay_s=60)
+    fanout = Fanout(
+        as_store, as_bus, may_read,
+        head_check_s=60, unsubscribe_delay_s=60, restored=not_restored,
+    )  # fmt: skip
     async with fanout.running():
 
         async def join(client: Client) -> None:

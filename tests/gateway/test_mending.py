@@ -13,19 +13,21 @@ from hub.gateway.feed import Feed
 from hub.gateway.history import REPLAY_BYTES
 from hub.gateway.mending import HEADS_SLICE, REPAIR_LEAST, Mender
 from hub.ports import Head, LogStore
-from hub.store.schema import rooms
+from hub.store.schema import counters, rooms
 from hub.store.store import SqlStore
 
-from .fakes import Client
+from .fakes import Client, not_restored
 from .test_fanout import Open, open_house
 
 __all__ = ["open_house"]
 QUICK_S = 0.05
 
 
-async def _restored(store: SqlStore, head: int) -> None:
+async def _restored(store: SqlStore, head: int, mark: int = 0) -> None:
     """As after an older copy of the database was put in its place."""
+    moved = update(counters).where(counters.c.name == "mark").values(value=mark)
     await store.database.write(lambda c: c.execute(update(rooms).values(head=head)))
+    await store.database.write(lambda c: c.execute(moved))
 
 
 async def test_a_database_that_went_back_gets_another_epoch_and_sends_everybody_to_resume(
@@ -43,6 +45,27 @@ async def test_a_database_that_went_back_gets_another_epoch_and_sends_everybody_
     assert not joined.recovered
     assert told.head - 3 == joined.head
     assert client.seqs == again.seqs == []
+
+
+@pytest.mark.parametrize("mark", [1, 3], ids=["behind", "not moved since the copy"])
+async def test_a_database_that_went_back_sends_everybody_to_resume_once(
+    mark: int, open_house: Open
+) -> None:
+    """The mark of a database that a room showed to be put back is moved too."""
+    house = await open_house(head_check_s=QUICK_S)
+    for _ in range(3):
+        await house.store.timeline.advance()
+    await house.timeline.move()
+    await house.post(5)
+    client = Client()
+    told = await house.join(client)
+    await _restored(house.store, told.head - 3, mark)
+    await client.wait_for(lambda c: c.outdated_in == ["room_1"])
+    joined = await house.join(client)
+    assert told.epoch != joined.epoch
+    await house.timeline.move()
+    assert joined.epoch == (await house.store.log.heads(["room_1"]))["room_1"].epoch
+    assert 4 == (await house.store.timeline.mark()).number
 
 
 async def test_rooms_that_were_renewed_elsewhere_are_left_by_everybody(open_house: Open) -> None:
@@ -90,7 +113,7 @@ async def test_while_nothing_is_heard_heads_are_read_every_second(open_house: Op
 def mender_of(rooms_log: LogStore, feeds: dict[str, Feed]) -> Mender:
     return Mender(
         rooms_log, feeds, flush=lambda feed: None, gone=lambda feed: None, deaf=lambda: False,
-        head_check_s=60,
+        restored=not_restored, head_check_s=60,
     )  # fmt: skip
 
 

@@ -62,9 +62,6 @@ class RoomsLog:
     async def standings(self, room_ids: Sequence[str]) -> dict[str, Standing]:
         raise NotImplementedError
 
-    async def renew(self, room_id: str, known: str, epoch: str) -> bool:
-        raise NotImplementedError
-
     async def renew_all(self, epoch: str) -> int:
         raise NotImplementedError
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
+from hub.ports import Mark
 from hub.store.store import SqlStore
 from tests.support.parts import add_room
 
@@ -28,21 +31,42 @@ async def test_many_who_move_it_on_at_once_all_count(store: SqlStore) -> None:
     assert 20 == (await store.timeline.mark()).number
 
 
-async def test_a_database_that_is_behind_gives_its_rooms_another_epoch(store: SqlStore) -> None:
+async def add_rooms(store: SqlStore) -> int:
+    """Two; the name of their database."""
     for room_id in ("room_1", "room_2"):
         await add_room(store, room_id)
+    return (await store.timeline.mark()).database
+
+
+async def test_a_database_that_is_behind_gives_its_rooms_another_epoch(store: SqlStore) -> None:
+    database = await add_rooms(store)
     await store.timeline.advance()
-    assert 8 == (await store.timeline.leave(7, "e2")).number
+    assert Mark(database, 8) == await store.timeline.leave(7, "e2")
     assert {"e2"} == await epochs(store)
     assert 8 == (await store.timeline.mark()).number
 
 
 async def test_one_that_is_not_behind_any_more_is_left_as_it_is(store: SqlStore) -> None:
-    for room_id in ("room_1", "room_2"):
-        await add_room(store, room_id)
+    database = await add_rooms(store)
     left = await asyncio.gather(*(store.timeline.leave(7, f"e{n}") for n in range(2, 7)))
-    assert {8} == {mark.number for mark in left}
+    assert [Mark(database, 8)] == [mark for mark in left if mark is not None]
     found = await epochs(store)
     assert 1 == len(found)
-    assert 8 == (await store.timeline.leave(8, "later")).number
+    assert await store.timeline.leave(8, "later") is None
     assert found == await epochs(store)
+
+
+@pytest.mark.parametrize(("beyond", "number"), [(7, 8), (1, 2), (0, 2)])
+async def test_who_saw_it_by_a_room_leaves_it_wherever_the_mark_is_and_once(
+    beyond: int, number: int, store: SqlStore
+) -> None:
+    database = await add_rooms(store)
+    await store.timeline.advance()
+    left = await asyncio.gather(
+        *(store.timeline.renew("room_1", "e1", beyond, f"e{n}") for n in range(2, 7))
+    )
+    assert [Mark(database, number)] == [mark for mark in left if mark is not None]
+    found = await epochs(store)
+    assert (1, False) == (len(found), "e1" in found)
+    assert number == (await store.timeline.mark()).number
+    assert await store.timeline.renew("room_none", "e1", beyond, "later") is None
