@@ -54,6 +54,7 @@ class Ear:
         self._line: Line | None = None
         self._asked: set[str] = set()
         self._held: set[str] = set()
+        self._refused = False
         self._heard_at = 0.0
         self._open = False
 
@@ -78,10 +79,12 @@ class Ear:
 
     async def settle(self) -> None:
         """Ask for what it should hear and has not asked for, and give up what it should not."""
-        new, old = self.channels - self._asked, self._asked - self.channels
-        if new:
+        if self._refused:
+            self._refused = False
+            self._asked &= self._held
+        if new := self.channels - self._asked:
             await self.subscribe(new)
-        if old:
+        if old := self._asked - self.channels:
             await self.unsubscribe(old)
 
     async def run(self) -> None:
@@ -131,7 +134,7 @@ class Ear:
             try:
                 kind, channel, data = await line.read()
             except REFUSED as error:
-                self._asked &= self._held
+                self._refused = True
                 self._owner.lost(self._server, error)
                 continue
             if kind == b"smessage":

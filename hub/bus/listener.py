@@ -27,6 +27,7 @@ from hub.wire.packets import BadPacket, unpack
 
 CONFIRM_S: Final = 5.0
 SETTLE_S: Final = 0.05  # what changes in so short a time is arranged at once
+SETTLE_MOST_S: Final = 2.0  # while servers go on refusing
 log = structlog.get_logger("hub.bus")
 
 
@@ -40,10 +41,11 @@ class RedisListener:
         self._hear = hear
         self._room_at = len(names.room("").encode()) - len("}")
         self._wanted: dict[str, asyncio.Future[None]] = {}
-        self._given_up: set[str] = set()
+        self._to_tell: set[str] = set()
         self._ears: dict[Redis, Ear] = {}
         self._working: dict[Redis, asyncio.Task[None]] = {}
         self._placeless = True
+        self._refused = False
         self._unsettled = asyncio.Event()
 
     @property
@@ -51,28 +53,42 @@ class RedisListener:
         """Whether something that is wanted, or when nothing is anything, cannot be heard."""
         ears = self._ears.values()
         needed = [ear for ear in ears if ear.channels] or ears
-        return self._placeless or any(ear.deaf for ear in needed)
+        return self._placeless or not needed or any(ear.deaf for ear in needed)
 
     async def subscribe(self, *room_ids: str) -> None:
-        loop, channels = asyncio.get_running_loop(), list(map(self._names.room, room_ids))
-        new = [channel for channel in channels if channel not in self._wanted]
-        self._wanted.update((channel, loop.create_future()) for channel in new)
+        channels = list(map(self._names.room, room_ids))
+        new = self._want(channels)
         confirmed = {channel: self._wanted[channel] for channel in channels}
-        homes = self._homes(new)
-        self._placeless |= bool(homes.pop(None, None))
-        for ear, some in homes.items():
-            if ear is not None:
-                await ear.subscribe(some)
+        await self._ask(new)
         _, late = await asyncio.wait(confirmed.values(), timeout=CONFIRM_S)
         if late:
-            self._given_up.update(name for name, future in confirmed.items() if future in late)
+            self._to_tell.update(name for name, future in confirmed.items() if future in late)
             raise Unavailable(
                 "the room cannot be followed now: Redis does not answer", code="BUS_UNAVAILABLE"
             )
 
+    async def follow(self, *room_ids: str) -> None:
+        new = self._want(map(self._names.room, room_ids))
+        self._to_tell.update(new)
+        await self._ask(new)
+
+    def _want(self, channels: Iterable[str]) -> list[str]:
+        """Those of the channels that were not wanted yet, and are from now on."""
+        loop = asyncio.get_running_loop()
+        new = [channel for channel in channels if channel not in self._wanted]
+        self._wanted.update((channel, loop.create_future()) for channel in new)
+        return new
+
+    async def _ask(self, channels: Iterable[str]) -> None:
+        homes = self._homes(channels)
+        self._placeless |= bool(homes.pop(None, None))
+        for ear, some in homes.items():
+            if ear is not None:  # some may have been given up while others were asked for
+                await ear.subscribe([channel for channel in some if channel in self._wanted])
+
     async def unsubscribe(self, room_id: str) -> None:
         channel = self._names.room(room_id)
-        self._given_up.discard(channel)
+        self._to_tell.discard(channel)
         if self._wanted.pop(channel, None) is not None:
             for ear in self._ears.values():
                 if channel in ear.channels:
@@ -85,14 +101,22 @@ class RedisListener:
         async with asyncio.TaskGroup() as group:
             try:
                 with self._places.watching(self._unsettled.set):
-                    while True:
-                        self._unsettled.clear()
-                        await self._arrange(group)
-                        await self._unsettled.wait()
-                        await asyncio.sleep(SETTLE_S)
+                    await self._settle(group)
             finally:
                 for server in tuple(self._ears):
                     await self._end(server)
+
+    async def _settle(self, group: asyncio.TaskGroup) -> None:
+        """Arrange again whenever something changes; what is refused is asked for less and less
+        often."""
+        pause_s = SETTLE_S
+        while True:
+            self._unsettled.clear()
+            self._refused = False
+            await self._arrange(group)
+            await self._unsettled.wait()
+            pause_s = min(SETTLE_MOST_S, 2 * pause_s) if self._refused else SETTLE_S
+            await asyncio.sleep(pause_s)
 
     async def _arrange(self, group: asyncio.TaskGroup) -> None:
         """Every channel is asked for where it is served now, and nowhere else."""
@@ -144,14 +168,15 @@ class RedisListener:
         confirmed = self._wanted.get(channel)
         if confirmed is None:
             return
-        if confirmed.done() or channel in self._given_up:
+        if confirmed.done() or channel in self._to_tell:
             self._hear(self._names.room_of(channel), None)
-        self._given_up.discard(channel)
+        self._to_tell.discard(channel)
         if not confirmed.done():
             confirmed.set_result(None)
 
     def lost(self, server: Redis, error: ResponseError | None = None) -> None:
         self._places.lost(server, error)
+        self._refused |= error is not None
         self._unsettled.set()
 
 

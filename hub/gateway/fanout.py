@@ -133,13 +133,16 @@ class Fanout:
 
     async def follow(self, name: str, hear: Callable[[Packet | None], None]) -> None:
         """Hear a channel that is no room's; `hear` is called with None after a gap."""
-        await self.follow_all({name: hear})
+        self._channels[name] = hear
+        if self._listener is not None:
+            await self._listener.subscribe(name)
 
     async def follow_all(self, channels: Mapping[str, Callable[[Packet | None], None]]) -> None:
-        """Hear many such channels, asked for together."""
+        """Hear many such channels, asked for together; each is told with None as soon as it is
+        heard, and none waits for another."""
         self._channels.update(channels)
         if self._listener is not None:
-            await self._listener.subscribe(*channels)
+            await self._listener.follow(*channels)
 
     async def unfollow(self, name: str) -> None:
         if self._channels.pop(name, None) is not None and self._listener is not None:

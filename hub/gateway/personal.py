@@ -8,10 +8,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
 import orjson
-import structlog
 
 from hub.core.values import Actor
-from hub.enduring import tell
 from hub.wire.frames import Coding, bodies
 from hub.wire.packets import Packet, own_channel
 
@@ -19,8 +17,6 @@ if TYPE_CHECKING:
     from hub.gateway.fanout import Fanout
 
 AT_ONCE: Final = 256
-RETRY_S: Final = 1.0
-log = structlog.get_logger("hub.personal")
 
 
 class Owner(Protocol):
@@ -46,6 +42,7 @@ class Personal:
         self._fanout = fanout
         self._owners: dict[str, set[Owner]] = {}
         self._followed: set[str] = set()
+        self._heard: set[str] = set()
         self._changed: set[str] = set()
         self._work = asyncio.Event()
 
@@ -53,7 +50,7 @@ class Personal:
         """Hear the channel as soon as it can be heard."""
         name = own_channel(owner.actor.tenant_id, owner.actor.id)
         self._owners.setdefault(name, set()).add(owner)
-        if name in self._followed:
+        if name in self._heard:
             owner.reoffer()
         self._look_at(name)
 
@@ -67,7 +64,7 @@ class Personal:
 
     def hears(self, actor: Actor) -> bool:
         """Whether an actor's channel is heard here."""
-        return own_channel(actor.tenant_id, actor.id) in self._followed
+        return own_channel(actor.tenant_id, actor.id) in self._heard
 
     def _look_at(self, name: str) -> None:
         self._changed.add(name)
@@ -80,31 +77,19 @@ class Personal:
             names = [self._changed.pop() for _ in range(min(AT_ONCE, len(self._changed)))]
             if not self._changed:
                 self._work.clear()
-            await self._follow([n for n in names if n in self._owners and n not in self._followed])
+            new = [n for n in names if n in self._owners and n not in self._followed]
+            self._followed.update(new)
+            await self._fanout.follow_all({name: partial(self._hear, name) for name in new})
             for name in names:
                 if name in self._followed and name not in self._owners:
                     self._followed.discard(name)
+                    self._heard.discard(name)
                     await self._fanout.unfollow(name)
-
-    async def _follow(self, names: list[str]) -> None:
-        if not names:
-            return
-        try:
-            await self._fanout.follow_all({name: partial(self._hear, name) for name in names})
-        except Exception as error:
-            tell(log, "channels are not heard yet", error)
-            for name in names:
-                await self._fanout.unfollow(name)
-                asyncio.get_running_loop().call_later(RETRY_S, self._look_at, name)
-            return
-        self._followed.update(names)
-        for name in names:
-            for owner in tuple(self._owners.get(name, ())):
-                owner.reoffer()
 
     def _hear(self, name: str, packet: Packet | None) -> None:
         owners = self._owners.get(name, ())
         if packet is None:
+            self._heard.add(name)
             for owner in tuple(owners):
                 owner.reoffer()
             return

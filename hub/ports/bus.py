@@ -25,6 +25,10 @@ class Listener(Protocol):
     async def subscribe(self, *room_ids: str) -> None:
         """Returns when the server has confirmed them all; raises Unavailable when it does not."""
 
+    async def follow(self, *room_ids: str) -> None:
+        """Ask for rooms that are not subscribed, waiting for no confirmation: of each that is
+        confirmed, however late, `hear` is told with None. It is asked for until `unsubscribe`."""
+
     async def unsubscribe(self, room_id: str) -> None: ...
 
 

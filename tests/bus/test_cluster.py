@@ -168,6 +168,23 @@ async def test_a_server_that_is_silent_makes_deaf_who_follows_its_rooms_and_harm
     await until(lambda: asyncio.to_thread(shards.well), PATIENCE_S)
 
 
+async def test_what_a_silent_server_confirms_late_holds_up_nothing_and_is_told(
+    shards: ShardCluster, sharded: RedisBus, prefix: str
+) -> None:
+    silent, heard = shards.servers[2], Heard()
+    own = of_server(shards, Names(prefix), silent)
+    others = [room for room in ROOMS if room not in own]
+    async with sharded.listen(heard) as listener:
+        await until(lambda: not listener.deaf)
+        with silent.frozen():
+            await listener.follow(*ROOMS)
+            await heard.wait_for(lambda said: {(room, None) for room in others} <= set(said))
+            assert not {(room, None) for room in own} & set(heard.all)
+        await heard.wait_for(lambda said: {(room, None) for room in own} <= set(said))
+        await heard_again(sharded, heard, 1)
+    await until(lambda: asyncio.to_thread(shards.well), PATIENCE_S)
+
+
 async def test_who_is_in_the_rooms_of_others_is_known_while_a_server_is_silent(
     shards: ShardCluster, sharded: RedisBus, prefix: str
 ) -> None:
@@ -239,3 +256,12 @@ async def test_without_any_server_commands_are_unavailable_at_once() -> None:
         ):
             with pytest.raises(Unavailable, match=r"127\.0\.0\.1:1"):
                 await command
+
+
+async def test_who_knows_no_server_is_deaf_before_anything_is_wanted() -> None:
+    async with open_bus("redis+cluster://127.0.0.1:1", "hub", "a") as bus:
+        async with bus.listen(Heard()) as listener:
+            for _ in range(2):
+                with pytest.raises(Unavailable):
+                    await bus.ping()
+            assert listener.deaf

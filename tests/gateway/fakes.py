@@ -31,6 +31,8 @@ class FakeListener:
         self.rooms: list[str] = []
         self.asked: list[str] = []
         self.left: list[str] = []
+        self.late: set[str] = set()
+        self.hear: Hear | None = None
         self.confirmed = asyncio.Event()
         self.confirmed.set()
 
@@ -40,6 +42,17 @@ class FakeListener:
         if self.deaf:
             raise Unavailable("Redis does not answer", code="BUS_UNAVAILABLE")
         self.rooms.extend(room_ids)
+
+    async def follow(self, *room_ids: str) -> None:
+        self.asked.extend(room_ids)
+        for room_id in room_ids:
+            if not self.deaf and room_id not in self.late:
+                self.confirm(room_id)
+
+    def confirm(self, room_id: str) -> None:
+        assert self.hear is not None
+        self.rooms.append(room_id)
+        self.hear(room_id, None)
 
     async def unsubscribe(self, room_id: str) -> None:
         await asyncio.sleep(0)
@@ -58,7 +71,7 @@ class FakeBus:
 
     @contextlib.asynccontextmanager
     async def listen(self, hear: Hear) -> AsyncIterator[FakeListener]:
-        self._hear = hear
+        self._hear = self.listener.hear = hear
         yield self.listener
 
     async def drafts(self, room_id: str, run_ids: Sequence[str]) -> list[Draft]:

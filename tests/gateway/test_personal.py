@@ -12,6 +12,7 @@ from hub.gateway.gateway import Gateway
 from hub.gateway.personal import Personal
 from hub.wire.bodies import validate
 from hub.wire.frames import Coding, packed
+from hub.wire.packets import own_channel
 from hub.wire.requests import CreateRoom, NewMember, PostMessage
 from tests.support.parts import ALICE, BOB, CAROL, ELIZA, RIVAL, actor, add_room
 from tests.support.redis import until
@@ -147,15 +148,33 @@ async def test_each_is_told_in_its_own_encoding(pair: Pair, speaks_packed: bool)
 
 
 class Owner(Client):
-    """A connection of Alice's that only waits for her channel."""
+    """A connection that only waits for its participant's channel."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, actor: Actor = ALICE) -> None:
+        super().__init__(actor)
         self.rooms: set[str] = set()
         self.offered = 0
 
     def reoffer(self) -> None:
         self.offered += 1
+
+
+async def test_a_channel_that_is_heard_late_holds_up_no_other(house: House) -> None:
+    personal, late, quick = Personal(house.fanout), Owner(), Owner(BOB)
+    name, listener = own_channel(ALICE.tenant_id, ALICE.id), house.bus.listener
+    listener.late = {name}
+    settling = asyncio.create_task(personal.run())
+    for owner in (late, quick):
+        personal.join(owner)
+    await until(lambda: quick.offered == 1)
+    after = Owner(CAROL)
+    personal.join(after)
+    await until(lambda: after.offered == 1)
+    assert (0, False) == (late.offered, personal.hears(ALICE))
+    listener.confirm(name)
+    settling.cancel()
+    assert (1, True) == (late.offered, personal.hears(ALICE))
+    assert 3 == len(listener.asked)
 
 
 async def test_a_channel_that_could_not_be_heard_is_not_kept_for_who_has_left(
