@@ -81,12 +81,8 @@ class Answers:
 
     async def cancelled(self, run: Run) -> None:
         """End a run whose end was asked for, with what there is of its text."""
-        drafts = [
-            d.text
-            for d in await self._bus.drafts(run.room_id, [run.id])
-            if d.attempt == run.attempt
-        ]
-        text = drafts[0] if drafts and drafts[0].strip() else None
+        draft = await self._draft(run)
+        text = draft if draft.strip() else None
         reason = why_cancelled(run.cancelled_by or "")
         usage = {"prompt_tokens": 0, "completion_tokens": estimate_tokens(text or "")}
         reply = Reply("cancelled", text, self._now_ms(), "cancelled", reason,
@@ -122,10 +118,7 @@ class Answers:
         if fault := text_fault(text):
             raise invalid("text", fault)
         author = await self._may_answer(run)
-        known = [
-            d for d in await self._bus.drafts(run.room_id, [run.id]) if d.attempt == run.attempt
-        ]
-        before = known[0].text if known else ""
+        before = await self._draft(run)
         if offset != len(before):
             raise invalid("offset", f"must be {len(before)}: so much is there")
         if len((before + text).encode()) > CONTENT_BYTES:
