@@ -15,7 +15,7 @@ HubError
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,12 @@ class HubError(Exception):
         self.code = code or type(self).code
         self.details = details
         self.retry_after = retry_after
+
+    def twin(self) -> Self:
+        """The same error for somebody else, who may add to it, from where this one came from."""
+        twin = type(self).__new__(type(self), *self.args)
+        twin.__dict__.update(self.__dict__)
+        return twin.with_traceback(self.__traceback__)
 
     def as_dict(self) -> dict[str, Any]:
         """The `error` object of every answer."""

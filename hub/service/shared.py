@@ -15,7 +15,8 @@ Value = TypeVar("Value")
 class Gathered(Generic[Key, Value]):
     """One `read` at a time, of all keys that were asked for while the last was under way, at most
     `at_once`: a crowd that asks for one thing each must not take a read for each. Every answer is
-    from a read begun after it was asked for. Cancelling who waits does not cancel the read."""
+    from a read begun after it was asked for, and a HubError everybody's own, who may add to it.
+    Cancelling who waits does not cancel the read."""
 
     def __init__(
         self, read: Callable[[Sequence[Key]], Awaitable[Mapping[Key, Value]]], at_once: int
@@ -32,7 +33,10 @@ class Gathered(Generic[Key, Value]):
             answer = self._asked[key] = asyncio.get_running_loop().create_future()
         if self._reading is None:
             self._reading = asyncio.ensure_future(self._read_all())
-        return await asyncio.shield(answer)
+        try:
+            return await asyncio.shield(answer)
+        except HubError as error:
+            raise error.twin() from error.__cause__
 
     async def _read_all(self) -> None:
         try:

@@ -80,3 +80,15 @@ def test_what_is_missing_is_named_in_the_code(noun: str) -> None:
 def test_a_backend_error_is_final_unless_it_says_otherwise() -> None:
     assert not Backend("no").transient
     assert BackendTimeout("late", transient=True).transient
+
+
+def test_a_twin_is_the_same_error_and_another_object() -> None:
+    for error in (
+        MethodNotAllowed("no", allowed="GET, POST"),
+        Unavailable("perhaps", code="OUTCOME_UNKNOWN", retry_after=2),
+        Backend("no", transient=True, answered=500, details=(FieldError("a", "b"),)),
+    ):
+        twin = error.twin()
+        assert (type(error), str(error), vars(error)) == (type(twin), str(twin), vars(twin))
+        twin.details = (FieldError("mine", "alone"),)
+        assert error.details != twin.details

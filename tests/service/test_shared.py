@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import traceback
 from collections.abc import Sequence
 
 import pytest
 
-from hub.core.errors import Unavailable
+from hub.core.errors import FieldError, Unavailable
 from hub.service.shared import Gathered
 
 
@@ -85,6 +86,22 @@ async def test_a_store_that_is_away_is_asked_once() -> None:
     assert 1 == len(numbers.reads)
     numbers.bad.clear()
     assert 2 == await gathered.ask("a")
+
+
+async def test_an_error_is_everybodys_own_and_says_where_it_came_from() -> None:
+    numbers = Numbers()
+    gathered, cause = Gathered(numbers.read, 3), OSError("no route")
+    away = numbers.bad["a"] = Unavailable("away", retry_after=7)
+    away.__cause__ = cause
+    errors = await asyncio.gather(*map(gathered.ask, "aab"), return_exceptions=True)
+    told = [error for error in errors if isinstance(error, Unavailable)]
+    assert 4 == len({*map(id, told), id(away)})
+    assert [("away", 7, cause)] * 3 == [(e.message, e.retry_after, e.__cause__) for e in told]
+    told[0].details = (FieldError("rooms[3]", "away"),)
+    assert [(), ()] == [error.details for error in told[1:]]
+    for error in told:
+        frames = traceback.extract_tb(error.__traceback__)
+        assert ("read", 1) == (frames[-1].name, len([f for f in frames if f.name == "read"]))
 
 
 async def test_who_gives_up_takes_nobody_along() -> None:
