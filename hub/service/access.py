@@ -189,6 +189,13 @@ class Access:
             return await self.redeem(token, "ws")
         return await self.authenticate(token)
 
+    def check(self, actor: Actor) -> None:
+        """Raise Unauthenticated when the key it came by is good no longer."""
+        if self.revoked(actor.key_id):
+            raise Unauthenticated("the key was revoked")
+        if self._expired(actor):
+            raise Unauthenticated("the key has expired")
+
     def revoked(self, key_id: str) -> bool:
         """Whether it is known that a key was revoked lately."""
         return key_id in self._revoked

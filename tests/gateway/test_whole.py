@@ -9,8 +9,8 @@ from typing import Any
 import orjson
 import pytest
 
-from hub.core.errors import Limited
-from hub.core.values import Message, Session
+from hub.core.errors import Limited, Unauthenticated
+from hub.core.values import Actor, Message, Session
 from hub.gateway.history import REPLAY_BYTES, REPLAY_FIRST, REPLAY_PAGE
 from hub.gateway.rest.whole import ANSWER, whole
 from hub.gateway.turns import Turns
@@ -50,10 +50,19 @@ class Asked:
         self.sessions, self.turns = Long(sizes), turns or Turns()
         self.actor = None
         self.browser = Browser()
+        self.key_is_good = True
 
     @property
     def parts(self) -> Any:
         return self
+
+    @property
+    def access(self) -> Any:
+        return self
+
+    def check(self, actor: Actor) -> None:
+        if not self.key_is_good:
+            raise Unauthenticated("the key was revoked")
 
     def path(self, name: str) -> str:
         return "sess_1"
@@ -128,3 +137,17 @@ async def test_an_answer_that_has_begun_waits_for_its_turn() -> None:
         browser.go_on.set()
         await until(lambda: turns.asked > before)
     assert list(range(1, 201)) == await task
+
+
+async def test_an_answer_breaks_off_when_its_key_is_good_no_longer() -> None:
+    browser = Pausing()
+    asked = Asked([10] * 300)
+    asked.browser = browser
+    answer = await whole(asked, ANSWER, {})  # type: ignore[arg-type]
+    task = asyncio.create_task(answer(SCOPE, browser.receive, browser.send))
+    await browser.begun.wait()
+    asked.key_is_good = False
+    browser.go_on.set()
+    await task
+    assert not browser.complete
+    assert [REPLAY_FIRST] == asked.sessions.limits

@@ -119,6 +119,22 @@ async def test_a_revoked_key_stops_at_once_where_it_was_revoked(access: Access) 
         await access.authenticate(token)
 
 
+async def test_who_is_served_for_long_is_served_while_the_key_is_good(
+    access: Access, clock: Ticker
+) -> None:
+    token, key_id = await key_of(access)
+    short, _ = await key_of(access, expires_at=rfc3339(clock() + 1_000))
+    lasting, passing = [await access.authenticate(each) for each in (token, short)]
+    access.check(passing)
+    clock.at_ms += 1_000
+    with pytest.raises(Unauthenticated, match="expired"):
+        access.check(passing)
+    access.check(lasting)
+    await access.revoke(ALICE, key_id)
+    with pytest.raises(Unauthenticated, match="revoked"):
+        access.check(lasting)
+
+
 @contextlib.asynccontextmanager
 async def watching(store: Store, access: Access) -> AsyncIterator[asyncio.Queue[str]]:
     """Its gateway, as far as it reads what was taken away."""

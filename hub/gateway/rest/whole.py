@@ -100,11 +100,12 @@ async def _written(
 async def _page(
     call: Call, session: Session, form: Form, limit: int, after: int, until: int
 ) -> tuple[list[Message], bytes]:
-    """One page and its text, in its turn. Once it has begun, an answer waits for as long as it
-    takes."""
+    """One page and its text, in its turn, while the caller's key is good. Once it has begun, an
+    answer waits for as long as it takes."""
     while True:
         try:
             async with call.turn(limit):
+                call.parts.access.check(call.actor)
                 _, found = await call.parts.sessions.messages(
                     call.actor, session.id, limit=limit, before=until + 1, after=after
                 )
