@@ -192,6 +192,10 @@ class Connection:
             self._greeting.end()
         if self._actor is not None:
             self._gateway.personal.leave(self)
+        self._give_back()
+
+    def _give_back(self) -> None:
+        """What a bot had taken is free when it is gone."""
         if not self.desk.empty:
             self._go_on()
 
@@ -278,11 +282,13 @@ class Connection:
             await self._do_all()
         except Exception as error:
             tell(log, "a connection cannot be served", error)
+            self._working = False
             self.close(RESTARTING, RESUME)
+            self._give_back()
         except asyncio.CancelledError:  # the gateway stops, or a library let it leak out
             self.close(RESTARTING, RESUME)
             raise
-        finally:
+        else:
             self._working = False
 
     async def _do_all(self) -> None:

@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from hub.core.values import Actor, Run
+from hub.gateway.closes import RESTARTING, RESUME
 from hub.gateway.gateway import Gateway
 from hub.parts import Parts, now_ms
 from hub.service.answers import Answers
@@ -24,17 +25,22 @@ class SlowAnswers(Answers):
 
     def __init__(self) -> None:
         self.given_back: list[str] = []
+        self.faults: list[Exception] = []
         self.asked, self.may_answer = asyncio.Event(), asyncio.Event()
 
     async def offered(self, actor: Actor) -> list[Run]:
         self.asked.set()
         await self.may_answer.wait()
+        if self.faults:
+            raise self.faults.pop()
         return []
 
     async def accept(self, actor: Actor, run_id: str, connection_id: str) -> Run:
         return run(run_id)
 
     async def release(self, run: Run) -> None:
+        if self.faults:
+            raise self.faults.pop()
         self.given_back.append(run.id)
 
 
@@ -79,4 +85,27 @@ async def test_what_a_bot_had_taken_is_free_when_it_goes(
     answers.may_answer.set()
     async with talking(gateway, actor(ELIZA)) as talk:
         assert (await talk.ask("run.accept", run_id="run_1"))["ok"]
+    await until(lambda: answers.given_back == ["run_1"])
+
+
+async def test_what_a_bot_had_taken_is_free_when_it_cannot_be_served(
+    gateway: Gateway, answers: SlowAnswers
+) -> None:
+    answers.may_answer.set()
+    async with talking(gateway, actor(ELIZA)) as talk:
+        assert (await talk.ask("run.accept", run_id="run_1"))["ok"]
+        answers.faults = [ValueError("a row that cannot be read")]
+        talk.connection.reoffer()
+        await until(lambda: answers.given_back == ["run_1"])
+        assert (RESTARTING, RESUME) == talk.socket.closed
+
+
+async def test_one_run_that_cannot_be_given_back_keeps_no_other(
+    gateway: Gateway, answers: SlowAnswers
+) -> None:
+    answers.may_answer.set()
+    async with talking(gateway, actor(ELIZA)) as talk:
+        for run_id in ("run_1", "run_2"):
+            assert (await talk.ask("run.accept", run_id=run_id))["ok"]
+        answers.faults = [ValueError("a row that cannot be written")]
     await until(lambda: answers.given_back == ["run_1"])
