@@ -17,6 +17,7 @@ from hub.wire.packets import Packet
 
 EPHEMERAL_MOST: Final = 256
 EPHEMERAL_BYTES: Final = 65_536
+STRAIGHT_BYTES: Final = 262_144
 
 
 class Subscriber(Protocol):
@@ -27,8 +28,8 @@ class Subscriber(Protocol):
 
     @property
     def straight(self) -> Callable[[bytes], None] | None:
-        """Writes to it what everybody gets; None while it takes frames in another way, is behind
-        or has closed."""
+        """Writes to it what everybody gets, unless that is very much; None while it takes frames in
+        another way, is behind or has closed."""
 
     @property
     def congested(self) -> bool:
@@ -163,8 +164,9 @@ class Feed:
     def _write(self, pending: list[tuple[bool, bytes]]) -> None:
         tick = _Tick(pending)
         everything = tick.frames(False, PLAIN)
+        little = len(everything) <= STRAIGHT_BYTES  # else everybody is weighed with it at once
         for subscriber in tuple(self.subscribers):
-            if write := subscriber.straight:
+            if little and (write := subscriber.straight):
                 write(everything)
             elif frames := tick.frames(subscriber.congested, subscriber.coding):
                 subscriber.deliver(frames)

@@ -20,7 +20,7 @@ from hub.gateway.greeting import GREETING_BYTES
 from hub.gateway.history import REPLAY_BYTES, REPLAY_FIRST
 from hub.parts import Parts, now_ms
 from hub.wire.bodies import validate
-from hub.wire.frames import Coding
+from hub.wire.frames import Coding, frame
 from hub.wire.requests import CreateKey, PostMessage
 from tests.support.parts import (
     ACME,
@@ -337,6 +337,28 @@ async def test_a_slow_client_is_closed_and_left_out_in_the_same_call(gateway: Ga
         written = len(slow.socket.written)
         await quick.ask("post", room_id="room_1", content="more")
         assert len(slow.socket.written) == written
+
+
+class Full(FakeSocket):
+    """Its kernel takes nothing: it is congested by the first large write."""
+
+    def write(self, frames: bytes) -> None:
+        super().write(frames)
+        if not self.congested and len(frames) > 65_536:
+            self.pending_bytes += len(frames)
+            self.congested = True
+
+
+async def test_who_is_too_slow_for_one_large_write_is_closed_by_it(gateway: Gateway) -> None:
+    socket = Full()
+    connection = Connection("conn_1", socket, gateway, now_ms)
+    socket.attach(connection)
+    connection.greet(ALICE)
+    connection.on_frame('{"id":1,"type":"subscribe","room_id":"room_1"}')
+    assert (await socket.reply_to(1))["ok"]
+    await until(lambda: bool(gateway.fanout.people("room_1")))
+    gateway.fanout.tell("room_1", frame(b"x" * gateway.parts.settings.pending_bytes))
+    assert socket.closed == (4408, "slow, resume")
 
 
 async def test_events_go_straight_to_the_socket_only_while_nothing_is_to_be_decided(

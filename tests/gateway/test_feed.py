@@ -6,7 +6,7 @@ from typing import Any
 
 import msgpack
 
-from hub.gateway.feed import EPHEMERAL_BYTES, EPHEMERAL_MOST, Feed
+from hub.gateway.feed import EPHEMERAL_BYTES, EPHEMERAL_MOST, STRAIGHT_BYTES, Feed
 from hub.wire.frames import Coding, bodies, frame
 from hub.wire.packets import Packet
 
@@ -63,6 +63,23 @@ def test_who_takes_everything_as_it_is_gets_it_straight() -> None:
     feed.take(durable(2))
     feed.flush()
     assert one.seqs == [2]
+
+
+def test_who_is_sent_very_much_at_once_is_weighed_with_it() -> None:
+    """Not with what comes next: it might be as much again."""
+    one = Client()
+    straight: list[bytes] = []
+    one.straight = straight.append
+    feed = live(one)
+    half = frame(b"x" * (STRAIGHT_BYTES // 2 - 10))
+    for seq in (1, 2):
+        feed.take(Packet(seq, 1, half))
+    feed.flush()
+    assert ([STRAIGHT_BYTES], []) == ([len(each) for each in straight], one.writes)
+    for seq in (3, 4, 5):
+        feed.take(Packet(seq, 1, half))
+    feed.flush()
+    assert (1, 1) == (len(straight), len(one.writes))
 
 
 def test_the_same_bytes_serve_everybody() -> None:
