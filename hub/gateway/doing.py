@@ -104,6 +104,7 @@ class Doing:
         try:
             for cursor in command.cursors:
                 joining.append(await self._prepare(cursor))
+            self._still_in(joining, command)
             told = [self._gateway.told(each.joined) for each in joining]
             reply({"rooms": told} if command.rooms is not None else told[0])
             await self._go_live(joining)
@@ -118,10 +119,16 @@ class Doing:
         try:
             await self._parts.views.known(self._client.actor, room_id)
         except HubError as error:
-            if command.rooms is not None:
-                place = [cursor.room_id for cursor in command.rooms].index(room_id)
-                error.details = (FieldError(f"rooms[{place}].room_id", error.message),)
+            _name(error, room_id, command)
             raise
+
+    def _still_in(self, joining: list[Joining], command: Subscribe) -> None:
+        """No success for who was expelled from one room while the others were prepared."""
+        for each in joining:
+            if not each.feed.has(self._client):
+                error = missing("room")
+                _name(error, each.feed.room_id, command)
+                raise error
 
     async def _prepare(self, cursor: RoomCursor) -> Joining:
         self._leave(cursor.room_id)
@@ -173,6 +180,13 @@ class Doing:
         data = {"participant": actor.author.ref(), "thread_id": command.thread_id}
         frame = ephemeral_frame("typing", command.room_id, self._now_ms(), data)
         self._parts.publisher.tell([(command.room_id, Packet(0, 1, frame))])
+
+
+def _name(error: HubError, room_id: str, command: Subscribe) -> None:
+    """Say which of many rooms it is about."""
+    if command.rooms is not None:
+        place = [cursor.room_id for cursor in command.rooms].index(room_id)
+        error.details = (FieldError(f"rooms[{place}].room_id", error.message),)
 
 
 def posted_reply(posted: Posted) -> dict[str, Any]:

@@ -257,7 +257,10 @@ class Fanout:
             await self._start(feed)
             if not await self._may_read(subscriber.actor, room_id):
                 raise missing("room")
-            return await self._look(feed, cursor)
+            joining = await self._look(feed, cursor)
+            if not feed.has(subscriber):  # it was expelled since
+                raise missing("room")
+            return joining
         except BaseException:
             self.leave(subscriber, room_id)
             raise

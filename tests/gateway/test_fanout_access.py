@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from hub.core.errors import Missing
-from hub.core.values import Actor
+from hub.core.values import Actor, Draft
 from hub.gateway.fanout import Fanout
 from hub.gateway.history import REPLAY_FIRST
 from hub.parts import Parts
@@ -43,6 +43,29 @@ async def test_who_loses_access_while_joining_does_not_stay(house: House) -> Non
     assert rows[0][0].seq not in bob.seqs
     assert bob.expelled_from == ["room_1"]
     assert len(bob.seqs) == REPLAY_FIRST, "what followed his removal was sent"
+
+
+async def test_who_is_expelled_before_the_reply_is_told_that_there_is_no_such_room(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Told that it had joined, it would wait for events of a room that it is not in."""
+    reading, may_read_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(*about: object) -> list[Draft]:
+        reading.set()
+        await may_read_on.wait()
+        return []
+
+    monkeypatch.setattr(house.bus, "drafts", slow)
+    bob = Client(BOB)
+    joining = asyncio.create_task(house.join(bob))
+    await reading.wait()
+    house.forbidden.add(BOB.id)
+    house.fanout.suspect_access("room_1")
+    await bob.wait_for(lambda c: c.expelled_from == ["room_1"])
+    may_read_on.set()
+    with pytest.raises(Missing):
+        await joining
 
 
 async def test_an_error_that_nobody_expected_leaves_the_check_of_access_at_work(

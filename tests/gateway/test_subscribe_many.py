@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
+from hub.core.values import Actor
 from hub.gateway.doing import ROOMS
-from tests.support.parts import ALICE, BOB, Posts, add_room
+from tests.support.parts import ACME, ALICE, AT_MS, BOB, Posts, add_room
 
 from .fakes import Event
 from .houses import Here, Pair, pair
@@ -56,6 +59,29 @@ async def test_a_room_that_may_not_be_read_is_named_and_nothing_changes(pair: Pa
     assert {"room_1"} == bob.connection.rooms
     posted = await Posts(pair.parts.store).send()
     assert posted.seq == (await bob.told("message.created"))["seq"]
+
+
+async def test_who_is_expelled_from_one_room_while_another_is_looked_at_is_told_which(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, fanout = pair.parts.store, pair.gateways[0].fanout
+    for room_id in ("room_1", "room_2"):
+        await add_room(store, room_id)
+    bob, may_read = await pair.connect(BOB), fanout._may_read
+
+    async def removing(actor: Actor, room_id: str) -> bool:
+        if room_id == "room_2" and not bob.of("room.removed"):
+            await store.rooms.remove_member(ACME, "room_1", BOB.id, AT_MS)
+            fanout.suspect_access("room_1")
+            await bob.told("room.removed")
+        return await may_read(actor, room_id)
+
+    monkeypatch.setattr(fanout, "_may_read", removing)
+    error = (await subscribe(bob, 1, "room_1", "room_2"))["error"]
+    assert ("ROOM_NOT_FOUND", "rooms[0].room_id") == (
+        error["code"], error["details"][0]["field"],
+    )  # fmt: skip
+    assert set() == bob.connection.rooms
 
 
 async def test_a_batch_over_the_bound_leaves_what_is_followed(pair: Pair) -> None:
