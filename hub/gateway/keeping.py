@@ -42,7 +42,7 @@ class Keeping:
         self._answers = answers
         self._holders = holders
         self._renew_s = renew_s
-        self._ending: dict[str, tuple[Holder, Run, Run]] = {}
+        self._ending: dict[tuple[str, int], tuple[Holder, Run, Run]] = {}
         self._work = asyncio.Event()
 
     async def renew(self) -> None:
@@ -54,16 +54,19 @@ class Keeping:
                 tell(log, "runs cannot be kept now", error)
 
     async def _renew_all(self) -> None:
-        held = {run.id: (holder, run) for holder in self._holders() for run in holder.desk.taken}
+        """A run whose lease ran out may be in two hands, each with an attempt of its own."""
+        held = {
+            _attempt(run): (holder, run) for holder in self._holders() for run in holder.desk.taken
+        }
         if not held:
             return
         renewed = await self._answers.renew([run for _, run in held.values()])
-        for run_id in renewed.lost:
-            _withdraw(*held[run_id])
+        for attempt in renewed.lost:
+            _withdraw(*held[attempt])
         for run in renewed.kept:
-            holder, taken = held[run.id]
+            holder, taken = held[_attempt(run)]
             if run.cancelled_by or not holder.desk.holds(taken):
-                self._ending[run.id] = (holder, taken, run)
+                self._ending[_attempt(run)] = (holder, taken, run)
                 self._work.set()
 
     async def end(self) -> None:
@@ -89,6 +92,10 @@ class Keeping:
         except HubError as error:
             log.debug("somebody else has ended it", run=run.id, reason=error.message)
         _withdraw(holder, taken)
+
+
+def _attempt(run: Run) -> tuple[str, int]:
+    return run.id, run.attempt
 
 
 def _withdraw(holder: Holder, taken: Run) -> None:

@@ -61,11 +61,11 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Renewed:
-    """What became of leases. One that could not be renewed just now, because its run is being
-    changed, is in neither."""
+    """What became of leases: the runs that are kept, the runs and attempts that are lost. One that
+    could not be renewed just now, because its run is being changed, is in neither."""
 
     kept: list[Run]
-    lost: frozenset[str]
+    lost: frozenset[tuple[str, int]]
 
 
 class RunStore(Protocol):

@@ -39,7 +39,7 @@ _HELD_BY: Final = """id = ANY($1) AND state = 'running'
 _RENEW_ALL: Final = f"""UPDATE runs SET lease_until_ms = now_ms() + $3 WHERE id IN (
     SELECT id FROM runs WHERE {_HELD_BY} ORDER BY id FOR NO KEY UPDATE SKIP LOCKED)
     RETURNING {RUN_TEXT}"""
-_STILL_HELD: Final = f"SELECT id FROM runs WHERE {_HELD_BY}"
+_STILL_HELD: Final = f"SELECT id, attempt FROM runs WHERE {_HELD_BY}"
 _ADVANCE: Final = f"""UPDATE runs SET attempt = attempt + 1, lease_until_ms = now_ms() + $3
     WHERE {HELD} RETURNING {RUN_TEXT}"""
 _REMEMBER: Final = f"UPDATE runs SET memory = $3 WHERE {HELD} RETURNING 1"
@@ -89,9 +89,9 @@ def renew_all(connection: Connection, held: Sequence[tuple[str, int]], lease_ms:
     a second later."""
     ids, attempts = [run_id for run_id, _ in held], [f"{run_id}/{n}" for run_id, n in held]
     kept = [run_of_text(row) for row in fetch(connection, _RENEW_ALL, ids, attempts, lease_ms)]
-    missing = set(ids) - {run.id for run in kept}
+    missing = set(held) - {(run.id, run.attempt) for run in kept}
     if missing:
-        missing -= {str(run_id) for (run_id,) in fetch(connection, _STILL_HELD, ids, attempts)}
+        missing -= {(str(i), int(n)) for i, n in fetch(connection, _STILL_HELD, ids, attempts)}
     return Renewed(kept, frozenset(missing))
 
 

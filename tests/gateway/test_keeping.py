@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -24,7 +25,8 @@ BOT = actor(ELIZA)
 
 
 class StillAnswers(Answers):
-    """Renews when it may what is not `lost`, and knows what was renewed, ended and given back."""
+    """Renews when it may the newest attempts at what is not `lost`, and knows what was renewed,
+    ended and given back."""
 
     def __init__(self) -> None:
         self.renewing, self.may_renew = asyncio.Event(), asyncio.Event()
@@ -36,10 +38,15 @@ class StillAnswers(Answers):
         self.cut: set[str] = set()
         self.ended: list[str] = []
         self.released: list[str] = []
+        self.attempts = Counter[str]()
         self.faults: list[Exception] = []
 
     async def accept(self, actor: Actor, run_id: str, connection_id: str) -> Run:
-        return run(run_id)
+        self.attempts[run_id] += 1
+        return replace(run(run_id), attempt=self.attempts[run_id])
+
+    def _holds(self, run: Run) -> bool:
+        return run.id not in self.lost and run.attempt == self.attempts[run.id]
 
     async def renew(self, runs: Sequence[Run]) -> Renewed:
         self.renewing.set()
@@ -48,9 +55,10 @@ class StillAnswers(Answers):
         kept = [
             replace(each, cancelled_by="user_alice" if each.id in self.cut else None)
             for each in runs
-            if each.id not in self.lost
+            if self._holds(each)
         ]
-        return Renewed(kept, frozenset(self.lost & {each.id for each in runs}))
+        lost = {(each.id, each.attempt) for each in runs if not self._holds(each)}
+        return Renewed(kept, frozenset(lost))
 
     async def cancelled(self, run: Run) -> None:
         await self.may_end.wait()
@@ -174,3 +182,15 @@ async def test_a_run_that_was_answered_meanwhile_is_not_withdrawn(
     answers.may_renew.set()
     await until(lambda: bool(bots[0].withdrawn))
     assert ["run_2"] == bots[0].withdrawn
+
+
+async def test_of_two_that_hold_one_run_the_earlier_is_told_and_the_later_keeps_it(
+    answers: StillAnswers, bots: list[Bot]
+) -> None:
+    """As when its lease ran out while the database was away."""
+    for first, then, run_id in ((0, 1, "run_1"), (1, 0, "run_2")):
+        await bots[first].take(run_id)
+        await bots[then].take(run_id)
+    await until(lambda: [["run_1"], ["run_2"]] == [bot.withdrawn for bot in bots[:2]])
+    assert [["run_2"], ["run_1"]] == [[run.id for run in bot.desk.taken] for bot in bots[:2]]
+    assert {"run_1": 2, "run_2": 2} == Counter(answers.renewed[0])

@@ -257,7 +257,9 @@ async def test_many_leases_are_renewed_at_once_and_what_is_lost_is_told(store: S
     assert (await store.runs.finish(runs[2].id, 1, DONE)) is not None
     renewed = await store.runs.renew_all([(run.id, 1) for run in runs], LONG_MS)
     assert [runs[0].id] == [run.id for run in renewed.kept]
-    assert {runs[1].id, runs[2].id} == renewed.lost
+    assert {(runs[1].id, 1), (runs[2].id, 1)} == renewed.lost
     assert [] == await store.runs.due(0, 10)
-    assert [again.id] == [r.id for r in (await store.runs.renew_all([(again.id, 2)], -1)).kept]
+    both = await store.runs.renew_all([(again.id, 1), (again.id, 2)], -1)
+    assert [2] == [run.attempt for run in both.kept]
+    assert {(again.id, 1)} == both.lost
     await expired(store, again)
