@@ -145,8 +145,7 @@ export class Chat {
     this.stage(null, "Opening…");
     const room = this.room;
     try {
-      const [data] = await Promise.all([this.api.room(id), this.rooms.ready]);
-      room.load(data);
+      room.load(await this.api.room(id));
     } catch (error) {
       if (room === this.room) this.openFailed(id, error);
       return;

@@ -11,6 +11,7 @@ const SPARE = 50;
 const AGAIN_MS = 5000;
 const SHOW_MS = 100;
 const TELL_MS = 300;
+const LATER = new Set(["RATE_LIMITED", "STORE_UNAVAILABLE", "OUTCOME_UNKNOWN"]);
 
 export class Rooms {
   /** `chat` gives api, socket, view, me and the open room. */
@@ -23,9 +24,8 @@ export class Rooms {
     this.toTell = new Map();
   }
 
-  /** `ready` is when the first list came, or did not. */
   start(signal) {
-    this.ready = this.list();
+    this.list();
     addEventListener("focus", () => this.look(), { signal });
     document.addEventListener("visibilitychange", () => this.look(), { signal });
   }
@@ -40,8 +40,11 @@ export class Rooms {
     clearTimeout(this.asking);
     this.asking = 0;
     try {
-      this.known = (await this.chat.api.rooms()).filter((room) => room.kind !== "session");
-      this.unread.load(this.known);
+      const rooms = (await this.chat.api.rooms()).filter((room) => room.kind !== "session");
+      const first = !this.known;
+      this.known = rooms;
+      this.unread.load(rooms);
+      if (first) this.openedBefore();
       this.problem = null;
     } catch (error) {
       this.problem = explain(error);
@@ -143,6 +146,14 @@ export class Rooms {
     room.fresh.begin(this.unread.of(room.id), this.chat.me);
   }
 
+  /** A room that was open before the list came: what is new in it is known only now. */
+  openedBefore() {
+    const { room, view } = this.chat;
+    if (!room?.loaded || !this.unread.has(room.id)) return;
+    this.opened(room);
+    view.schedule();
+  }
+
   /** Whether somebody sees the end of what is open. */
   looking() {
     const { room, view } = this.chat;
@@ -161,20 +172,28 @@ export class Rooms {
     this.show();
   }
 
-  /** Now and then at most; what cannot be told is told at the next connection. */
+  /** Now and then at most. */
   tell() {
-    clearTimeout(this.telling);
     for (const [room_id, seq] of this.toTell) {
       this.toTell.delete(room_id);
-      this.chat.socket.command("read", { room_id, seq }).catch((error) => error.code || this.tellLater(room_id, seq));
+      this.chat.socket.command("read", { room_id, seq }).catch((error) => this.notTold(room_id, seq, error));
     }
+    this.tellAfter(TELL_MS);
+  }
+
+  tellAfter(wait_ms) {
+    clearTimeout(this.telling);
     this.telling = setTimeout(() => {
       this.telling = 0;
       if (this.toTell.size && this.chat.socket.online) this.tell();
-    }, TELL_MS);
+    }, wait_ms);
   }
 
-  tellLater(room_id, seq) {
+  /** Without a connection it is told at the next one, and when the hub could not take it now, after
+   * a while. */
+  notTold(room_id, seq, { code, retryAfter }) {
+    if (code && !LATER.has(code)) return;
     if (!(this.toTell.get(room_id) > seq)) this.toTell.set(room_id, seq);
+    if (code) this.tellAfter(retryAfter * 1000 || AGAIN_MS);
   }
 }

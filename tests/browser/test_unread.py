@@ -7,7 +7,7 @@ import json
 import re
 from typing import Any
 
-from playwright.async_api import Locator, WebSocketRoute, expect
+from playwright.async_api import Locator, Route, WebSocketRoute, expect
 
 from tests.browser.desk import Desk, post, until
 from tests.browser.test_gap import CUT, come_back, go_away
@@ -205,6 +205,59 @@ async def test_what_was_read_while_the_network_was_away_is_told_to_the_hub(desk:
     await come_back(desk, window)
     await until(lambda: (0, 0) == at_hub(window, here))
     await is_unread(window, "", "Kitchen")
+
+
+async def test_what_the_hub_could_not_take_as_read_at_once_is_told_again(desk: Desk) -> None:
+    window, ben, _, there = await reader(desk)
+    refused: list[str] = []
+
+    def refuse_once(socket: WebSocketRoute) -> None:
+        server = socket.connect_to_server()
+
+        def to_hub(frame: str | bytes) -> None:
+            command = json.loads(frame)
+            if command["type"] != "read" or refused:
+                server.send(frame)
+                return
+            refused.append(command["room_id"])
+            error = {"code": "RATE_LIMITED", "message": "too many commands", "retry_after": 0.1}
+            reply = {"type": "reply", "id": command["id"], "ok": False, "error": error}
+            later = asyncio.get_running_loop().call_later
+            later(0.5, socket.send, json.dumps(reply))  # when nothing else waits to be told
+
+        socket.on_message(to_hub)
+
+    await window.page.route_web_socket(re.compile("/v1/ws"), refuse_once)
+    await window.reload()
+    post(ben, there, "Missed.")
+    await is_unread(window, "1 unread")
+    await window.open(there)
+    await until(lambda: (0, 0) == at_hub(window, there))
+    assert [there] == refused
+
+
+async def test_a_room_opens_before_the_list_has_come_and_what_is_new_is_marked_then(
+    desk: Desk,
+) -> None:
+    window, ben, _, there = await reader(desk)
+    post(ben, there, "Missed.")
+    await is_unread(window, "1 unread")
+    may_come = asyncio.Event()
+
+    async def late(route: Route) -> None:
+        await may_come.wait()
+        await route.continue_()
+
+    await window.page.route(re.compile(r"/v1/rooms\?"), late)
+    await window.page.evaluate("(id) => history.replaceState(null, '', `#room=${id}`)", there)
+    await window.reload()
+    await window.shows("Missed.")
+    await expect(entry(window)).to_have_count(0)
+    may_come.set()
+    await expect(line(window)).to_have_count(1)
+    await is_unread(window, "")
+    assert "Missed." == await after_line(window)
+    await until(lambda: (0, 0) == at_hub(window, there))
 
 
 async def test_a_deleted_message_is_not_unread_any_more(desk: Desk) -> None:
