@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Awaitable, Collection
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +13,7 @@ import pytest
 from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
+from hub.bus.names import Names
 from hub.core.errors import Unavailable
 from hub.core.values import Actor, Author
 from hub.gateway.presence import LISTED_MOST, Presence, difference
@@ -73,13 +74,20 @@ async def test_who_comes_late_is_told_who_is_there(pair: Pair) -> None:
     await bob.socket.wait_for(lambda _: seen(bob, told) == {"user_alice", "user_bob"})
 
 
+async def _are(counted: Awaitable[int], number: int) -> bool:
+    return await counted == number
+
+
 async def test_a_second_connection_of_somebody_makes_no_event_and_its_end_neither(
-    pair: Pair,
+    pair: Pair, valkey: str, prefix: str
 ) -> None:
     await add_room(pair.parts.store, people=EVERYBODY)
     alice = await join(pair, ALICE)
     phone, laptop = await join(pair, BOB, 0), await join(pair, BOB, 1)
     await alice.socket.wait_for(lambda _: "user_bob" in seen(alice))
+    async with Redis.from_url(valkey) as client:
+        room = Names(prefix).presence("room_1")
+        await until(lambda: _are(client.zcard(room), 2))  # both gateways have said who is there
     phone.connection.close(1000, "bye")
     await join(pair, CAROL)
     await alice.socket.wait_for(lambda _: "user_carol" in seen(alice))
