@@ -47,6 +47,7 @@ class RedisListener:
         self._placeless = True
         self._refused = False
         self._unsettled = asyncio.Event()
+        self._changed = asyncio.Event()
 
     @property
     def deaf(self) -> bool:
@@ -100,23 +101,35 @@ class RedisListener:
         """Listen until cancelled."""
         async with asyncio.TaskGroup() as group:
             try:
-                with self._places.watching(self._unsettled.set):
+                with self._places.watching(self._change):
                     await self._settle(group)
             finally:
                 for server in tuple(self._ears):
                     await self._end(server)
 
     async def _settle(self, group: asyncio.TaskGroup) -> None:
-        """Arrange again whenever something changes; what is refused is asked for less and less
-        often."""
+        """Arrange again whenever something changes. What is refused is asked for less and less
+        often, until it is served elsewhere."""
         pause_s = SETTLE_S
         while True:
             self._unsettled.clear()
+            self._changed.clear()
             self._refused = False
             await self._arrange(group)
             await self._unsettled.wait()
-            pause_s = min(SETTLE_MOST_S, 2 * pause_s) if self._refused else SETTLE_S
-            await asyncio.sleep(pause_s)
+            await asyncio.sleep(SETTLE_S)
+            if not self._refused:
+                pause_s = SETTLE_S
+                continue
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause_s):
+                    await self._changed.wait()
+            pause_s = min(SETTLE_MOST_S, 2 * pause_s)
+
+    def _change(self) -> None:
+        """Something is served elsewhere."""
+        self._changed.set()
+        self._unsettled.set()
 
     async def _arrange(self, group: asyncio.TaskGroup) -> None:
         """Every channel is asked for where it is served now, and nowhere else."""
