@@ -34,6 +34,9 @@ class Heard:
         async with asyncio.timeout(PATIENCE_S), self._more:
             await self._more.wait_for(lambda: holds(self.all))
 
+    async def told(self, room_id: str, packet: Packet | None, times: int) -> None:
+        await self.wait_for(lambda said: said.count((room_id, packet)) >= times)
+
     async def count(self, number: int) -> list[Said]:
         await self.wait_for(lambda said: len(said) >= number)
         return self.all

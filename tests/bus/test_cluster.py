@@ -68,7 +68,8 @@ async def test_rooms_are_on_every_server_and_each_is_published_at_its_own(
 async def test_a_room_whose_slot_moves_is_heard_where_it_is_served(
     shards: ShardCluster, sharded: RedisBus, prefix: str, *, followed: bool
 ) -> None:
-    """With the keys of its slot; who listens is told that something may be missing."""
+    """With the keys of its slot; who listens is told that something may be missing. It moves more
+    than once: the first time may be seen by chance, as a bus looks twice when it begins."""
     channel, heard = Names(prefix).room("room_1"), Heard()
     giver = shards.master_of(channel)
     taker = next(server for server in shards.servers[:3] if server is not giver)
@@ -76,11 +77,12 @@ async def test_a_room_whose_slot_moves_is_heard_where_it_is_served(
     async with sharded.listen(heard) as listener:
         if followed:
             await listener.subscribe("room_1")
-        await asyncio.to_thread(shards.move, slot_of(channel), giver, taker)
-        if followed:
-            await heard.wait_for(lambda said: ("room_1", None) in said)
-        else:
-            await listener.subscribe("room_1")
+        ways = [(giver, taker), (taker, giver), (giver, taker)] if followed else [(giver, taker)]
+        for number, way in enumerate(ways, 1):
+            await asyncio.to_thread(shards.move, slot_of(channel), *way)
+            if followed:
+                await heard.told("room_1", None, number)
+        await listener.subscribe("room_1")
         await sharded.publish([("room_1", packet(1))])
         await heard.wait_for(lambda said: ("room_1", packet(1)) in said)
         assert not listener.deaf
