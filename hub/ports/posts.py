@@ -14,8 +14,8 @@ class PostWriter(Protocol):
 
         Seqs are dense per room and follow the order of the batch. A post that is refused takes no
         seq and does not disturb the others. Posts to a room that another transaction holds come
-        back Deferred, all of that room's, unless told to `wait`. Raises OUTCOME_UNKNOWN when the
-        batch may or may not be stored.
+        back Deferred, all of that room's, unless told to `wait`. OUTCOME_UNKNOWN is raised when
+        the batch may or may not be stored, or is the outcome of the posts of which this is so.
         """
 
 

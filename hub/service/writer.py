@@ -172,6 +172,7 @@ class Writer:
         rows: list[LogRow] = []
         runs: list[str] = []
         cut: list[str] = []
+        unknown: set[str] = set()
         for each, outcome in zip(batch, outcomes, strict=True):
             if isinstance(outcome, Deferred):
                 deferred.append(each)
@@ -181,10 +182,14 @@ class Writer:
                 rows.extend(outcome.rows)
                 runs.extend(outcome.woken)
                 cut.extend(outcome.cut)
+            elif isinstance(outcome, HubError) and outcome.code == "OUTCOME_UNKNOWN":
+                unknown.add(each.post.room_id)
         if rows:
             self._publish(rows, runs, cut, number)
         else:
             self._publisher.unpublished.end([number])
+        if unknown:
+            self._suspect(unknown)
         return deferred
 
     def _give_up(self, batch: Sequence[_Waiting], number: int) -> None:
@@ -222,8 +227,6 @@ class Writer:
         try:
             return await self._store.commit(posts, wait=wait)
         except HubError as error:
-            if error.code == "OUTCOME_UNKNOWN":
-                self._suspect({post.room_id for post in posts})
             return [error] * len(posts)
         except Exception:
             log.exception("a batch of posts failed", posts=len(posts))

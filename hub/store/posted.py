@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection
 
 from hub.core.errors import Conflict, HubError, missing
-from hub.core.posts import NewPost, Posted, RootState, cause_of, session_closed, triggers
+from hub.core.posts import NewPost, Posted, RootState, Verdict, cause_of, session_closed, triggers
 from hub.core.triggers import Call, Cause, lane_of
 from hub.core.values import Run
 from hub.store import rows
@@ -25,6 +25,19 @@ HUMAN_AMONG = 1_000
 speak, a post must not read the whole room."""
 INSERT_RUN = f"""INSERT INTO runs ({", ".join(RUN_COLUMNS)})
     VALUES ({", ".join(f"${i}" for i in range(1, len(RUN_COLUMNS) + 1))})"""
+
+
+async def in_halves(
+    commit: Callable[[Sequence[NewPost]], Awaitable[list[Verdict]]], posts: Sequence[NewPost]
+) -> list[Verdict]:
+    """Each half of a batch in a transaction of its own. When the second cannot be stored the first
+    is: each is told what became of it."""
+    half = len(posts) // 2
+    first = await commit(posts[:half])
+    try:
+        return first + await commit(posts[half:])
+    except HubError as error:
+        return first + [error] * (len(posts) - half)
 
 
 def calls_of(

@@ -24,7 +24,7 @@ from hub.core.posts import (
 )
 from hub.core.triggers import Cause
 from hub.store.database import Database, sqlite_driver
-from hub.store.posted import HUMAN_AMONG, RUN_COLUMNS, calls_of, closed, run_row, stored
+from hub.store.posted import HUMAN_AMONG, RUN_COLUMNS, calls_of, closed, in_halves, run_row, stored
 from hub.store.queries import Queries, json_text
 from hub.store.triggers import read_ground, write_effects
 
@@ -75,8 +75,7 @@ class SqlitePosts:
         except (exc.IntegrityError, sqlite_driver.IntegrityError) as error:
             if len(posts) == 1:
                 return [HubError(f"the post breaks a rule of the database: {error}")]
-        half = len(posts) // 2
-        return await self.commit(posts[:half]) + await self.commit(posts[half:])
+        return await in_halves(self.commit, posts)
 
     async def preview(self, post: NewPost) -> Verdict:
         done = await self._database.write(lambda c: _plan(c, [post], self._limits)[0])

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import asyncpg
@@ -29,7 +30,7 @@ from hub.core.posts import (
 )
 from hub.core.triggers import Cause
 from hub.store.lanes import Lane
-from hub.store.posted import HUMAN_AMONG, RUN_COLUMNS, calls_of, closed, run_row, stored
+from hub.store.posted import HUMAN_AMONG, RUN_COLUMNS, calls_of, closed, in_halves, run_row, stored
 from hub.store.postgres import PostgresDatabase
 from hub.store.queries import Queries, json_text
 from hub.store.triggers import read_ground, write_effects
@@ -89,11 +90,7 @@ class PostgresPosts:
         except asyncpg.IntegrityConstraintViolationError as error:
             if len(posts) == 1:
                 return [HubError(f"the post breaks a rule of the database: {error}")]
-        half = len(posts) // 2
-        return [
-            *await self.commit(posts[:half], wait=wait),
-            *await self.commit(posts[half:], wait=wait),
-        ]
+        return await in_halves(partial(self.commit, wait=wait), posts)
 
     async def preview(self, post: NewPost) -> Verdict:
         async def work(connection: Any) -> Verdict:

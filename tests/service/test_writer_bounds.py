@@ -62,6 +62,21 @@ async def test_the_rooms_of_posts_that_are_perhaps_stored_are_named() -> None:
     assert ["room_perhaps"] == lost
 
 
+async def test_of_a_batch_that_is_perhaps_stored_in_part_only_those_rooms_are_named() -> None:
+    def in_part(posts: Sequence[NewPost]) -> list[Verdict]:
+        unknown = Unavailable("perhaps", code="OUTCOME_UNKNOWN")
+        return [*stored(posts)[:1], *[unknown] * (len(posts) - 1)]
+
+    store, lost, answers = GatedPosts(), list[str](), Answers()
+    store.answer = in_part
+    writer = Writer(store, publisher_on(RecordingBus(), lost), RoomsLog())
+    writer.submit(post(1, "room_stored"), answers)
+    writer.submit(post(2, "room_perhaps"), answers)
+    writer.close()
+    await writer.run()
+    assert (["room_perhaps"], 2) == (lost, len(answers.outcomes))
+
+
 async def test_the_newest_entry_of_a_room_in_doubt_is_published_once_it_can_be_read() -> None:
     store, bus = GatedPosts(), RecordingBus()
     store.fault = Unavailable("perhaps", code="OUTCOME_UNKNOWN")

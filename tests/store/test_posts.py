@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
+from typing import Any
 
 import pytest
 from sqlalchemy import text
 
-from hub.core.errors import Conflict, HubError, Missing
+from hub.core.errors import Conflict, HubError, Missing, Unavailable
+from hub.core.governor import Limits
 from hub.core.posts import Posted, RequestKey, StaleAccess, Verdict
 from hub.settings import Settings
 from hub.store.opening import open_store
@@ -242,3 +244,39 @@ async def test_the_same_room_name_in_two_tenants_is_two_rooms(store: SqlStore) -
     await add_room(store, "room_b", tenant=RIVAL)
     posted = await Posts(store, RIVAL).send("room_b", message_id="msg_rival")
     assert await store.messages.get(ACME, "room_b", posted.message_id) is None
+
+
+class Leaving:
+    """A database that is away after so many transactions."""
+
+    def __init__(self, database: Any, left: int) -> None:
+        self._database = database
+        self._left = left
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._database, name)
+        if name not in ("write", "transact_driver"):
+            return found
+
+        async def transact(*arguments: Any) -> Any:
+            self._left -= 1
+            if self._left < 0:
+                raise Unavailable("away")
+            return await found(*arguments)
+
+        return transact
+
+
+async def test_of_a_batch_that_is_stored_in_halves_each_is_told_what_became_of_it(
+    store: SqlStore,
+) -> None:
+    await add_room(store)
+    posts = Posts(store)
+    await posts.send(message_id="msg_there")
+    batch = [await posts.new(message_id=name) for name in ("msg_1", "msg_2", "msg_there", "msg_3")]
+    leaving: Any = Leaving(store.database, 2)  # the whole, which breaks a rule, and the first half
+    store_posts: Any = type(store.posts)
+    outcomes = await store_posts(leaving, Limits()).commit(batch)
+    assert ["msg_1", "msg_2", "Unavailable", "Unavailable"] == ids(outcomes)
+    found = await rows(store, "SELECT id FROM messages WHERE id IN ('msg_1', 'msg_2', 'msg_3')")
+    assert [("msg_1",), ("msg_2",)] == sorted(found)
