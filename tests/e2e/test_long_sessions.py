@@ -75,6 +75,20 @@ def test_it_ends_where_the_session_was_when_it_was_asked_for(client: httpx.Clien
     assert client.get(f"{PATH}/messages?after={COUNT}").json()["data"]["items"]
 
 
+@pytest.mark.parametrize("form", ["", "/export", "/export?format=json"])
+def test_it_breaks_off_when_the_key_is_revoked_meanwhile(client: httpx.Client, form: str) -> None:
+    made = client.post("/v1/api-keys", json={"name": "soon gone"}).raise_for_status().json()["data"]
+    headers = {"Authorization": f"Bearer {made['key']}"}
+    with client.stream("GET", PATH + form, headers=headers) as answer:
+        parts = answer.iter_bytes()
+        size = len(next(parts))
+        client.delete(f"/v1/api-keys/{made['id']}").raise_for_status()
+        with pytest.raises(httpx.RemoteProtocolError, match="incomplete"):
+            for part in parts:
+                size += len(part)
+    assert size < COUNT * len(spoken(1)) // 2
+
+
 def test_a_session_without_messages_is_whole_too(client: httpx.Client) -> None:
     made = client.post("/v1/sessions", json={"model": "builtin/echo", "title": "T"}).json()["data"]
     path = f"/v1/sessions/{made['id']}"
