@@ -31,8 +31,8 @@ from hub.gateway.commands import (
     Unsubscribe,
 )
 from hub.gateway.desk import Desk
-from hub.gateway.fanout import Cursor, Joining
 from hub.gateway.gateway import Gateway
+from hub.gateway.joining import Cursor, Joining
 from hub.ports import Clock
 from hub.service.messages import run_brief
 from hub.wire.bodies import Body

@@ -9,8 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 import structlog
 
@@ -21,61 +20,13 @@ from hub.core.values import Actor, Json
 from hub.enduring import enduring, tell
 from hub.gateway.feed import Feed, Subscriber
 from hub.gateway.history import REPLAY_FIRST, History
+from hub.gateway.joining import Cursor, Joined, Joiner, Joining, fits
 from hub.gateway.mending import RETRY_S, Mender
-from hub.ports import Bus, Head, Listener, Standing, Store
+from hub.ports import Bus, Listener, Standing, Store
 from hub.wire.packets import Packet
 
-REPLAY_MOST: Final = 1_000
 RECHECKED_AT_ONCE: Final = 500
 log = structlog.get_logger("hub.fanout")
-
-
-@dataclass(frozen=True, slots=True)
-class Cursor:
-    """Where a client stopped: the last seq it applied, and the room's epoch then."""
-
-    since: int
-    epoch: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Joined:
-    """What a subscriber is told before its missed events come."""
-
-    room_id: str
-    head: int
-    epoch: str
-    recovered: bool
-    drafts: list[Json]
-
-    def as_dict(self) -> Json:
-        return {
-            "room_id": self.room_id,
-            "head": self.head,
-            "epoch": self.epoch,
-            "recovered": self.recovered,
-            "drafts": self.drafts,
-        }
-
-
-class Joiner(Subscriber, Protocol):
-    """A subscriber that can be paced while it catches up."""
-
-    def replay(self, frames: bytes) -> None:
-        """Take history in its own encoding; it is paced by `drained` and does not count as being
-        slow."""
-
-    async def drained(self) -> None:
-        """Returns when what was written has left."""
-
-
-@dataclass(slots=True)
-class Joining:
-    """A subscription half made: what to tell the client, and up to where it has the log."""
-
-    feed: Feed
-    position: int
-    joined: Joined
 
 
 MayRead = Callable[[Actor, str], Awaitable[bool]]
@@ -363,13 +314,3 @@ class Fanout:
             await self._listener.unsubscribe(feed.room_id)
             if not feed.in_use:
                 self._feeds.pop(feed.room_id, None)
-
-
-def continues(cursor: Cursor, head: Head) -> bool:
-    """Whether everything after the cursor is there."""
-    return cursor.epoch in (None, head.epoch) and head.first_seq - 1 <= cursor.since <= head.head
-
-
-def fits(cursor: Cursor, head: Head) -> bool:
-    """Whether everything after the cursor can be sent, and is little enough to be."""
-    return continues(cursor, head) and head.head - cursor.since <= REPLAY_MOST

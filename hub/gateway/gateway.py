@@ -16,7 +16,8 @@ from hub.core.errors import HubError, Missing, Unauthenticated
 from hub.core.values import Actor, Json
 from hub.enduring import Errands, enduring
 from hub.gateway.closes import RESTARTING, REVOKED, spread
-from hub.gateway.fanout import Fanout, Joined
+from hub.gateway.fanout import Fanout
+from hub.gateway.joining import Joined
 from hub.gateway.keeping import Keeping
 from hub.gateway.orphans import Orphans
 from hub.gateway.personal import Personal

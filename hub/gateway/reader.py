@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from hub.core.errors import HubError, Limited, Unauthenticated, Unavailable, missing
 from hub.core.values import Actor
-from hub.gateway.fanout import Cursor, Joining
+from hub.gateway.joining import Cursor, Joining
 from hub.gateway.seats import Full
 from hub.wire.frames import PLAIN, some_bodies
 

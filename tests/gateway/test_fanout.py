@@ -14,8 +14,9 @@ import pytest
 from hub.core.errors import Missing, Unavailable
 from hub.core.posts import LogRow, NewPost, Posted
 from hub.core.values import Actor, Draft
-from hub.gateway.fanout import REPLAY_MOST, Cursor, Fanout, Joined, fits
+from hub.gateway.fanout import Fanout
 from hub.gateway.history import REPLAY_FIRST, REPLAY_PAGE
+from hub.gateway.joining import REPLAY_MOST, Cursor, Joined, fits
 from hub.ports import Bus, Head
 from hub.service.publisher import packets_of
 from hub.service.timeline import Timeline

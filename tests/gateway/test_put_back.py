@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from hub.gateway.fanout import Cursor
 from hub.gateway.gateway import Gateway
+from hub.gateway.joining import Cursor
 from hub.parts import open_parts
 from hub.settings import Settings
 from tests.support.parts import Posts, add_room

@@ -10,8 +10,8 @@ import orjson
 import pytest
 
 from hub.core.errors import Limited, Missing, Unauthenticated, Unavailable
-from hub.gateway.fanout import Cursor
 from hub.gateway.gateway import Gateway
+from hub.gateway.joining import Cursor
 from hub.gateway.reader import AT_ONCE_BYTES, RoomReader, open_reader, prepare_reader
 from hub.parts import Parts
 from hub.wire.frames import frame

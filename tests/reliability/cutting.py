@@ -25,7 +25,7 @@ from hub.client.connection import RoomConnection, open_connection
 from hub.client.options import Options
 from hub.client.rest import open_client
 from hub.core.errors import Unavailable
-from hub.gateway.fanout import REPLAY_MOST
+from hub.gateway.joining import REPLAY_MOST
 from tests.support.cluster import Cluster
 from tests.support.logs import Applied, Tally, compare, read_messages
 

@@ -13,7 +13,7 @@ from hub.core.errors import HubError, Missing, invalid, missing
 from hub.core.posts import LogRow
 from hub.core.times import rfc3339
 from hub.core.values import Json
-from hub.gateway.fanout import Cursor, Joining, continues
+from hub.gateway.joining import Cursor, Joining, continues
 from hub.gateway.reader import RoomReader, open_reader, prepare_reader
 from hub.gateway.rest.call import Answer, Call, Operation, envelope
 from hub.gateway.sse import EventStream, Say, gone
