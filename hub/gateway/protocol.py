@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, Literal, Protocol
 
@@ -29,18 +28,16 @@ from hub.gateway.closes import (
     UNANSWERED,
 )
 from hub.gateway.handshake import Opening
+from hub.gateway.heartbeat import Heartbeat
 from hub.gateway.inbound import take_texts
 from hub.gateway.pressure import Backlog, Unread, cut
 from hub.gateway.refusal import refusal
-from hub.wire.frames import frame
 
 EXTENSION: Final = "roomhub.socket"
 SLICE: Final = 16_384
 FRAGMENTS: Final = 1_024
 EXTRAS_PER_S: Final = 2_000
 LATE_BYTES: Final = 1_048_576
-PING: Final = 0x9
-PING_BYTES: Final = 4
 log = structlog.get_logger("hub.socket")
 _parsing = logging.getLogger("hub.parser")
 Application = Callable[[Any, Any, Any], Awaitable[None]]
@@ -65,8 +62,7 @@ class HubSocket(asyncio.Protocol):
     __slots__ = (
         "_backlog", "_conn", "_extras", "_head", "_late_bytes", "_opening", "_owed_pong", "_state",
         "_unread", "_writable", "close_sent", "close_timer", "congested", "curr_msg_data_type",
-        "disconnected", "frames", "loop", "pending_ping_payload", "ping_timer", "pong_timer",
-        "quiet", "read_paused", "sink", "transport",
+        "disconnected", "frames", "heartbeat", "loop", "quiet", "read_paused", "sink", "transport",
     )  # fmt: skip
 
     def __init__(
@@ -93,10 +89,8 @@ class HubSocket(asyncio.Protocol):
         self._late_bytes = 0
         self.frames: list[bytes] = []
         self.curr_msg_data_type: Literal["text", "bytes"] = "bytes"
-        self.ping_timer: asyncio.TimerHandle | None = None
-        self.pong_timer: asyncio.TimerHandle | None = None
+        self.heartbeat: Heartbeat | None = None
         self.close_timer: asyncio.TimerHandle | None = None
-        self.pending_ping_payload: bytes | None = None
         state.connections.add(self)  # type: ignore[arg-type]
 
     # How it begins.
@@ -136,7 +130,7 @@ class HubSocket(asyncio.Protocol):
         self.sink = sink
         self._head = opening.response(subprotocol)
         if self._state.bounds.heartbeat_s > 0:
-            self.schedule_ping()
+            self.heartbeat = Heartbeat(self, self.loop, self._state.bounds.heartbeat_s)
 
     def opened(self) -> None:
         """All that is to be said at once has been said."""
@@ -328,12 +322,8 @@ class HubSocket(asyncio.Protocol):
             self.write(b"".join(pongs))
 
     def handle_pong(self, event: Frame) -> None:
-        if self._afford() and bytes(event.data) == self.pending_ping_payload:
-            self.pending_ping_payload = None
-            if self.pong_timer is not None:
-                self.pong_timer.cancel()
-                self.pong_timer = None
-            self.schedule_ping()
+        if self._afford() and self.heartbeat is not None:
+            self.heartbeat.answered(bytes(event.data))
 
     def _afford(self) -> bool:
         """Whether one more frame that is no message of its own is all right."""
@@ -344,29 +334,14 @@ class HubSocket(asyncio.Protocol):
             self.close_with(TOO_MUCH, LATER)
         return not self.close_sent
 
-    def schedule_ping(self) -> None:
-        """With jitter: those who came together are not pinged together."""
-        delay_s = self._state.bounds.heartbeat_s * random.uniform(0.75, 1)
-        self.ping_timer = self.loop.call_later(delay_s, self.send_keepalive_ping)
-
-    def send_keepalive_ping(self) -> None:
-        self.ping_timer = None
-        self.pending_ping_payload = random.randbytes(PING_BYTES)
-        self.write(frame(self.pending_ping_payload, PING))
-        self.pong_timer = self.loop.call_later(
-            self._state.bounds.heartbeat_s, self.keepalive_timeout
-        )
-
-    def keepalive_timeout(self) -> None:
-        self.pong_timer = None
+    def unanswered(self) -> None:
         self._tell_gone()
         self.close_with(UNANSWERED, "no answer to a ping")
 
     def stop_keepalive(self) -> None:
-        for timer in (self.ping_timer, self.pong_timer):
-            if timer is not None:
-                timer.cancel()
-        self.ping_timer = self.pong_timer = self.pending_ping_payload = None
+        if self.heartbeat is not None:
+            self.heartbeat.end()
+            self.heartbeat = None
 
     # How much waits for the peer.
 

@@ -77,8 +77,9 @@ async def test_who_answers_pings_stays() -> None:
             seen: set[bytes] = set()
 
             def pinged() -> bool:
-                if payload := sink.socket.pending_ping_payload:
-                    seen.add(payload)
+                beat = sink.socket.heartbeat
+                if beat and beat.asked:
+                    seen.add(beat.asked)
                 return len(seen) >= 4
 
             await until(pinged)
