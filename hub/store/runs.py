@@ -10,7 +10,6 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     and_,
-    exc,
     func,
     select,
     update,
@@ -23,10 +22,9 @@ from hub.core.values import Json, Run
 from hub.ports import Ended, Page, Pause, Renewed, Reply
 from hub.store import rows, run_again, run_cancels, run_ends, run_leases
 from hub.store.common import date_of, made_by
-from hub.store.database import Database, sqlite_driver
+from hub.store.database import Database
 from hub.store.schema import participants, runs
 
-_TAKEN: Final = (exc.IntegrityError, sqlite_driver.IntegrityError)
 _GROUPS: Final = {
     "run": runs.c.id,
     "room": runs.c.room_id,
@@ -59,12 +57,7 @@ class SqlRuns:
         return await self._database.read(lambda c: _page(c, room_id, page))
 
     async def claim(self, run_id: str, worker: str, lease_ms: int) -> Run | None:
-        try:
-            return await self._database.write(
-                lambda c: run_leases.claim(c, run_id, worker, lease_ms)
-            )
-        except _TAKEN:  # another of its lane, at the same moment
-            return None
+        return await self._database.write(lambda c: run_leases.claim(c, run_id, worker, lease_ms))
 
     async def renew(self, run_id: str, attempt: int, lease_ms: int) -> Run | None:
         return await self._database.write(lambda c: run_leases.renew(c, run_id, attempt, lease_ms))
