@@ -80,6 +80,8 @@ class Timeline:
     async def _remember(self, mark: Mark) -> None:
         """Witnesses are told again what they should know: one may have been away, or emptied."""
         self._seen = max(self._seen, mark.number)
+        if mark.number == 0:  # as is recalled of one that nobody knows
+            return
         for witness in self._witnesses:
             try:
                 await witness.note(mark)

@@ -200,3 +200,12 @@ async def test_it_is_said_that_it_was_put_back_by_who_left_it_alone() -> None:
         with structlog.testing.capture_logs() as logs:
             await Timeline(store, [Memory(9)], Committed()).check()
         assert said == len([each for each in logs if each["log_level"] == "error"])
+
+
+async def test_a_database_without_events_is_not_told_of() -> None:
+    """Who cannot start without Redis says so in one line, and nothing of marks."""
+    memory = Memory()
+    memory.away = True
+    with structlog.testing.capture_logs() as logs:
+        await Timeline(Store(), [memory], Committed()).move()
+    assert [] == logs
