@@ -47,7 +47,7 @@ class Window:
             self.complaints.append(f"console {message.type}: {message.text} ({where})")
 
     def _failed(self, request: Request) -> None:
-        left = request.resource_type == "image" and request.failure == "net::ERR_ABORTED"
+        left = request.url.endswith(".svg") and request.failure == "net::ERR_ABORTED"
         if not left:  # the page was left while its picture was on the way
             self.complaints.append(f"request failed: {request.url}: {request.failure}")
 
