@@ -150,6 +150,7 @@ export class Room {
     const own = this.messages.get(message.id);
     if (draft) own.key = draft.message_id;
     this.drafts.delete(message.run_id);
+    this.runs.delete(message.run_id); // its end comes next; a run that goes on, waiting, says so
     this.typists.delete(message.author?.id);
     const root = this.messages.get(rootOf(message));
     if (fresh && rootOf(message) === null) this.whole.add(message.id);
