@@ -186,6 +186,8 @@ class SqliteDatabase:
         self._writer.start()
 
     async def read(self, work: Callable[[Connection], T], *, long: bool = False) -> T:
+        if self._closed:
+            raise Unavailable("the database is closed")
         loop = asyncio.get_running_loop()
         with _reaching():
             return await loop.run_in_executor(self._readers, self._read, work)

@@ -253,7 +253,7 @@ async def test_a_full_disk_fails_all_that_share_a_transaction_and_the_next_is_st
     assert "t4" == await store.database.read(lambda c: c.execute(text(found)).scalar())
 
 
-async def test_a_closed_database_takes_no_more_writes(tmp_path: Path) -> None:
+async def test_a_closed_database_does_nothing_more(tmp_path: Path) -> None:
     database = SqliteDatabase(open_engine(tmp_path / "hub.db"))
     stored = asyncio.create_task(database.write(lambda c: pragma(c, "user_version")))
     await asyncio.sleep(0)
@@ -261,6 +261,8 @@ async def test_a_closed_database_takes_no_more_writes(tmp_path: Path) -> None:
     assert 0 == await stored
     with pytest.raises(Unavailable):
         await database.write(lambda c: None)
+    with pytest.raises(Unavailable):
+        await database.read(lambda c: None)
 
 
 async def test_a_write_that_comes_while_it_closes_is_done_or_refused(
