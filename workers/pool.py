@@ -142,8 +142,6 @@ class Pool:
         attempt = self._attempts[run.id] = Attempt(self._tools, run)
         try:
             ended = await attempt.work()
-            if ended is not None:
-                await self._parts.bus.drop_draft(run.room_id, run.id)
         finally:
             del self._attempts[run.id]
         if ended is not None:

@@ -70,6 +70,7 @@ class RedisBus:
         packets: Sequence[tuple[str, Packet]],
         runs: Sequence[str] = (),
         cut: Sequence[str] = (),
+        over: Sequence[tuple[str, str]] = (),
     ) -> Collection[str]:
         names, said = self._names, [*packets]
         said += [(CUTS, Packet(0, 1, run_id.encode())) for run_id in cut]
@@ -77,11 +78,13 @@ class RedisBus:
             *(("SPUBLISH", names.room(channel), pack(packet)) for channel, packet in said),
             *(("XADD", names.runs, "*", "run", run_id) for run_id in runs),
         ]
+        told = len(words)
+        words += [("UNLINK", names.draft(*each), names.draft_text(*each)) for each in over]
         if not words:
             return ()
         with answering():
             answers = unless_all_failed(await self._sender.send([(each, {}) for each in words]))
-        if asked := answers[len(packets) :]:
+        if asked := answers[len(packets) : told]:
             self._waking.saw(next((each for each in asked if isinstance(each, Exception)), None))
         return refused((room_id for room_id, _ in packets), answers)
 
@@ -132,12 +135,6 @@ class RedisBus:
             for i in range(0, len(found), 3)
             if found[i]
         ]
-
-    async def drop_draft(self, room_id: str, run_id: str) -> None:
-        with answering():
-            await self._redis.delete(
-                self._names.draft(room_id, run_id), self._names.draft_text(room_id, run_id)
-            )
 
     async def put_ticket(self, digest: str, value: bytes, ttl_s: int) -> None:
         with answering():

@@ -65,10 +65,12 @@ class Bus(Protocol):
         packets: Sequence[tuple[str, Packet]],
         runs: Sequence[str] = (),
         cut: Sequence[str] = (),
+        over: Sequence[tuple[str, str]] = (),
     ) -> Collection[str]:
         """One message per pair of room and packet in order, then one wake-up per run, and a word
-        to all workers for each that is to be cut short. Tried once: raises Unavailable when the bus
-        is away, returns the rooms whose part of it is; what was lost is repaired by readers."""
+        to all workers for each that is to be cut short; the drafts of what is `over`, pairs of room
+        and run, go. Tried once: raises Unavailable when the bus is away, returns the rooms whose
+        part of it is; what was lost is repaired by readers, a draft that stays expires."""
 
     async def watch_cuts(self, hear: Callable[[str], None]) -> None:
         """Call `hear` for each run to be cut short, until cancelled; Unavailable when the bus goes
@@ -89,8 +91,6 @@ class Bus(Protocol):
 
     async def drafts(self, room_id: str, run_ids: Sequence[str]) -> list[Draft]:
         """Of these runs of a room, the drafts that there are."""
-
-    async def drop_draft(self, room_id: str, run_id: str) -> None: ...
 
     async def put_ticket(self, digest: str, value: bytes, ttl_s: int) -> None: ...
 

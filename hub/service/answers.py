@@ -175,8 +175,6 @@ class Answers:
         if ended is None:
             raise Conflict("the run was answered, cancelled or taken over", code="RUN_STATE")
         self._publisher.put(ended.entries, ended.woken, ended.cut)
-        with contextlib.suppress(Unavailable):  # it expires
-            await self._bus.drop_draft(run.room_id, run.id)
         return ended.run
 
     def _current(self, run: Run, attempt: int) -> Run:

@@ -39,6 +39,7 @@ class Publisher:
         self._bytes = 0
         self._runs: list[str] = []
         self._cut: list[str] = []
+        self._over: list[tuple[str, str]] = []
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -51,13 +52,15 @@ class Publisher:
         batch: int | None = None,
     ) -> None:
         """Queue committed entries, of any rooms, each room's in order of seq; `runs` are to be
-        worked, `cut` to be cut short; `batch` is its number if it was noted before."""
+        worked, `cut` to be cut short; `batch` is its number if it was noted before. The draft of a
+        run that has finished goes with them."""
         if batch is not None:
             self._batches.append(batch)
         self.committed += len(rows)
         self._queue([*packets_of(rows), *mentions_of(rows)])
         self._runs.extend(runs)
         self._cut.extend(cut)
+        self._over.extend([(e.room_id, e.ref) for e, _ in rows if e.type == "run.finished"])
         self._idle.clear()
         self._wake.set()
 
@@ -86,12 +89,13 @@ class Publisher:
             size, packets = self._bytes, self._take()
             runs, self._runs = self._runs, []
             cut, self._cut = self._cut, []
+            over, self._over = self._over, []
             batches, self._batches = self._batches, []
             try:
                 *parts, last = _in_parts(packets) if size > AT_ONCE_BYTES else [packets]
                 for part in parts:
                     self._missed(await self._bus.publish(part))
-                self._missed(await self._bus.publish(last, runs, cut))
+                self._missed(await self._bus.publish(last, runs, cut, over))
             except Exception as error:
                 tell(log, "not published, gateways will repair", error)
                 self._drop(packets)

@@ -95,7 +95,7 @@ async def test_a_long_draft_costs_no_more_than_what_is_new(bus: RedisBus, valkey
 
 async def test_a_draft_that_redis_forgot_is_whole_again(bus: RedisBus) -> None:
     await grow(bus, "one", "one")
-    await bus.drop_draft("room_1", "run_1")
+    await bus.publish((), over=[("room_1", "run_1"), ("room_2", "run_2")])
     assert await bus.drafts("room_1", ["run_1"]) == []
     await grow(bus, "one two", " two")
     (draft,) = await bus.drafts("room_1", ["run_1"])

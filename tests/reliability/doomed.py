@@ -33,7 +33,6 @@ POINTS: Final = (
     "mid-stream",
     "before the final commit",
     "after the final commit",
-    "before the clean-up",
 )
 
 
@@ -73,7 +72,7 @@ class DoomedRuns(SqlRuns):
 
 
 class DoomedBus(RedisBus):
-    """The bus, watched where the pool reads, streams and clears up."""
+    """The bus, watched where the pool reads and streams."""
 
     def __init__(self, clients: Clients, prefix: str, doom: Doom) -> None:
         super().__init__(clients, Names(prefix), f"doomed-{os.getpid()}")
@@ -89,10 +88,6 @@ class DoomedBus(RedisBus):
         mine = await super().append_draft(room_id, draft, text, frames)
         self._doom.passes("mid-stream")
         return mine
-
-    async def drop_draft(self, room_id: str, run_id: str) -> None:
-        self._doom.passes("before the clean-up")
-        await super().drop_draft(room_id, run_id)
 
 
 def doomed(parts: Parts, clients: Clients, doom: Doom) -> Parts:

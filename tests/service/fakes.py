@@ -72,6 +72,7 @@ class RecordingBus:
     def __init__(self) -> None:
         self.published: list[tuple[str, Packet]] = []
         self.runs: list[str] = []
+        self.over: list[tuple[str, str]] = []
         self.calls = 0
         self.away = False
         self.away_rooms: set[str] = set()
@@ -84,6 +85,7 @@ class RecordingBus:
         packets: Sequence[tuple[str, Packet]],
         runs: Sequence[str] = (),
         cut: Sequence[str] = (),
+        over: Sequence[tuple[str, str]] = (),
     ) -> Collection[str]:
         self.calls += 1
         await self.gate.wait()
@@ -91,6 +93,7 @@ class RecordingBus:
             raise self.fault
         self.published += [each for each in packets if each[0] not in self.away_rooms]
         self.runs += runs
+        self.over += over
         return self.away_rooms & {room_id for room_id, _ in packets}
 
 

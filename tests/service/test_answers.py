@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,11 +13,12 @@ import pytest
 from hub.core.errors import Conflict, Denied, Invalid, Missing, Unauthenticated
 from hub.core.tokens import RunToken, make_token
 from hub.core.values import Run
-from hub.parts import Parts, now_ms
+from hub.parts import Parts, now_ms, open_parts
+from hub.settings import Settings
 from hub.wire.bodies import validate
 from hub.wire.requests import MemberChange
 from tests.support.parts import ACME, ADMIN, ALICE, ELIZA, RIVAL, Posts, add_room
-from tests.support.redis import until
+from tests.support.redis import run_server, until
 
 SECOND = "persona_second"
 
@@ -116,6 +119,26 @@ async def test_pieces_go_after_what_is_there(parts: Parts) -> None:
     await parts.answers.delta(run, 6, "world")
     (draft,) = await parts.bus.drafts(run.room_id, [run.id])
     assert ("héllo world", ELIZA) == (draft.text, draft.participant["id"])
+
+
+async def test_an_answer_takes_its_draft_away(parts: Parts) -> None:
+    run = await working(parts)
+    await parts.answers.delta(run, 0, "so far")
+    await parts.answers.reply(run, "so far, so good")
+    await parts.publisher.drain(5)
+    assert [] == await parts.bus.drafts(run.room_id, [run.id])
+
+
+async def test_nobody_who_answers_waits_for_redis(settings: Settings, tmp_path: Path) -> None:
+    with run_server(tmp_path) as server:
+        async with open_parts(settings, server.url) as parts:
+            run = await working(parts)
+            with server.frozen():
+                waiting = asyncio.create_task(parts.bus.ping())
+                await asyncio.sleep(0)
+                await parts.answers.reply(run, "at once")
+                assert not waiting.done()
+            await waiting
 
 
 async def test_an_answer_that_names_others_asks_them(parts: Parts) -> None:

@@ -81,6 +81,16 @@ async def test_what_was_put_goes_out_in_order() -> None:
     assert lost == []
 
 
+async def test_the_draft_of_a_run_that_has_finished_goes_with_it() -> None:
+    bus = RecordingBus()
+    async with running(bus, []) as publisher:
+        publisher.put([row(1), row(2, kind="run.waiting"), row(3, "room_2", "run.finished")])
+        await publisher.drain(5)
+        publisher.put([row(4)])
+        await publisher.drain(5)
+    assert [("room_2", "ref")] == bus.over
+
+
 async def test_what_waits_goes_out_in_one_call() -> None:
     bus = RecordingBus()
     async with running(bus, []) as publisher:

@@ -66,6 +66,7 @@ async def test_a_run_that_is_woken_is_worked_at_once(parts: Parts) -> None:
     message = await parts.store.messages.get(ACME, "room_1", run.reply_message_id)
     assert message is not None
     assert message.content == "hi"
+    await parts.publisher.drain(5)
     assert await parts.bus.drafts(run.room_id, [run.id]) == []
 
 
