@@ -28,7 +28,9 @@ log = structlog.get_logger("hub.bus")
 
 
 class Owner(Protocol):
-    """Whose ear it is."""
+    """Whose ear it is; `rebuilt` counts the connections that had to be made again."""
+
+    rebuilt: int
 
     def probe(self, server: Redis) -> str:
         """A channel that this server serves, and nobody else uses."""
@@ -98,6 +100,7 @@ class Ear:
                 log.warning("bus lost, connecting again", reason=str(reason) or repr(reason))
             except* Exception:
                 log.exception("the bus cannot be heard, connecting again")
+            self._owner.rebuilt += 1
             self._owner.lost(self._server)
             delay_s = 0.05 if self._open else min(2.0, delay_s * 2)
             self._open = False

@@ -39,6 +39,7 @@ class RedisListener:
         self._names = names
         self._id = listener_id
         self._hear = hear
+        self.rebuilt = 0
         self._room_at = len(names.room("").encode()) - len("}")
         self._wanted: dict[str, asyncio.Future[None]] = {}
         self._to_tell: set[str] = set()

@@ -78,7 +78,7 @@ async def serve_gateway(
     async with gateway.running(), asyncio.TaskGroup() as group:
         for name, sidecar in sidecars.items():
             group.create_task(_supervise(name, sidecar, parts, stopping))
-        server = make_server(make_app(gateway), _bounds(settings), gateway.pressure)
+        server = make_server(make_app(gateway), _bounds(settings), gateway.pressure, gateway.counts)
         serving = group.create_task(server.serve(sockets=[listener]))
         await started()
         await stopping.wait()

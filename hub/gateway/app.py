@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hub.core.errors import HubError, MethodNotAllowed, Missing
 from hub.gateway import web
+from hub.gateway.counts import Counts
 from hub.gateway.docs import routes as docs
 from hub.gateway.gateway import Gateway
 from hub.gateway.rest import runs, table
@@ -76,7 +77,7 @@ def _make_rest(gateway: Gateway) -> Starlette:
             allow_headers=["*"],  # clients such as OpenAI's send many of their own
             expose_headers=["X-Request-ID", "Retry-After"],
         )
-    app.add_middleware(RequestIds, make_id=gateway.parts.ids.make)
+    app.add_middleware(RequestIds, make_id=gateway.parts.ids.make, counts=gateway.counts)
     return app
 
 
@@ -104,11 +105,13 @@ def _open_routes(gateway: Gateway) -> list[Route]:
 
 class RequestIds:
     """Gives every request an id, its own or a new one, and says it in the answer. What the API
-    answers is for its caller: no browser takes it for something else, and nobody keeps it."""
+    answers is for its caller: no browser takes it for something else, and nobody keeps it. Counts
+    what was answered."""
 
-    def __init__(self, app: ASGIApp, make_id: Callable[[str], str]) -> None:
+    def __init__(self, app: ASGIApp, make_id: Callable[[str], str], counts: Counts) -> None:
         self._app = app
         self._make_id = make_id
+        self._counts = counts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -117,7 +120,8 @@ class RequestIds:
         given = next((value for name, value in scope["headers"] if name == _HEADER), b"")
         valid = _REQUEST_ID.fullmatch(given) is not None
         request_id = given.decode() if valid else self._make_id("req")
-        scope.setdefault("state", {})["request_id"] = request_id
+        state = scope.setdefault("state", {})
+        state["request_id"] = request_id
         own = [(_HEADER, request_id.encode())]
         if scope["path"].startswith("/v1/"):
             own += _PRIVATE
@@ -125,13 +129,24 @@ class RequestIds:
         async def tagged(message: Message) -> None:
             if message["type"] == "http.response.start":
                 message["headers"] = [*message.get("headers", ()), *own]
+                self._count(message["status"], state.get("refused"))
             await send(message)
 
-        await self._app(scope, receive, tagged)
+        try:
+            await self._app(scope, receive, tagged)
+        except Exception:  # answered by the layer around this one
+            self._count(500, HubError.code)
+            raise
+
+    def _count(self, status: int, refused: str | None) -> None:
+        self._counts.answered[status] += 1
+        if refused is not None:
+            self._counts.failed[refused] += 1
 
 
 def _answer_error(request: Request, error: HubError) -> Response:
     status, path = error.status, request.url.path
+    request.state.refused = error.code
     body: dict[str, Any] = {
         "status": "error",
         "error": error.as_dict(),

@@ -7,6 +7,7 @@ from typing import Final
 
 from uvicorn.server import ServerState
 
+from hub.gateway.counts import Counts
 from hub.gateway.pressure import Pressure
 
 FRAME_BYTES: Final = 65_536
@@ -36,6 +37,7 @@ class SharedState(ServerState):
 
     bounds: Bounds = field(default_factory=Bounds)
     pressure: Pressure = field(default_factory=lambda: Pressure(PENDING_TOTAL_BYTES))
+    counts: Counts = field(default_factory=Counts)
 
     def __post_init__(self) -> None:
         super().__init__()

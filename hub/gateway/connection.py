@@ -222,6 +222,7 @@ class Connection:
             self.close(REVOKED, "the key was revoked")
             return
         self._gateway.connections.add(self)
+        self._gateway.counts.sockets += 1
         self._say_hello()
         self._gateway.personal.join(self)
         greeting, self._greeting = self._greeting, None
@@ -427,4 +428,5 @@ class Connection:
             self._say(b"".join(acks))
 
     def _refuse(self, about: Any, error: HubError) -> None:
+        self._gateway.counts.refused[error.code] += 1
         self._say(error_frame(about, error.as_dict()))

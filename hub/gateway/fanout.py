@@ -18,6 +18,7 @@ from hub.core.errors import Unavailable, missing
 from hub.core.timeline import Allowance
 from hub.core.values import Actor, Json
 from hub.enduring import enduring, tell
+from hub.gateway.counts import Counts
 from hub.gateway.feed import Feed, Subscriber
 from hub.gateway.history import REPLAY_FIRST, History
 from hub.gateway.joining import Cursor, Joined, Joiner, Joining, fits
@@ -47,6 +48,7 @@ class Fanout:
         unsubscribe_delay_s: float,
         restored: Callable[[str, str], Awaitable[None]],
         moved: Callable[[str], None] = lambda room_id: None,
+        counts: Counts | None = None,
     ) -> None:
         self._moved = moved
         self._bus = bus
@@ -54,10 +56,11 @@ class Fanout:
         self._unsubscribe_delay_s = unsubscribe_delay_s
         self._feeds: dict[str, Feed] = {}
         self._held = Allowance()
-        self._history = History(store.log)
+        self._counts = counts = counts or Counts()
+        self._history = History(store.log, counts)
         self._mender = Mender(
             store.log, self._feeds, flush=self._flush_one, gone=self._recheck_soon,
-            deaf=lambda: self.deaf, restored=restored, head_check_s=head_check_s,
+            deaf=lambda: self.deaf, restored=restored, head_check_s=head_check_s, counts=counts,
         )  # fmt: skip
         self._dirty: set[Feed] = set()
         self._to_recheck: set[Feed] = set()
@@ -69,6 +72,11 @@ class Fanout:
     @property
     def deaf(self) -> bool:
         return self._listener is None or self._listener.deaf
+
+    @property
+    def rebuilt(self) -> int:
+        """How often what it listens on had to be connected again."""
+        return self._listener.rebuilt if self._listener is not None else 0
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -202,7 +210,7 @@ class Fanout:
         `complete`; or `leave`. ROOM_NOT_FOUND for who may not read the room."""
         feed = self._feeds.get(room_id)
         if feed is None:
-            feed = self._feeds[room_id] = Feed(room_id, self._held)
+            feed = self._feeds[room_id] = Feed(room_id, self._held, self._counts)
         feed.expect(subscriber)
         try:
             await self._start(feed)
@@ -264,6 +272,9 @@ class Fanout:
             raise Unavailable("the room's log was restored; subscribe again", retry_after=1)
         await self._mender.mend(feed, head.head)
         recovered = cursor is not None and fits(cursor, head)
+        if cursor is not None:
+            self._counts.recovered += recovered
+            self._counts.unrecovered += not recovered
         position = feed.timeline.position
         joined = Joined(feed.room_id, position, head.epoch, recovered, drafts)
         return Joining(feed, cursor.since if cursor and recovered else position, joined)

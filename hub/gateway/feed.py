@@ -12,6 +12,7 @@ from typing import Final, Protocol
 
 from hub.core.timeline import Allowance, Timeline
 from hub.core.values import Actor
+from hub.gateway.counts import Counts
 from hub.wire.frames import PLAIN, Coding, without_first
 from hub.wire.packets import Packet
 
@@ -96,9 +97,11 @@ class _Missed:
 
 class Feed:
     """A room's position, what waits to be written, who gets it. What came early is held within an
-    `allowance` that a gateway's feeds share."""
+    `allowance` that a gateway's feeds share, as they do `counts`."""
 
-    def __init__(self, room_id: str, allowance: Allowance | None = None) -> None:
+    def __init__(
+        self, room_id: str, allowance: Allowance | None = None, counts: Counts | None = None
+    ) -> None:
         self.room_id = room_id
         self.epoch = ""
         self.changing = asyncio.Lock()
@@ -108,6 +111,8 @@ class Feed:
         self.joining: dict[Subscriber, int] = {}
         self.left_s: float | None = None  # when the last of them left, while that is counted
         self._missed = _Missed()
+        self._counts = counts or Counts()
+        self._counted = 0  # events up to this seq
         self._pending: list[tuple[bool, bytes]] = []
         self._access_changed = False
 
@@ -150,7 +155,7 @@ class Feed:
 
     def start(self, head: int, epoch: str) -> None:
         """Begin at `head`; nobody is subscribed yet, so what was held before it is not written."""
-        self.epoch = epoch
+        self.epoch, self._counted = epoch, head
         self._pending.extend((False, frames) for frames in self.timeline.start(head))
 
     def flush(self) -> bool:
@@ -165,6 +170,7 @@ class Feed:
         tick = _Tick(pending)
         everything = tick.frames(False, PLAIN)
         little = len(everything) <= STRAIGHT_BYTES  # else everybody is weighed with it at once
+        self._count()
         for subscriber in tuple(self.subscribers):
             if little and (write := subscriber.straight):
                 write(everything)
@@ -174,6 +180,13 @@ class Feed:
             for short, frames in pending:
                 if short:
                     self._missed.add(frames)
+
+    def _count(self) -> None:
+        """Everybody here gets what there is up to the position."""
+        told, counts, position = len(self.subscribers), self._counts, self.timeline.position
+        counts.writes += told
+        counts.deliveries += told * (position - self._counted)
+        self._counted = position
 
     def expect(self, subscriber: Subscriber) -> None:
         """It is about to join: what has no seq is kept for it from now on."""

@@ -16,6 +16,7 @@ from hub.core.errors import HubError, Missing, Unauthenticated
 from hub.core.values import Actor, Json
 from hub.enduring import Errands, enduring
 from hub.gateway.closes import RESTARTING, REVOKED, spread
+from hub.gateway.counts import Counts
 from hub.gateway.fanout import Fanout
 from hub.gateway.joining import Joined
 from hub.gateway.keeping import Keeping
@@ -46,6 +47,7 @@ class Gateway:
         self.parts = parts
         self.connections: set[Connection] = set()
         self.readers: set[RoomReader] = set()
+        self.counts = Counts()
         limits = parts.settings
         self.seats = Seats(
             limits.max_connections, limits.strangers_per_address, limits.connections_per_key
@@ -63,6 +65,7 @@ class Gateway:
             unsubscribe_delay_s=parts.settings.unsubscribe_delay_s,
             restored=parts.timeline.restored,
             moved=lambda room_id: self.presence.moved(room_id),
+            counts=self.counts,
         )
         self.presence = Presence(
             self.fanout,

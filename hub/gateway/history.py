@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from hub.core.posts import LogRow
+from hub.gateway.counts import Counts
 from hub.ports import LogStore, Place, Standing
 from hub.service.shared import Gathered
 from hub.wire.events import event_frame
@@ -42,8 +43,9 @@ class HistoryPage:
 class History:
     """Reads for those who subscribe. Every answer is from a read begun after it was asked for."""
 
-    def __init__(self, rooms_log: LogStore) -> None:
+    def __init__(self, rooms_log: LogStore, counts: Counts | None = None) -> None:
         self._log = rooms_log
+        self._counts = counts or Counts()
         self._pages: Gathered[Place, HistoryPage] = Gathered(self._read, PAGES_AT_ONCE)
         self._standings: Gathered[str, Standing] = Gathered(rooms_log.standings, ROOMS_AT_ONCE)
 
@@ -56,7 +58,9 @@ class History:
         return await self._standings.ask(room_id)
 
     async def _read(self, asked: Sequence[Place]) -> dict[Place, HistoryPage]:
-        return {at: _framed(rows) for at, rows in (await self._log.pages(asked)).items()}
+        found = await self._log.pages(asked)
+        self._counts.replayed += sum(map(len, found.values()))
+        return {at: _framed(rows) for at, rows in found.items()}
 
 
 def _framed(rows: Sequence[LogRow]) -> HistoryPage:

@@ -15,6 +15,7 @@ import structlog
 
 from hub.core.errors import Unavailable
 from hub.enduring import tell
+from hub.gateway.counts import Counts
 from hub.gateway.feed import Feed
 from hub.gateway.history import fitting
 from hub.ports import Head, LogStore
@@ -46,6 +47,7 @@ class Mender:
         deaf: Callable[[], bool],
         restored: Callable[[str, str], Awaitable[None]],
         head_check_s: float,
+        counts: Counts | None = None,
     ) -> None:
         self._log = rooms_log
         self._feeds = feeds
@@ -54,6 +56,7 @@ class Mender:
         self._deaf = deaf
         self._restored = restored
         self._head_check_s = head_check_s
+        self._counts = counts or Counts()
         self._suspects: set[str] = set()
         self._work = asyncio.Event()
         self._graced: set[str] = set()
@@ -154,6 +157,8 @@ class Mender:
                 return
             frames = b"".join([event_frame(entry, message) for entry, message in rows])
             most = fitting(len(rows), len(frames), REPAIR_PAGE)
+            self._counts.repairs += 1
+            self._counts.repaired += len(rows)
             feed.take(Packet(rows[0][0].seq, len(rows), frames, access=True))
             self._flush(feed)
 

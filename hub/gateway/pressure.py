@@ -33,11 +33,12 @@ class Waiter(Protocol):
 
 
 class Pressure:
-    """Counts congested connections; over `most` bytes, those with most waiting are let go."""
+    """Counts congested connections; over `most` bytes, those with most waiting are let go. So many
+    were `relieved` of it, and so many that `stalled`."""
 
     def __init__(self, most: int) -> None:
         self.most = most
-        self.total = 0
+        self.total = self.relieved = self.stalled = 0
         self._waiting: dict[Waiter, int] = {}
 
     def note(self, waiter: Waiter, pending: int) -> None:
@@ -60,6 +61,7 @@ class Pressure:
         while self.total > enough and heaviest:
             waiter = heaviest.pop()
             self.total -= self._waiting.pop(waiter)
+            self.relieved += 1
             waiter.let_go()
 
 
@@ -137,6 +139,7 @@ class Backlog:
         self._timer = None
         taken = self.taken
         if taken <= self._taken:
+            self._pressure.stalled += 1
             self._waiter.let_go()
         else:
             self._taken = taken

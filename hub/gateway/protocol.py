@@ -193,6 +193,7 @@ class HubSocket(asyncio.Protocol):
             return
         if self.conn.state is State.OPEN:  # else the peer's Close came in the same read
             self.conn.send_close(code, reason)
+            self._state.counts.closed[code] += 1
         self._flush()
         self._hush()
         self.stop_keepalive()
@@ -411,6 +412,7 @@ class HubSocket(asyncio.Protocol):
 
     def _refuse(self, code: int, reason: str) -> None:
         self.conn.fail(code, reason)
+        self._state.counts.closed[code] += 1
         self.handle_parser_exception()
 
     def _flush(self) -> None:

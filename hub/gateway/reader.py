@@ -90,6 +90,7 @@ class RoomReader:
         if self._pending > self._most_pending:
             self._frames.clear()
             self._taken = self._pending = 0
+            self._gateway.counts.slow_streams += 1
             self.end(Limited("slow, resume"))
 
     def replay(self, frames: bytes) -> None:
@@ -176,6 +177,7 @@ async def prepare_reader(
     except Full:
         raise Limited("too many connections", retry_after=5) from None
     gateway.readers.add(reader)
+    gateway.counts.streams += not durable
     try:
         return reader, await gateway.fanout.prepare(reader, room_id, cursor)
     except BaseException:

@@ -9,7 +9,8 @@ from collections.abc import Generator
 import uvicorn
 from starlette.types import ASGIApp
 
-from hub.gateway.bounds import Bounds, SharedState
+from hub.gateway.bounds import PENDING_TOTAL_BYTES, Bounds, SharedState
+from hub.gateway.counts import Counts
 from hub.gateway.http import HubHttp
 from hub.gateway.pressure import Pressure
 from hub.gateway.protocol import HubSocket
@@ -34,9 +35,12 @@ class Server(uvicorn.Server):
         yield
 
 
-def make_server(app: ASGIApp, bounds: Bounds, pressure: Pressure | None = None) -> Server:
+def make_server(
+    app: ASGIApp, bounds: Bounds, pressure: Pressure | None = None, counts: Counts | None = None
+) -> Server:
     """A server for the application. h11 parses HTTP because it bounds headers."""
-    state = SharedState(bounds, pressure) if pressure is not None else SharedState(bounds)
+    pressure = pressure or Pressure(PENDING_TOTAL_BYTES)
+    state = SharedState(bounds, pressure, counts or Counts())
     config = uvicorn.Config(
         app,
         interface="asgi3",

@@ -22,6 +22,10 @@ class Listener(Protocol):
     def deaf(self) -> bool:
         """True while nothing can be heard."""
 
+    @property
+    def rebuilt(self) -> int:
+        """How many connections had to be made again."""
+
     async def subscribe(self, *room_ids: str) -> None:
         """Returns when the server has confirmed them all; raises Unavailable when it does not."""
 

@@ -16,6 +16,7 @@ import structlog
 from hub.core.posts import LogRow
 from hub.enduring import tell
 from hub.ports import Bus
+from hub.service.run_counts import RunCounts
 from hub.service.unpublished import Unpublished
 from hub.wire.events import ACCESS_TYPES, ephemeral_frame, event_frame
 from hub.wire.packets import Note, Packet, note
@@ -33,7 +34,8 @@ class Publisher:
         self._bus = bus
         self._on_lost = on_lost
         self.unpublished = Unpublished(bus)
-        self.committed = 0
+        self.committed = self.published = self.refused = self.dropped = 0
+        self.run_counts = RunCounts()
         self._batches: list[int] = []
         self._packets: list[Note] = []
         self._bytes = 0
@@ -57,6 +59,7 @@ class Publisher:
         if batch is not None:
             self._batches.append(batch)
         self.committed += len(rows)
+        self.run_counts.note(rows)
         self._queue([*packets_of(rows), *mentions_of(rows)])
         self._runs.extend(runs)
         self._cut.extend(cut)
@@ -68,6 +71,11 @@ class Publisher:
         """Queue events without a seq, for rooms or participants' own channels."""
         self._queue(notes)
         self.put(())
+
+    @property
+    def waiting(self) -> tuple[int, int]:
+        """The packets that have yet to be published, and their bytes."""
+        return len(self._packets), self._bytes
 
     def _queue(self, packets: Sequence[Note]) -> None:
         """Behind those that wait; where they would be too much, in their place."""
@@ -96,6 +104,7 @@ class Publisher:
                 for part in parts:
                     self._missed(await self._bus.publish(part))
                 self._missed(await self._bus.publish(last, runs, cut, over))
+                self.published += len(packets)
             except Exception as error:
                 tell(log, "not published, gateways will repair", error)
                 self._drop(packets)
@@ -122,10 +131,12 @@ class Publisher:
 
     def _missed(self, room_ids: Collection[str]) -> None:
         if room_ids:
+            self.refused += len(room_ids)
             log.warning("rooms not published, gateways will repair", rooms=len(room_ids))
             self.lost(room_ids)
 
     def _drop(self, packets: Sequence[tuple[str, Packet]]) -> None:
+        self.dropped += len(packets)
         self.lost({room_id for room_id, _ in packets})
 
 

@@ -6,6 +6,7 @@ A post is answered when its transaction is committed, before anything is publish
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -16,6 +17,7 @@ from hub.core.errors import HubError, Limited, Unavailable
 from hub.core.posts import Deferred, LogRow, NewPost, Outcome, Posted, Verdict
 from hub.enduring import enduring, tell
 from hub.ports import LogStore, PostWriter
+from hub.service.post_counts import PostCounts
 from hub.service.publisher import Publisher
 
 BATCH_POSTS: Final = 500
@@ -52,6 +54,7 @@ class Writer:
         self._aside: dict[str, list[_Waiting]] = {}
         self._wake = asyncio.Event()
         self._closed = False
+        self.counts = PostCounts()
 
     def submit(self, post: NewPost, done: Done) -> None:
         """Queue a post; `done` is called once, with its outcome. Raises Limited when full."""
@@ -60,10 +63,17 @@ class Writer:
         aside = sum(map(len, self._aside.values())) if self._aside else 0
         size = len(post.content)
         if len(self._waiting) + aside >= WAITING_POSTS or self._bytes + size > WAITING_BYTES:
+            self.counts.outcomes["turned_away"] += 1
             raise Limited("too many posts are waiting to be stored", retry_after=1)
         self._bytes += size
         self._waiting.append(_Waiting(post, done))
         self._wake.set()
+
+    @property
+    def waiting(self) -> tuple[int, int]:
+        """The posts that are not answered yet, but for those in a transaction, and the size of
+        all."""
+        return len(self._waiting) + sum(map(len, self._aside.values())), self._bytes
 
     async def post(self, post: NewPost) -> Posted:
         """Store one post. Raises what refused it, or StaleAccess."""
@@ -159,11 +169,16 @@ class Writer:
         posts = [each.post for each in batch]
         number = self._publisher.unpublished.begin({post.room_id for post in posts})
         try:
+            began_s = time.monotonic()
             outcomes = await self._outcomes(posts, wait)
-            return self._conclude(batch, outcomes, number)
+            self.counts.committed(outcomes, began_s)
+            deferred = self._conclude(batch, outcomes, number)
         except BaseException:
             self._give_up(batch, number)
             raise
+        if batch[0].answered:
+            self.counts.answered(posts[0])
+        return deferred
 
     def _conclude(
         self, batch: Sequence[_Waiting], outcomes: Sequence[Verdict], number: int
@@ -198,6 +213,7 @@ class Writer:
             "the hub was cut off while it stored this; retry with the same key",
             code="OUTCOME_UNKNOWN", retry_after=1,
         )  # fmt: skip
+        self.counts.outcomes["unknown"] += sum(not each.answered for each in batch)
         for each in batch:
             self._answer(each, unknown)
         self._publisher.unpublished.end([number])

@@ -35,6 +35,7 @@ async def test_a_server_that_went_and_came_back_is_told_room_by_room(tmp_path: P
             server.start()
             await heard.wait_for(lambda said: {("room_1", None), ("room_2", None)} <= set(said))
             assert not listener.deaf
+            assert listener.rebuilt >= 1
             await bus.publish([("room_2", packet(2))], ())
             await heard.wait_for(lambda said: ("room_2", packet(2)) in said)
             assert ("room_1", packet(1)) not in heard.all

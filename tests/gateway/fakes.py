@@ -28,6 +28,7 @@ class FakeListener:
 
     def __init__(self) -> None:
         self.deaf = False
+        self.rebuilt = 0
         self.rooms: list[str] = []
         self.asked: list[str] = []
         self.left: list[str] = []

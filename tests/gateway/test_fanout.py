@@ -14,6 +14,7 @@ import pytest
 from hub.core.errors import Missing, Unavailable
 from hub.core.posts import LogRow, NewPost, Posted
 from hub.core.values import Actor, Draft
+from hub.gateway.counts import Counts
 from hub.gateway.fanout import Fanout
 from hub.gateway.history import REPLAY_FIRST, REPLAY_PAGE
 from hub.gateway.joining import REPLAY_MOST, Cursor, Joined, fits
@@ -41,11 +42,12 @@ class House:
         self.posts = Posts(store)
         self.forbidden: set[str] = set()
         self.timeline = Timeline(store.timeline, [], lambda: 0)
+        self.counts = Counts()
         as_port: Bus = self.bus  # type: ignore[assignment]
         self.fanout = Fanout(
             store, as_port, self._may_read,
             head_check_s=head_check_s, unsubscribe_delay_s=delay_s,
-            restored=self.timeline.restored,
+            restored=self.timeline.restored, counts=self.counts,
         )  # fmt: skip
 
     async def _may_read(self, actor: Actor, room_id: str) -> bool:
