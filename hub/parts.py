@@ -56,6 +56,7 @@ from hub.settings import Settings
 from hub.store.kept import KeptMarks
 from hub.store.opening import open_store
 from hub.store.store import SqlStore
+from hub.wire.packets import Packet
 
 STORED_S: Final = 8.0
 KEYS_KEPT_MS: Final = 24 * 3600 * 1000
@@ -86,6 +87,17 @@ class Lost:
             listener(room_ids)
 
 
+@dataclass(slots=True)
+class Near:
+    """Who in this process wants to hear what was posted, before the bus brings it."""
+
+    listeners: list[Callable[[str, Packet], None]] = field(default_factory=list)
+
+    def __call__(self, room_id: str, packet: Packet) -> None:
+        for listener in self.listeners:
+            listener(room_id, packet)
+
+
 @dataclass(frozen=True, slots=True)
 class Parts:
     """A running hub without its edges."""
@@ -99,6 +111,7 @@ class Parts:
     publisher: Publisher
     writer: Writer
     lost: Lost
+    near: Near
     views: RoomViews
     access: Access
     notices: Notices
@@ -227,8 +240,8 @@ async def _tidy(store: SqlStore) -> None:
 
 def assemble(settings: Settings, store: SqlStore, bus: RedisBus, models: ModelCatalogue) -> Parts:
     """The services on a store and a bus; nothing works yet."""
-    ids, lost, secret = make_ids(), Lost(), hub_secret(settings)
-    publisher = Publisher(bus, lost)
+    ids, lost, near, secret = make_ids(), Lost(), Near(), hub_secret(settings)
+    publisher = Publisher(bus, lost, near)
     writer = Writer(store.posts, publisher, store.log)
     views = RoomViews(store.rooms)
     notices = Notices(publisher, now_ms)
@@ -238,7 +251,7 @@ def assemble(settings: Settings, store: SqlStore, bus: RedisBus, models: ModelCa
     sessions = Sessions(store, rooms, messages, publisher, models.knows, ids, now_ms)
     return Parts(
         settings=settings, secret=secret, store=store, bus=bus, models=models,
-        ids=ids, publisher=publisher, writer=writer, lost=lost, views=views,
+        ids=ids, publisher=publisher, writer=writer, lost=lost, near=near, views=views,
         access=Access(store, bus, ids, now_ms), notices=notices, rooms=rooms, messages=messages,
         editing=Editing(store, views, publisher, ids, now_ms),
         reading=Reading(store, views, notices), searching=Searching(store, views),

@@ -131,15 +131,18 @@ class Connection:
         return self._socket.congested
 
     def on_congestion(self) -> None:
+        self._straighten()
+
+    def _straighten(self) -> None:
         """What everybody gets goes past this object while nothing is to be decided here."""
-        free = self.coding == PLAIN and not self.closed and not self._socket.congested
+        free = not (self.closed or self._acks or self._socket.congested) and self.coding == PLAIN
         self.straight = self._socket.straight if free else None
 
     def deliver(self, frames: bytes) -> None:
         """Write; a client that has let too much pile up is told to come back and resume."""
         if self.closed:
             return
-        self._socket.write(frames)
+        self._socket.write(self._take_acks() + frames if self._acks else frames)
         if self._socket.congested and self._socket.pending_bytes > self._most_pending:
             self.close(SLOW, "slow, resume")
 
@@ -163,7 +166,7 @@ class Connection:
     def close(self, code: int, reason: str) -> None:
         """Close, and leave every broadcast set in the same call."""
         if not self.closed:
-            self._flush_acks()
+            self.flush_acks()
             self._socket.close_with(code, reason)
             self.on_closed()
 
@@ -417,15 +420,21 @@ class Connection:
         self._say(reply_frame(about, data))
 
     def _acknowledge(self, reply: bytes) -> None:
-        """Many posts are stored by one transaction: their replies leave in one write."""
-        if not self._acks:
-            asyncio.get_running_loop().call_soon(self._flush_acks)
+        """Many posts are stored by one transaction: their replies leave in one write, with the
+        events they made if the client follows the room."""
         self._acks.append(reply)
+        if len(self._acks) == 1:
+            self._straighten()
+            self._gateway.answer_soon(self)
 
-    def _flush_acks(self) -> None:
+    def flush_acks(self) -> None:
         if self._acks:
-            acks, self._acks = self._acks, []
-            self._say(b"".join(acks))
+            self.deliver(b"")
+
+    def _take_acks(self) -> bytes:
+        acks, self._acks = self._acks, []
+        self._straighten()
+        return self.coding.encode(b"".join(acks))
 
     def _refuse(self, about: Any, error: HubError) -> None:
         self._gateway.counts.refused[error.code] += 1

@@ -134,23 +134,28 @@ class Fanout:
     # What the bus brings: called without awaiting, many times a tick.
 
     def _hear(self, room_id: str, packet: Packet | None) -> None:
+        if packet is not None and room_id in self._feeds:
+            self.hear(room_id, packet)
+        elif hear := self._channels.get(room_id):
+            hear(packet)
+        elif room_id in self._feeds and self._feeds[room_id].timeline.started:
+            self.suspect((room_id,))
+
+    def hear(self, room_id: str, packet: Packet) -> None:
+        """Something of a room, from the bus or from this process: what came before is dropped."""
         feed = self._feeds.get(room_id)
         if feed is None:
-            if hear := self._channels.get(room_id):
-                hear(packet)
-            return
-        if packet is None:
-            if feed.timeline.started:
-                self.suspect((room_id,))
             return
         feed.take(packet)
-        if not self._dirty:
-            asyncio.get_running_loop().call_soon(self._flush)
-        self._dirty.add(feed)
+        if feed.ripe:
+            if not self._dirty:
+                asyncio.get_running_loop().call_soon(self.flush)
+            self._dirty.add(feed)
         if feed.timeline.behind and feed.timeline.started:
             self._mender.suspect_gap(feed)
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Write what this tick brought."""
         dirty, self._dirty = self._dirty, set()
         for feed in dirty:
             self._flush_one(feed)

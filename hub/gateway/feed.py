@@ -158,6 +158,11 @@ class Feed:
         self.epoch, self._counted = epoch, head
         self._pending.extend((False, frames) for frames in self.timeline.start(head))
 
+    @property
+    def ripe(self) -> bool:
+        """Whether there is something to `flush`."""
+        return bool(self._pending) or self._access_changed
+
     def flush(self) -> bool:
         """Write what is ripe to everybody; True when somebody's access may have changed."""
         if self._pending:

@@ -79,6 +79,8 @@ class Gateway:
         self.keeping = Keeping(parts.answers, lambda: self.connections)
         self.taken = Taken(parts.store.access_changes, self._take_away)
         parts.lost.listeners.append(self.fanout.suspect)
+        parts.near.listeners.append(self.fanout.hear)
+        self._answered: list[Connection] = []
 
     async def may_read(self, actor: Actor, room_id: str) -> bool:
         try:
@@ -90,6 +92,25 @@ class Gateway:
     def told(self, joined: Joined) -> Json:
         """What a subscriber is told of a room: where it stands and who is there."""
         return joined.as_dict() | {"presence": self.presence.snapshot(joined.room_id)}
+
+    def answer_soon(self, connection: Connection) -> None:
+        """It has replies that can wait for the events of the same tick."""
+        if not self._answered:
+            asyncio.get_running_loop().call_soon(self._answer)
+        self._answered.append(connection)
+
+    def _answer(self) -> None:
+        """Events go out first, and take along the replies to those who posted them: each write is a
+        call to the kernel."""
+        answered, self._answered = self._answered, []
+        try:
+            self.fanout.flush()
+        finally:
+            for connection in answered:
+                try:
+                    connection.flush_acks()
+                except Exception:
+                    log.exception("what was stored cannot be acknowledged", id=connection.id)
 
     async def pace(self) -> None:
         """Of many who were woken together so many go on at once; others have their turn between."""

@@ -30,9 +30,15 @@ log = structlog.get_logger("hub.publisher")
 class Publisher:
     """One ordered queue to the bus."""
 
-    def __init__(self, bus: Bus, on_lost: Callable[[Iterable[str]], None]) -> None:
+    def __init__(
+        self,
+        bus: Bus,
+        on_lost: Callable[[Iterable[str]], None],
+        near: Callable[[str, Packet], None] = lambda room_id, packet: None,
+    ) -> None:
         self._bus = bus
         self._on_lost = on_lost
+        self._near = near
         self.unpublished = Unpublished(bus)
         self.committed = self.published = self.refused = self.dropped = 0
         self.run_counts = RunCounts()
@@ -51,19 +57,36 @@ class Publisher:
         rows: Sequence[LogRow],
         runs: Sequence[str] = (),
         cut: Sequence[str] = (),
-        batch: int | None = None,
     ) -> None:
         """Queue committed entries, of any rooms, each room's in order of seq; `runs` are to be
-        worked, `cut` to be cut short; `batch` is its number if it was noted before. The draft of a
-        run that has finished goes with them."""
-        if batch is not None:
-            self._batches.append(batch)
+        worked, `cut` to be cut short. The draft of a run that has finished goes with them."""
+        self._put(packets_of(rows), rows, runs, cut)
+
+    def put_posts(
+        self, rows: Sequence[LogRow], runs: Sequence[str], cut: Sequence[str], batch: int
+    ) -> None:
+        """Queue what was posted, a batch that was noted by this number; the gateway of this process
+        hears it `near`, now. What ends a run goes round by the bus, behind the run's deltas."""
+        self._batches.append(batch)
+        packets = packets_of(rows)
+        self._put(packets, rows, runs, cut)
+        for room_id, packet in packets:
+            self._near(room_id, packet)
+
+    def _put(
+        self,
+        packets: Sequence[Note],
+        rows: Sequence[LogRow],
+        runs: Sequence[str],
+        cut: Sequence[str],
+    ) -> None:
         self.committed += len(rows)
-        self.run_counts.note(rows)
-        self._queue([*packets_of(rows), *mentions_of(rows)])
+        self._queue([*packets, *mentions_of(rows)])
         self._runs.extend(runs)
         self._cut.extend(cut)
-        self._over.extend([(e.room_id, e.ref) for e, _ in rows if e.type == "run.finished"])
+        if others := [row for row in rows if row[0].type != "message.created"]:
+            self.run_counts.note(others)
+            self._over.extend([(e.room_id, e.ref) for e, _ in others if e.type == "run.finished"])
         self._idle.clear()
         self._wake.set()
 

@@ -233,7 +233,7 @@ class Writer:
     def _publish(self, rows: list[LogRow], runs: list[str], cut: list[str], number: int) -> None:
         """Rows that cannot be made into packets are not the next batch's business either."""
         try:
-            self._publisher.put(rows, runs, cut, number)
+            self._publisher.put_posts(rows, runs, cut, number)
         except Exception:
             log.exception("what was stored cannot be published, gateways will repair")
             self._publisher.lost({entry.room_id for entry, _ in rows})

@@ -12,6 +12,7 @@ import pytest
 from hub.core.errors import Unavailable
 from hub.core.posts import LogEntry, LogRow
 from hub.enduring import enduring
+from hub.ports import Bus
 from hub.service.publisher import (
     AT_ONCE_BYTES,
     QUEUE_BYTES,
@@ -139,7 +140,7 @@ async def test_rooms_whose_packets_are_lost_are_named_whatever_happened(fault: E
     async with running(bus, lost) as publisher:
         bus.away = True
         number = publisher.unpublished.begin(["room_1"])
-        publisher.put([row(1)], batch=number)
+        publisher.put_posts([row(1)], [], [], number)
         await publisher.drain(5)
         assert [] == publisher.unpublished.rooms
         bus.away = False
@@ -154,7 +155,7 @@ async def test_what_a_publisher_that_is_cut_off_had_taken_is_named_and_it_goes_o
     publisher = publisher_on(bus, lost)
     working = asyncio.create_task(enduring(publisher.run, again_s=0))
     number = publisher.unpublished.begin(["room_1"])
-    publisher.put([row(1)], batch=number)
+    publisher.put_posts([row(1)], [], [], number)
     await publisher.drain(5)
     assert (["room_1"], []) == (lost, publisher.unpublished.rooms)
     bus.away = False
@@ -211,3 +212,15 @@ async def test_draining_does_not_wait_for_a_bus_that_hangs() -> None:
         async with asyncio.timeout(5):
             await publisher.drain(0.05)
         assert bus.published == []
+
+
+async def test_posts_are_heard_near_in_order_whatever_the_bus_does() -> None:
+    """What ends a run is not: its last words would come after its end."""
+    heard: list[tuple[str, int, int]] = []
+    bus: Bus = RecordingBus()  # type: ignore[assignment]
+    publisher = Publisher(
+        bus, lambda _: None, lambda room, p: heard.append((room, p.first, p.last))
+    )
+    publisher.put([row(1), row(1, "room_2")])
+    publisher.put_posts([row(2), row(2, "room_2"), row(3)], [], [], 1)
+    assert [("room_1", 2, 3), ("room_2", 2, 2)] == heard

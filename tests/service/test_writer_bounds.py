@@ -131,7 +131,7 @@ async def test_a_post_whose_outcome_cannot_be_told_holds_up_no_other() -> None:
 
 async def test_what_is_stored_and_cannot_be_published_is_named_as_lost() -> None:
     class Unmade(Publisher):
-        def put(self, rows: Sequence[LogRow], *_: object, **__: object) -> None:
+        def put_posts(self, rows: Sequence[LogRow], *_: object, **__: object) -> None:
             raise TypeError("a row that is no event")
 
     lost, answers = list[str](), Answers()

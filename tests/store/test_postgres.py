@@ -36,12 +36,8 @@ class Heard:
         no_bus: Any = None
         self.unpublished = Unpublished(no_bus)
 
-    def put(
-        self,
-        rows: Iterable[LogRow],
-        runs: Iterable[str] = (),
-        cut: Iterable[str] = (),
-        batch: int | None = None,
+    def put_posts(
+        self, rows: Iterable[LogRow], runs: Iterable[str], cut: Iterable[str], batch: int
     ) -> None:
         for entry, _ in rows:
             self.seqs.setdefault(entry.room_id, []).append(entry.seq)
