@@ -22,7 +22,7 @@ from hub.gateway.counts import Counts
 from hub.gateway.docs import routes as docs
 from hub.gateway.gateway import Gateway
 from hub.gateway.rest import runs, table
-from hub.gateway.rest.call import Answer, envelope, read_body
+from hub.gateway.rest.call import Answer, check_query, envelope, read_body
 from hub.gateway.ws import WebSocketApp
 from hub.wire.bodies import parse_object, validate
 from hub.wire.completions import error_of
@@ -85,6 +85,7 @@ def _open_routes(gateway: Gateway) -> list[Route]:
     """What is served without a key."""
 
     async def log_in(request: Request) -> Response:
+        check_query(request)
         body = validate(LogIn, parse_object(await read_body(request)))
         return envelope(Answer(await gateway.parts.access.log_in(body.ticket)))
 

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from hub.core.errors import Invalid, invalid
 from hub.core.text import CONTENT_BYTES, content_fault, text_fault
-from hub.wire.bodies import Body, parse_object, parse_packed, validate
+from hub.wire.bodies import At, Body, parse_object, parse_packed, validate
 from hub.wire.requests import (
     CLIENT_ID_CHARS,
     ID_CHARS,
@@ -58,7 +58,7 @@ class Subscribe(Command):
     @model_validator(mode="after")
     def _one_form(self) -> Subscribe:
         if (self.room_id is None) == (self.rooms is None):
-            raise ValueError("give either room_id or rooms")
+            raise At("room_id", "give either room_id or rooms")
         return self
 
     @property

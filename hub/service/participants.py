@@ -107,7 +107,7 @@ class Participants:
     ) -> Participant:
         """Its `secrets` are those that were just made, to be shown once."""
         self._admin(actor)
-        changes = given(body)
+        changes = given(body, nullable=("driver",))
         rotate = changes.pop("rotate_secret", False)
         if "driver" in changes:
             if participant_id.startswith("user_") and body.driver is not None:
@@ -123,9 +123,6 @@ class Participants:
             driver = changes.get("driver", known.driver)
             made = self._secrets(driver, known_secrets, rotate=rotate)
             changes["secrets"] = list(made) or None
-        for name in ("name", "handle"):
-            if name in changes and changes[name] is None:
-                raise invalid(name, "must not be null")
         changed = await self._update(actor, participant_id, changes)
         return replace(changed, secrets=made if made[:1] != known_secrets[:1] else ())
 

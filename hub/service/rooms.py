@@ -41,13 +41,11 @@ class Rooms:
         self, actor: Actor, body: CreateRoom, request: RequestKey | None = None
     ) -> RoomView:
         """A new room; its creator owns it and is a member."""
-        now = self._now_ms()
         others = [m for m in body.initial_members if m.id != actor.id]
-        members = [
-            Member(actor.author, "owner", "mention", now),
-            *await self.members(actor, others, "initial_members", body.initial_members),
-        ]
+        found = await self.members(actor, others, "initial_members", body.initial_members)
         room = self.new_room(actor, "room", body.name, body.description, body.private)
+        owner = Member(actor.author, "owner", "mention", room.created_ms)
+        members = [owner, *(replace(each, joined_ms=room.created_ms) for each in found)]
         written = await self._store.rooms.create(room, members, request)
         self._publisher.put(written.entries)
         view = await self._views.fresh(actor, written.earlier or room.id)
@@ -117,10 +115,11 @@ class Rooms:
         known = view.members.get(participant_id)
         if known is None:
             raise missing("participant")
-        role = body.role or known.role
+        changes = given(body)
+        role = changes.get("role", known.role)
         if "owner" in (role, known.role) and view.members[actor.id].role != "owner":
             raise Denied("only an owner makes or changes an owner")
-        member = replace(known, role=role, engagement=body.engagement or known.engagement)
+        member = replace(known, **changes)
         written = await self._store.rooms.set_member(
             actor.tenant_id, room_id, member, self._now_ms()
         )
@@ -167,7 +166,7 @@ class Rooms:
 
     async def change(self, actor: Actor, room_id: str, body: ChangeRoom) -> Room:
         await self._managed(actor, room_id)
-        changes = {name: value for name, value in given(body).items() if value is not None}
+        changes = given(body)
         if not changes:
             return (await self._views.fresh(actor, room_id)).room
         room = await self._update(actor, room_id, changes)

@@ -168,10 +168,7 @@ class Sessions:
 
     async def change(self, actor: Actor, session_id: str, body: ChangeSession) -> Session:
         session = await self.read(actor, session_id)
-        changes = given(body)
-        for name in ("metadata", "status", "busy"):
-            if name in changes and changes[name] is None:
-                raise invalid(name, "must not be null")
+        changes = given(body, nullable=("title", "system_prompt"))
         if not changes:
             return session
         audit = self.audit(actor, "session.changed", session_id, {"fields": sorted(changes)})

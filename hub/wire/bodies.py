@@ -15,6 +15,14 @@ Model = TypeVar("Model", bound=BaseModel)
 _TAGGED = frozenset({"driver"})
 
 
+class At(ValueError):
+    """What is wrong with a body as a whole, told of one of its fields."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+
 class Body(BaseModel):
     """A request body: unknown fields are refused, types are not coerced."""
 
@@ -90,9 +98,12 @@ def validate(model: type[Model], value: Any) -> Model:
 
 
 def _location(item: Any) -> tuple[int | str, ...]:
-    """Where the fault is. Of a union told apart by `kind`, pydantic puts the kind into the path;
-    when there is none, the fault is that field's."""
+    """Where the fault is; one may name its field itself. Of a union told apart by `kind`, pydantic
+    puts the kind into the path; when there is none, the fault is that field's."""
     location: tuple[int | str, ...] = item["loc"]
+    fault = item.get("ctx", {}).get("error")
+    if isinstance(fault, At):
+        return (*location, fault.field)
     if item["type"].startswith("union_tag"):
         return (*location, "kind")
     return tuple(

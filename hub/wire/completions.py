@@ -14,7 +14,7 @@ from pydantic import AfterValidator, ConfigDict, Field, field_validator, model_v
 from hub.core.chat import ChatMessage, ChatRequest, OtherDelta, Sampling, Usage
 from hub.core.errors import Backend, HubError
 from hub.core.values import Json
-from hub.wire.bodies import Body
+from hub.wire.bodies import At, Body
 from hub.wire.requests import Stops
 
 MESSAGES: Final = 5_000
@@ -52,7 +52,7 @@ class Turn(_Open):
     @model_validator(mode="after")
     def _says_something(self) -> Turn:
         if self.content is None and self.role != "assistant":
-            raise ValueError(f"a message of the role {self.role} needs content")
+            raise At("content", f"is required in a message of the role {self.role}")
         return self
 
     def message(self) -> ChatMessage:
@@ -98,7 +98,7 @@ class CompletionBody(_Open):
     @model_validator(mode="after")
     def _options_are_for_streams(self) -> CompletionBody:
         if self.stream_options is not None and not self.stream:
-            raise ValueError("stream_options is only for stream: true")
+            raise At("stream_options", "is only for stream: true")
         return self
 
     @property

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal
+from collections.abc import Collection
+from typing import Annotated, Any, Final, Literal, Self
 
 import orjson
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
 from hub.core import text
+from hub.core.errors import invalid
 from hub.core.ids import HANDLE, participant_type
 from hub.core.times import LAST_MS, parse_rfc3339
 from hub.core.values import Busy, Engagement, Json, MemberRole, SessionBusy, TenantRole
-from hub.wire.bodies import Body
+from hub.wire.bodies import At, Body
 
 
 def _content(value: str) -> str:
@@ -126,9 +128,9 @@ class ParticipantRef(Body):
         return value
 
     @model_validator(mode="after")
-    def _types_agree(self) -> ParticipantRef:
+    def _types_agree(self) -> Self:
         if participant_type(self.id) != self.type:
-            raise ValueError(f"the id {self.id} is not the id of a {self.type}")
+            raise At("id", f"must be that of the type {self.type}: {self.type}_…")
         return self
 
 
@@ -270,9 +272,9 @@ class CreateParticipant(ParticipantRef):
     driver: Driver | None = None
 
     @model_validator(mode="after")
-    def _users_have_no_driver(self) -> CreateParticipant:
+    def _users_have_no_driver(self) -> Self:
         if self.type == "user" and self.driver is not None:
-            raise ValueError("a user has no driver")
+            raise At("driver", "a user has no driver")
         return self
 
 
@@ -345,6 +347,10 @@ class LogIn(Body):
     ticket: Annotated[str, Field(min_length=1, max_length=200)]
 
 
-def given(body: Body) -> dict[str, Any]:
-    """The fields a PATCH names, null included."""
-    return {name: getattr(body, name) for name in body.model_fields_set}
+def given(body: Body, *, nullable: Collection[str] = ()) -> dict[str, Any]:
+    """The fields a PATCH names; only those that are `nullable` may be null."""
+    named = {name: getattr(body, name) for name in body.model_fields_set}
+    for name, value in named.items():
+        if value is None and name not in nullable:
+            raise invalid(name, "must not be null")
+    return named

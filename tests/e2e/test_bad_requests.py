@@ -204,6 +204,44 @@ def test_another_content_type_is_415(stage: Stage, kind: str) -> None:
     check_answer(answer, 415, "UNSUPPORTED_MEDIA_TYPE")
 
 
+BODILESS = [
+    ("POST", "/v1/rooms/{room}/restore"),
+    ("DELETE", "/v1/rooms/{room}"),
+    ("POST", "/v1/sessions/{session}/cancel"),
+    ("POST", "/v1/runs/run_nope/cancel"),
+    ("POST", "/v1/runs/run_nope/retry"),
+    ("PUT", "/v1/rooms/{room}/messages/{message}/reactions/x"),
+    ("DELETE", "/v1/api-keys/key_nope"),
+]
+
+
+@pytest.mark.parametrize(("method", "path"), BODILESS)
+@pytest.mark.parametrize(
+    ("body", "status", "code", "fields"),
+    [
+        (b'{"colour":"red"}', 422, INVALID, ["colour"]),
+        (b"{", 422, INVALID, []),
+        (b" " * 262_145, 413, "PAYLOAD_TOO_LARGE", []),
+    ],
+    ids=["field", "no-json", "huge"],
+)
+def test_what_a_call_without_a_body_is_given_is_not_passed_over(
+    stage: Stage, method: str, path: str, body: bytes, status: int, code: str, fields: list[str]
+) -> None:
+    headers = {"content-type": "application/json"}
+    url = path.format(**stage.ids)
+    answer = stage.owner.client.request(method, url, content=body, headers=headers)
+    check_answer(answer, status, code, fields)
+
+
+@pytest.mark.parametrize("kind", ["application/json", "application/x-www-form-urlencoded"])
+@pytest.mark.parametrize("body", [b"", b"{}"])
+def test_a_body_of_nothing_is_none(person: Person, kind: str, body: bytes) -> None:
+    url = f"/v1/rooms/{add_room(person)}/restore"
+    answer = person.client.post(url, content=body, headers={"content-type": kind})
+    assert (415 if body and "form" in kind else 200) == answer.status_code
+
+
 def test_a_compressed_body_is_415(stage: Stage) -> None:
     answer = stage.owner.client.post(
         f"/v1/rooms/{stage.room_id}/messages",
@@ -288,6 +326,9 @@ def test_a_login_ticket_is_no_key_and_a_key_is_no_ticket(stage: Stage) -> None:
         ("GET", "/v1/rooms/{room}", None),
         ("GET", "/v1/rooms/{room}/members", None),
         ("GET", "/v1/me", None),
+        ("POST", "/v1/login", {"ticket": "rht_nope"}),
+        ("POST", "/v1/runs/run_nope/reply", {"content": "x"}),
+        ("POST", "/v1/runs/run_nope/deltas", {"offset": 0, "text": "x"}),
     ],
 )
 def test_a_query_parameter_that_a_call_does_not_have_is_refused(
@@ -342,6 +383,7 @@ def test_an_answer_is_taken_for_what_it_is_and_kept_by_nobody(stage: Stage, path
     [
         ("/v1/search?q=x&room_id=room_%00", "room_id"),
         ("/v1/rooms/{room}/events?epoch=%00", "epoch"),
+        ("/v1/search?q=x&before=", "before"),
     ],
 )
 def test_a_parameter_that_is_no_text_is_named(stage: Stage, path: str, name: str) -> None:

@@ -167,7 +167,7 @@ async def test_who_goes_away_before_greeting_is_forgotten(gateway: Gateway) -> N
         ('{"id":1}', ["type"]),
         ('{"id":1,"type":["ping"]}', ["type"]),
         ('{"id":1,"type":"ping","x":1}', ["x"]),
-        ('{"id":1,"type":"subscribe"}', ["body"]),
+        ('{"id":1,"type":"subscribe"}', ["room_id"]),
         ('{"id":1,"type":"subscribe","room_id":"r","since":-1}', ["since"]),
         ('{"id":1,"type":"subscribe","room_id":"r","since":1.5}', ["since"]),
         ('{"id":1,"type":"subscribe","room_id":"r","since":"1"}', ["since"]),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
@@ -64,11 +64,11 @@ class Call:
         return validate(model, parse_object(await read_body(self.request)))
 
     async def body_if_any(self, model: type[Model]) -> Model:
-        """The body of a call that needs none."""
+        """The body of a call that needs none; one that takes none has a `Body` without fields."""
         return validate(model, parse_object(await read_body(self.request) or b"{}"))
 
     def key(self, what: str, body: Body) -> RequestKey | None:
-        """The Idempotency-Key header as a request key."""
+        """The Idempotency-Key header as a request key; the operation is `keyed`."""
         given = self.request.headers.getlist("idempotency-key")
         text = given[0] if given else None
         if text is not None and (len(given) > 1 or not 1 <= len(text) <= 200 or text_fault(text)):
@@ -76,18 +76,6 @@ class Call:
         return request_key(self.actor, what, text, body)
 
     # Query parameters.
-
-    def allow(self, *names: str) -> None:
-        """Refuse query parameters this call does not have, repeated ones, and what is no text."""
-        seen: set[str] = set()
-        for name, value in self.request.query_params.multi_items():
-            if name not in names:
-                raise invalid(name, "is not a parameter of this call")
-            if name in seen:
-                raise invalid(name, "must be given once")
-            if fault := text_fault(value):
-                raise invalid(name, fault)
-            seen.add(name)
 
     def query(self, name: str) -> str | None:
         return self.request.query_params.get(name)
@@ -152,7 +140,8 @@ Handler = Callable[[Call], Awaitable[Answer | Response]]
 @dataclass(frozen=True, slots=True)
 class Operation:
     """One line of the API: how it is called, what it takes, who serves it. `entries` is how many
-    its answer may have when no limit is given; an answer that is `live` takes its turns itself."""
+    its answer may have when no limit is given; an answer that is `live` takes its turns itself;
+    what is `keyed` takes an Idempotency-Key."""
 
     method: str
     path: str
@@ -162,6 +151,7 @@ class Operation:
     query: tuple[str, ...] = ()
     entries: int | None = None
     live: bool = False
+    keyed: bool = False
 
     def weight(self, call: Call) -> int:
         """How many entries the answer to a call may have."""
@@ -170,8 +160,23 @@ class Operation:
         return self.entries or 1
 
 
+def check_query(request: Request, names: Collection[str] = ()) -> None:
+    """Refuse query parameters that a call does not have, repeated ones, and what is no text."""
+    seen: set[str] = set()
+    for name, value in request.query_params.multi_items():
+        if name not in names:
+            raise invalid(name, "is not a parameter of this call")
+        if name in seen:
+            raise invalid(name, "must be given once")
+        if fault := text_fault(value):
+            raise invalid(name, fault)
+        seen.add(name)
+
+
 async def read_body(request: Request, most: int = BODY_BYTES) -> bytes:
     """The body of a JSON request, within its bound."""
+    if request.headers.get("content-length") == "0":  # whatever it is said to be
+        return b""
     kind = request.headers.get("content-type", "application/json").split(";")[0].strip().lower()
     if kind != "application/json":
         raise UnsupportedMedia("send the body as application/json")

@@ -13,7 +13,7 @@ from hub.core.times import parse_rfc3339
 from hub.core.values import Run
 from hub.gateway.auth import bearer
 from hub.gateway.gateway import Gateway
-from hub.gateway.rest.call import Answer, Call, Operation, envelope, read_body
+from hub.gateway.rest.call import Answer, Call, Operation, check_query, envelope, read_body
 from hub.wire.bodies import Body, parse_object, validate
 from hub.wire.requests import AnswerRun, AppendDelta
 
@@ -39,7 +39,7 @@ async def usage(call: Call) -> Answer:
     group_by = call.choice("group_by", *GROUPS) or "tenant"
     since = call.query("since")
     try:
-        since_ms = parse_rfc3339(since) if since else 0
+        since_ms = 0 if since is None else parse_rfc3339(since)
     except ValueError:
         raise invalid("since", "must be an RFC 3339 time such as 2030-01-31T12:00:00Z") from None
     rows = await call.parts.usage.report(call.actor, group_by, since_ms)
@@ -57,7 +57,7 @@ async def of_room(call: Call) -> Answer:
 OPERATIONS = [
     Operation("GET", "/v1/runs/{run_id}", read, "Read a run"),
     Operation("POST", "/v1/runs/{run_id}/cancel", cancel, "Cancel a run"),
-    Operation("POST", "/v1/runs/{run_id}/retry", retry, "Try a run again"),
+    Operation("POST", "/v1/runs/{run_id}/retry", retry, "Try a run again", keyed=True),
     Operation("GET", "/v1/usage", usage, "What was used", query=("group_by", "since")),
     Operation(
         "GET", "/v1/rooms/{room_id}/runs", of_room, "List a room's runs", query=("limit", "cursor")
@@ -70,6 +70,7 @@ def token_routes(gateway: Gateway) -> list[Route]:
     answers = gateway.parts.answers
 
     async def allowed(request: Request) -> Run:
+        check_query(request)
         token = bearer(request.headers)
         if token is None:
             raise Unauthenticated(

@@ -26,7 +26,8 @@ from hub.gateway.rest import (
     search,
     sessions,
 )
-from hub.gateway.rest.call import Answer, Call, Operation, envelope
+from hub.gateway.rest.call import Answer, Call, Operation, check_query, envelope
+from hub.wire.bodies import Body
 
 OPERATIONS: list[Operation] = [
     *sessions.OPERATIONS,
@@ -72,7 +73,9 @@ def _endpoint(gateway: Gateway, operations: dict[str, Operation]) -> Endpoint:
             )
         actor = await caller(request, gateway.parts.access)
         call = Call(request, gateway, actor)
-        call.allow(*operation.query)
+        check_query(request, operation.query)
+        if operation.method != "GET" and operation.body is None:
+            await call.body_if_any(Body)
         if operation.method != "GET" or operation.live:
             return _response(await operation.handler(call))
         async with call.turn(operation.weight(call)):
