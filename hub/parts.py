@@ -48,6 +48,7 @@ from hub.service.rooms import Rooms
 from hub.service.runs import Runs
 from hub.service.searching import Searching
 from hub.service.sessions import Sessions
+from hub.service.tickets import Tickets
 from hub.service.timeline import Timeline
 from hub.service.usage import Usage
 from hub.service.views import RoomViews
@@ -252,7 +253,8 @@ def assemble(settings: Settings, store: SqlStore, bus: RedisBus, models: ModelCa
     return Parts(
         settings=settings, secret=secret, store=store, bus=bus, models=models,
         ids=ids, publisher=publisher, writer=writer, lost=lost, near=near, views=views,
-        access=Access(store, bus, ids, now_ms), notices=notices, rooms=rooms, messages=messages,
+        access=Access(store, Tickets(bus, now_ms, secret), ids, now_ms),
+        notices=notices, rooms=rooms, messages=messages,
         editing=Editing(store, views, publisher, ids, now_ms),
         reading=Reading(store, views, notices), searching=Searching(store, views),
         participants=Participants(

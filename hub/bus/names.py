@@ -32,7 +32,11 @@ class Names:
         return f"{self.draft(room_id, run_id)}:text"
 
     def ticket(self, digest: str) -> str:
-        return f"{self.prefix}:ticket:{digest}"
+        return f"{self.prefix}:ticket:{{{digest}}}"
+
+    def ticket_put(self, digest: str) -> str:
+        """What was put as a ticket, taken or not."""
+        return f"{self.ticket(digest)}:put"
 
     def presence(self, room_id: str) -> str:
         """Which gateways have anybody in a room, with the ends of their leases."""

@@ -20,6 +20,7 @@ from hub.bus.marks import RedisMarks
 from hub.bus.names import Names
 from hub.bus.pipe import refused, unless_all_failed
 from hub.bus.presence import RedisPresence
+from hub.bus.scripts import Script
 from hub.bus.shards import LOOK_S
 from hub.bus.together import Together
 from hub.core.values import Draft
@@ -46,6 +47,13 @@ redis.call('EXPIRE', KEYS[2], ARGV[5])
 redis.call('SPUBLISH', ARGV[6], ARGV[7])
 return 1
 """
+_PUT_ONCE: Final = """
+local before = redis.call('GET', KEYS[2])
+if before then return before end
+redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
+redis.call('SET', KEYS[2], ARGV[1], 'EX', ARGV[3])
+return ARGV[1]
+"""
 log = structlog.get_logger("hub.bus")
 
 
@@ -61,6 +69,7 @@ class RedisBus:
         self._id = bus_id
         self._waking = Outage(log, "workers are not told of runs")
         self._append = Together(self._redis, _APPEND)
+        self._put_once = Script(self._redis, _PUT_ONCE)
         self.presence = RedisPresence(self._redis, names, bus_id)
         self.lives = RedisLives(self._redis, names, bus_id)
         self.marks = RedisMarks(self._redis, names)
@@ -139,6 +148,11 @@ class RedisBus:
     async def put_ticket(self, digest: str, value: bytes, ttl_s: int) -> None:
         with answering():
             await self._redis.set(self._names.ticket(digest), value, ex=ttl_s)
+
+    async def put_ticket_once(self, digest: str, value: bytes, ttl_s: int, kept_s: int) -> bytes:
+        keys = [self._names.ticket(digest), self._names.ticket_put(digest)]
+        with answering():
+            return bytes(await self._put_once.call(keys, [value, ttl_s, kept_s]))
 
     async def take_ticket(self, digest: str) -> bytes | None:
         with answering():

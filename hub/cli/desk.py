@@ -19,10 +19,11 @@ from hub.core.values import Actor, Json
 from hub.models.base import open_stream
 from hub.models.catalogue import ModelCatalogue
 from hub.parts import now_ms, open_catalogue
-from hub.ports import Bus, Page
+from hub.ports import Page
 from hub.service.access import Access
 from hub.service.models import Models
 from hub.service.participants import Participants
+from hub.service.tickets import Tickets
 from hub.settings import Settings
 from hub.store.migrate import UnusableDatabase
 from hub.store.opening import SQLITE, is_postgres, open_store
@@ -162,9 +163,9 @@ async def _offline(settings: Settings, work: Callable[[Desk], Awaitable[T]]) -> 
         admin = await store.participants.get(TENANT, ADMIN)
         if admin is None:
             raise Stop(f"the hub in {settings.data_dir} was never started; start it: roomhub up")
-        no_bus = cast(Bus, None)  # only tickets need one, and nobody asks for those here
+        no_tickets = cast(Tickets, None)  # they need Redis, and nobody asks for them here
         ids = IdMaker(now_ms, secrets.randbits)
-        access = Access(store, no_bus, ids, now_ms)
+        access = Access(store, no_tickets, ids, now_ms)
         mapping = Models(store, models, ids, now_ms, settings.outbound_allow)
         people = Participants(
             store, models.knows, now_ms,

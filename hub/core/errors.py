@@ -159,6 +159,14 @@ def invalid(field: str, message: str) -> Invalid:
     return Invalid(f"{field}: {message}", details=(FieldError(field, message),))
 
 
+def reused_key() -> Conflict:
+    """An Idempotency-Key that was used before, for something else."""
+    return Conflict(
+        "this key was used before with another request body; use a new key",
+        code="IDEMPOTENCY_CONFLICT",
+    )
+
+
 def missing(noun: str) -> Missing:
     """`missing("room")` is ROOM_NOT_FOUND; a foreign id and a missing one read the same."""
     return Missing(f"no such {noun}", code=f"{noun.upper()}_NOT_FOUND")

@@ -98,6 +98,10 @@ class Bus(Protocol):
 
     async def put_ticket(self, digest: str, value: bytes, ttl_s: int) -> None: ...
 
+    async def put_ticket_once(self, digest: str, value: bytes, ttl_s: int, kept_s: int) -> bytes:
+        """Put it, unless one of this digest was put within `kept_s`, taken or not; the value that
+        was put then."""
+
     async def take_ticket(self, digest: str) -> bytes | None:
         """The value, once."""
 

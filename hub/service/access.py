@@ -12,20 +12,18 @@ import secrets
 from collections import OrderedDict
 from typing import Final
 
-import orjson
 import structlog
 
 from hub.core.errors import Denied, Unauthenticated, invalid, missing
 from hub.core.ids import IdMaker
 from hub.core.posts import RequestKey
-from hub.core.times import parse_rfc3339, rfc3339
+from hub.core.times import parse_rfc3339
 from hub.core.values import Actor, ApiKey, Json
-from hub.ports import AuditEntry, Bus, Clock, Page, Store, StoredKey
+from hub.ports import AuditEntry, Clock, Page, Store, StoredKey
 from hub.service.shared import Gathered
+from hub.service.tickets import Tickets
 from hub.wire.requests import CreateKey
 
-WS_TICKET_S: Final = 30
-LOGIN_TICKET_S: Final = 600
 LOGIN_KEY_MS: Final = 12 * 3600 * 1000
 _KEYS_AT_ONCE: Final = 200
 _REVOKED_KEPT: Final = 10_000
@@ -42,9 +40,9 @@ def digest_of(secret: str) -> str:
 class Access:
     """Authenticates callers and hands out keys."""
 
-    def __init__(self, store: Store, bus: Bus, ids: IdMaker, now_ms: Clock) -> None:
+    def __init__(self, store: Store, tickets: Tickets, ids: IdMaker, now_ms: Clock) -> None:
         self._store = store
-        self._bus = bus
+        self._tickets = tickets
         self._ids = ids
         self._now_ms = now_ms
         self._keys = Gathered(store.keys.find_all, _KEYS_AT_ONCE)
@@ -98,7 +96,7 @@ class Access:
     ) -> Json:
         """A new key with its secret, shown this once. Users make keys for themselves; admins for
         any participant and of any role."""
-        owner = body.participant_id or actor.id
+        owner = actor.id if body.participant_id is None else body.participant_id
         if not actor.is_admin and (owner != actor.id or body.role != "tenant_user"):
             raise Denied("only a tenant_admin makes keys for others or of role tenant_admin")
         known = await self._store.participants.get(actor.tenant_id, owner)
@@ -154,21 +152,15 @@ class Access:
         self.forget(key_id)
         return revoked
 
-    async def create_ticket(self, actor: Actor, purpose: str) -> Json:
+    async def create_ticket(
+        self, actor: Actor, purpose: str, request: RequestKey | None = None
+    ) -> Json:
         """A single-use stand-in for a key: `ws` for a WebSocket, `login` for the web app."""
-        ttl_s = WS_TICKET_S if purpose == "ws" else LOGIN_TICKET_S
-        ticket = f"rht_{secrets.token_urlsafe(24)}"
-        value = {"purpose": purpose, "key_id": actor.key_id}
-        await self._bus.put_ticket(digest_of(ticket), orjson.dumps(value), ttl_s)
-        return {"ticket": ticket, "expires_at": rfc3339(self._now_ms() + ttl_s * 1000)}
+        return await self._tickets.make(actor, purpose, request)
 
     async def redeem(self, ticket: str, purpose: str) -> Actor:
         """The actor who made the ticket; it works once."""
-        value = await self._bus.take_ticket(digest_of(ticket))
-        about = orjson.loads(value) if value else {}
-        if about.get("purpose") != purpose:
-            raise Unauthenticated("the ticket is not valid, or was used, or has expired")
-        found = await self._store.keys.find(about["key_id"])
+        found = await self._store.keys.find(await self._tickets.take(ticket, purpose))
         if found is None or found.key.revoked_ms is not None:
             raise Unauthenticated("the key behind the ticket was revoked")
         actor = _actor(found)

@@ -9,7 +9,7 @@ from sqlalchemy import BigInteger, Connection, cast, func, insert, literal_colum
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.elements import ColumnElement
 
-from hub.core.errors import Conflict
+from hub.core.errors import reused_key
 from hub.core.posts import LogEntry, LogRow, RequestKey
 from hub.core.values import Json
 from hub.ports import AuditEntry
@@ -65,10 +65,7 @@ def made_by(connection: Connection, key: RequestKey) -> str | None:
     if earlier is None:
         return None
     if earlier.digest != key.digest:
-        raise Conflict(
-            "this key was used before with another request body; use a new key",
-            code="IDEMPOTENCY_CONFLICT",
-        )
+        raise reused_key()
     return str(earlier.ref)
 
 

@@ -24,5 +24,6 @@ def test_what_one_script_touches_is_of_one_slot_of_a_cluster() -> None:
     names = Names("hub")
     of_a_draft = [names.draft("r1", "run_1"), names.draft_text("r1", "run_1"), names.room("r1")]
     of_presence = [names.presence("r1"), names.present("r1", "g")]
-    for together in (of_a_draft, of_presence, [names.lives, names.unpublished]):
+    of_a_ticket = [names.ticket("t"), names.ticket_put("t")]
+    for together in (of_a_draft, of_presence, of_a_ticket, [names.lives, names.unpublished]):
         assert 1 == len(set(map(slot_of, together)))

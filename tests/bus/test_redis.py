@@ -132,6 +132,15 @@ async def test_a_ticket_has_its_time(valkey: str, prefix: str, bus: RedisBus) ->
         assert 0 < await raw.ttl(Names(prefix).ticket("digest")) <= 30
 
 
+async def test_a_ticket_that_was_put_once_is_not_put_again(bus: RedisBus) -> None:
+    assert b"first" == await bus.put_ticket_once("digest", b"first", 30, 60)
+    assert b"first" == await bus.put_ticket_once("digest", b"second", 30, 60)
+    assert b"first" == await bus.take_ticket("digest")
+    assert b"first" == await bus.put_ticket_once("digest", b"third", 30, 60)
+    assert await bus.take_ticket("digest") is None
+    assert b"other" == await bus.put_ticket_once("other", b"other", 30, 60)
+
+
 async def test_a_run_wakes_one_worker(bus: RedisBus) -> None:
     await bus.woken("w1", 10, 0.01)  # the first call makes the group
     await bus.publish((), [f"run_{n}" for n in range(20)])

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 from tests.e2e.people import Person, add_room, head_of, named
@@ -92,3 +93,38 @@ def test_two_idempotency_keys_are_refused(person: Person) -> None:
     headers = [("Idempotency-Key", named("a")), ("Idempotency-Key", named("b"))]
     answer = person.client.post("/v1/rooms", json={"name": "n"}, headers=headers)
     check_answer(answer, 422, INVALID, ["Idempotency-Key"])
+
+
+def test_the_same_key_brings_the_same_ticket_and_it_is_good_once(
+    hub: HubProcess, person: Person
+) -> None:
+    key = {"Idempotency-Key": named("key")}
+    first, again = (
+        person.client.post("/v1/tickets", json={"purpose": "ws"}, headers=key) for _ in range(2)
+    )
+    assert (201, 201, first.json()) == (first.status_code, again.status_code, again.json())
+    other = person.client.post("/v1/tickets", json={"purpose": "login"}, headers=key)
+    check_answer(other, 409, "IDEMPOTENCY_CONFLICT")
+    address = f"{hub.ws_address}?ticket={first.json()['data']['ticket']}"
+    with connect(address, proxy=None) as socket:
+        assert person.id == json.loads(socket.recv(10))["participant"]["id"]
+    person.client.post("/v1/tickets", json={"purpose": "ws"}, headers=key).raise_for_status()
+    with connect(address, proxy=None) as socket, pytest.raises(ConnectionClosed) as closed:
+        socket.recv(10)
+    assert closed.value.rcvd is not None
+    assert 4401 == closed.value.rcvd.code
+
+
+def test_a_ticket_of_one_key_is_not_that_of_another_of_the_same_participant(
+    hub: HubProcess, person: Person
+) -> None:
+    """It may do less."""
+    made = person.client.post("/v1/api-keys", json={"name": "second"}).json()["data"]["key"]
+    tickets = {
+        person.client.post(
+            "/v1/tickets", json={"purpose": "ws"},
+            headers={"Idempotency-Key": "the same", "Authorization": f"Bearer {key}"},
+        ).raise_for_status().json()["data"]["ticket"]
+        for key in (person.key, made)
+    }  # fmt: skip
+    assert 2 == len(tickets)

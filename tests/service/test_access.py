@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from hub.core.errors import Denied, Invalid, Missing, Unauthenticated
+from hub.core.errors import Conflict, Denied, Invalid, Missing, Unauthenticated
 from hub.core.ids import IdMaker
 from hub.core.times import parse_rfc3339, rfc3339
 from hub.core.values import Actor
@@ -20,8 +20,9 @@ from hub.ports import Page, Store
 from hub.service.access import LOGIN_KEY_MS, Access
 from hub.service.requests import request_key
 from hub.service.taken import Taken
+from hub.service.tickets import Tickets
 from hub.wire.bodies import validate
-from hub.wire.requests import CreateKey
+from hub.wire.requests import CreateKey, CreateTicket
 from tests.support.parts import ADMIN, ALICE, BOB, RIVAL, Ticker, actor
 
 PATIENCE_S = 5.0
@@ -40,7 +41,8 @@ def access(parts: Parts, clock: Ticker) -> Access:
 
 def another(parts: Parts, clock: Ticker, seed: int = 1) -> Access:
     """Access of another gateway on the same database and bus."""
-    return Access(parts.store, parts.bus, IdMaker(clock, random.Random(seed).getrandbits), clock)
+    tickets = Tickets(parts.bus, clock, b"a secret")
+    return Access(parts.store, tickets, IdMaker(clock, random.Random(seed).getrandbits), clock)
 
 
 async def key_of(access: Access, who: Actor = ALICE, **fields: Any) -> tuple[str, str]:
@@ -241,6 +243,31 @@ async def test_a_ticket_is_good_once_and_for_its_purpose(access: Access) -> None
         await access.redeem(login, "ws")
     with pytest.raises(Unauthenticated):
         await access.redeem("rht_invented", "ws")
+
+
+async def test_a_retry_for_a_ticket_gets_the_same_and_it_is_good_once(access: Access) -> None:
+    me = await access.authenticate((await key_of(access))[0])
+    body = validate(CreateTicket, {"purpose": "ws"})
+    request = request_key(me, "tickets", "once", body)
+    first = await access.create_ticket(me, "ws", request)
+    assert first == await access.create_ticket(me, "ws", request)
+    await access.redeem(first["ticket"], "ws")
+    assert first == await access.create_ticket(me, "ws", request)
+    with pytest.raises(Unauthenticated):
+        await access.redeem(first["ticket"], "ws")
+    with pytest.raises(Conflict) as caught:
+        await access.create_ticket(me, "login", request)
+    assert "IDEMPOTENCY_CONFLICT" == caught.value.code
+    other = await access.create_ticket(me, "ws", request_key(me, "tickets", "twice", body))
+    assert first["ticket"] != other["ticket"]
+
+
+async def test_a_ticket_does_not_outlive_its_participant(access: Access, parts: Parts) -> None:
+    me = await access.authenticate((await key_of(access))[0])
+    ticket = (await access.create_ticket(me, "ws"))["ticket"]
+    await parts.participants.disable(ADMIN, ALICE.id)
+    with pytest.raises(Unauthenticated):
+        await access.redeem(ticket, "ws")
 
 
 async def test_a_ticket_does_not_outlive_its_key(access: Access, clock: Ticker) -> None:

@@ -41,8 +41,8 @@ class OneKey:
 async def test_digests_are_compared_in_constant_time() -> None:
     clock = Ticker()
     store: Any = SimpleNamespace(keys=OneKey())
-    bus: Any = None
-    access = Access(store, bus, IdMaker(clock, random.Random(1).getrandbits), clock)
+    tickets: Any = None
+    access = Access(store, tickets, IdMaker(clock, random.Random(1).getrandbits), clock)
     with pytest.raises(Unauthenticated):
         await access.authenticate("rhk_1_wrong")
     found = await access.authenticate("rhk_1_secret")

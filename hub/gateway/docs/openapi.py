@@ -27,22 +27,23 @@ _HEADERS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An operation as it is described; `keyed` says that it takes a key."""
+    """An operation as it is described: whether it takes the caller's key, and a request's own."""
 
     method: str
     path: str
     summary: str
     body: type[BaseModel] | None = None
     query: tuple[str, ...] = ()
-    keyed: bool = True
+    open: bool = False
+    keyed: bool = False
 
 
-UNKEYED: Final = (
-    Entry("POST", "/v1/login", "Exchange a log-in ticket for a key", LogIn, keyed=False),
+BESIDE: Final = (
+    Entry("POST", "/v1/login", "Exchange a log-in ticket for a key", LogIn, open=True),
     Entry("POST", "/v1/runs/{run_id}/reply", "Answer a run, by its token", AnswerRun),
     Entry("POST", "/v1/runs/{run_id}/deltas", "Append to a run's draft, by its token", AppendDelta),
-    Entry("GET", "/healthz", "Whether the process is alive", keyed=False),
-    Entry("GET", "/readyz", "Whether it should get traffic", keyed=False),
+    Entry("GET", "/healthz", "Whether the process is alive", open=True),
+    Entry("GET", "/readyz", "Whether it should get traffic", open=True),
 )
 """What is served beside the table of operations."""
 
@@ -50,8 +51,11 @@ UNKEYED: Final = (
 def openapi(operations: Iterable[Operation]) -> Json:
     """The document."""
     schemas, paths = Schemas(), dict[str, Json]()
-    listed = [Entry(o.method, written(o.path), o.summary, o.body, o.query) for o in operations]
-    for entry in (*listed, *UNKEYED):
+    listed = [
+        Entry(o.method, written(o.path), o.summary, o.body, o.query, keyed=o.keyed)
+        for o in operations
+    ]
+    for entry in (*listed, *BESIDE):
         described = replace(entry, path=template(entry.path))
         paths.setdefault(described.path, {})[entry.method.lower()] = _operation(described, schemas)
     return {
@@ -101,7 +105,7 @@ def _operation(operation: Entry, schemas: Schemas) -> Json:
     if operation.body is not None:
         content = {"application/json": {"schema": schemas.ref(operation.body)}}
         found["requestBody"] = {"required": True, "content": content}
-    if not operation.keyed:
+    if operation.open:
         found["security"] = []
     return found
 
@@ -117,7 +121,7 @@ def _parameters(operation: Entry) -> list[Json]:
         for name in _PATH_PART.findall(operation.path)
     ]
     found += [{"name": name, "in": "query", "schema": _query(name)} for name in operation.query]
-    header = "Idempotency-Key" if operation.method == "POST" else None
+    header = "Idempotency-Key" if operation.keyed else None
     header = "Last-Event-ID" if operation.path.endswith("/stream") else header
     if header is not None:
         about = {"description": _HEADERS[header], "schema": {"type": "string"}}

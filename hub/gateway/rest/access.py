@@ -39,13 +39,16 @@ async def revoke_key(call: Call) -> Answer:
 
 async def create_ticket(call: Call) -> Answer:
     body = await call.body(CreateTicket)
-    return Answer(await call.parts.access.create_ticket(call.actor, body.purpose), 201)
+    key = call.key(f"tickets/{call.actor.key_id}", body)  # another key may not do as much
+    return Answer(await call.parts.access.create_ticket(call.actor, body.purpose, key), 201)
 
 
 OPERATIONS = [
     Operation("GET", "/v1/me", me, "Who the caller is"),
-    Operation("POST", "/v1/api-keys", create_key, "Create an API key", CreateKey),
+    Operation("POST", "/v1/api-keys", create_key, "Create an API key", CreateKey, keyed=True),
     Operation("GET", "/v1/api-keys", keys, "List API keys", query=("limit", "cursor")),
     Operation("DELETE", "/v1/api-keys/{key_id}", revoke_key, "Revoke an API key"),
-    Operation("POST", "/v1/tickets", create_ticket, "Create a single-use ticket", CreateTicket),
+    Operation(
+        "POST", "/v1/tickets", create_ticket, "Create a single-use ticket", CreateTicket, keyed=True
+    ),
 ]

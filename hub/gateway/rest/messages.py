@@ -161,7 +161,8 @@ _ROOM = "/v1/rooms/{room_id}"
 _MESSAGE = f"{_ROOM}/messages/{{message_id}}"
 OPERATIONS = [
     Operation(
-        "POST", f"{_ROOM}/messages", post, "Post a message", PostMessage, query=("dry_run",)
+        "POST", f"{_ROOM}/messages", post, "Post a message", PostMessage, query=("dry_run",),
+        keyed=True,
     ),
     Operation(
         "GET",
@@ -178,7 +179,7 @@ OPERATIONS = [
     Operation("POST", f"{_ROOM}/read", mark_read, "Say how far one has read", MarkRead),
     Operation(
         "POST", f"{_MESSAGE}/reply", reply, "Reply in a message's thread", PostMessage,
-        query=("dry_run",),
+        query=("dry_run",), keyed=True,
     ),
     Operation(
         "GET", f"{_MESSAGE}/thread", thread, "Read a thread", query=("limit", "cursor", "after")

@@ -43,7 +43,9 @@ async def disable(call: Call) -> Answer:
 
 _ONE = "/v1/participants/{participant_id}"
 OPERATIONS = [
-    Operation("POST", "/v1/participants", create, "Create a participant", CreateParticipant),
+    Operation(
+        "POST", "/v1/participants", create, "Create a participant", CreateParticipant, keyed=True
+    ),
     Operation("GET", "/v1/participants", page, "List participants", query=("limit", "cursor")),
     Operation("GET", _ONE, read, "Read a participant"),
     Operation("PATCH", _ONE, change, "Change a participant", ChangeParticipant),

@@ -207,12 +207,13 @@ async def _ended(call: Call, follower: Follower, runs: Sequence[Run]) -> list[Ru
 
 _ONE = "/v1/sessions/{session_id}"
 OPERATIONS = [
-    Operation("POST", f"{_ONE}/messages", send, "Send a message to the model", SendMessage),
+    Operation("POST", f"{_ONE}/messages", send, "Send a message to the model", SendMessage,
+              keyed=True),
     Operation("PATCH", f"{_ONE}/messages/{{message_id}}", edit,
               "Change the last message, and have it answered again", SendMessage),
     Operation("GET", f"{_ONE}/stream", resume, "Follow the reply that is being written",
               live=True),
     Operation("POST", f"{_ONE}/cancel", cancel, "Stop the reply that is being written"),
     Operation("POST", f"{_ONE}/regenerate", regenerate, "Answer the last message again",
-              Regenerate),
+              Regenerate, keyed=True),
 ]  # fmt: skip

@@ -92,7 +92,7 @@ async def remove_member(call: Call) -> Answer:
 
 _ROOM = "/v1/rooms/{room_id}"
 OPERATIONS = [
-    Operation("POST", "/v1/rooms", create, "Create a room", CreateRoom),
+    Operation("POST", "/v1/rooms", create, "Create a room", CreateRoom, keyed=True),
     Operation("GET", "/v1/rooms", page, "List the caller's rooms",
               query=("limit", "cursor", "scope")),
     Operation("GET", _ROOM, read, "Read a room, its members and recent messages",

@@ -102,7 +102,7 @@ async def promote(call: Call) -> Answer:
 
 _ONE = "/v1/sessions/{session_id}"
 OPERATIONS = [
-    Operation("POST", "/v1/sessions", create, "Create a session", CreateSession),
+    Operation("POST", "/v1/sessions", create, "Create a session", CreateSession, keyed=True),
     Operation("GET", "/v1/sessions", page, "List the caller's sessions",
               query=("limit", "cursor", "scope", "status", "queue")),
     Operation("GET", _ONE, read, "Read a session and its messages", query=("limit", "before"),

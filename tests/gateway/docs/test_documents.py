@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 
 from hub.gateway.commands import COMMANDS
 from hub.gateway.docs.asyncapi import asyncapi
-from hub.gateway.docs.openapi import UNKEYED, openapi, written
+from hub.gateway.docs.openapi import BESIDE, openapi, written
 from hub.gateway.docs.page import page
 from hub.gateway.docs.shapes import EVENTS
 from hub.gateway.rest.table import OPERATIONS
@@ -47,9 +48,9 @@ def test_everything_that_is_referred_to_is_there(document: dict[str, Any]) -> No
 def test_every_operation_is_described_with_what_it_takes() -> None:
     described = {(m.upper(), path) for path, found in HTTP["paths"].items() for m in found}
     listed = {(each.method, written(each.path)) for each in OPERATIONS}
-    listed |= {(each.method, each.path) for each in UNKEYED}
+    listed |= {(each.method, each.path) for each in BESIDE}
     assert listed == described
-    assert len(OPERATIONS) + len(UNKEYED) == len(described)
+    assert len(OPERATIONS) + len(BESIDE) == len(described)
     for operation in OPERATIONS:
         found = HTTP["paths"][written(operation.path)][operation.method.lower()]
         named = {p["name"] for p in found["parameters"] if p["in"] == "path"}
@@ -58,6 +59,19 @@ def test_every_operation_is_described_with_what_it_takes() -> None:
             p["name"] for p in found["parameters"] if p["in"] == "query"
         }
         assert (operation.body is not None) == ("requestBody" in found)
+
+
+def test_an_idempotency_key_is_described_where_it_has_an_effect() -> None:
+    """Where a handler does not ask for it, it would be a promise that nobody keeps."""
+    keyed = {
+        path
+        for path, found in HTTP["paths"].items()
+        for each in found.values()
+        if "Idempotency-Key" in {parameter["name"] for parameter in each["parameters"]}
+    }
+    asks = {written(each.path) for each in OPERATIONS if ".key(" in inspect.getsource(each.handler)}
+    assert asks == keyed
+    assert {"/v1/rooms", "/v1/sessions", "/v1/tickets", "/v1/api-keys"} <= keyed
 
 
 def test_operations_have_names_of_their_own_and_answers() -> None:
