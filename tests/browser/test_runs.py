@@ -87,6 +87,27 @@ async def test_a_budget_that_is_nearly_spent_is_told_in_the_room_once(
         await expect(told).to_have_count(1, timeout=5_000)
 
 
+async def test_a_reply_takes_the_place_of_its_run_before_that_is_told_to_have_ended(
+    desk: Desk, voice: Voice
+) -> None:
+    persona, handle = desk.persona()
+    ann = desk.person("ann")
+    window = await desk.window(ann)
+    release = await window.hold_back("run.finished")
+    await window.enter(desk.room(ann, persona))
+    await window.say(f"@{handle} sing")
+    await expect(window.page.locator(".thinking-row")).to_contain_text("Poet is thinking")
+    voice.say("La.")
+    voice.end()
+    thread = window.page.locator(".thread .message")
+    await expect(thread.and_(window.page.locator(":not(.streaming)"))).to_contain_text("La.")
+    await expect(thread).to_have_count(1)
+    await expect(window.page.locator(".thinking-row, .streaming")).to_have_count(0)
+    release()
+    await window.say("And another?")
+    await window.shows(f"@{handle} sing", "La.", "And another?")
+
+
 async def test_an_observer_stops_nothing(desk: Desk, voice: Voice) -> None:
     persona, handle = desk.persona()
     room_id, one, other = await two_windows(desk, persona)

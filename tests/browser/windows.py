@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -14,6 +16,7 @@ from playwright.async_api import (
     Locator,
     Page,
     Request,
+    WebSocketRoute,
     expect,
 )
 
@@ -50,6 +53,32 @@ class Window:
         left = request.url.endswith(".svg") and request.failure == "net::ERR_ABORTED"
         if not left:  # the page was left while its picture was on the way
             self.complaints.append(f"request failed: {request.url}: {request.failure}")
+
+    async def hold_back(self, kind: str) -> Callable[[], None]:
+        """From the first event of a kind on nothing of the hub's socket reaches the page, until
+        what this returns is called. To be asked for before the page connects."""
+        held: list[Callable[[], None]] = []
+        holding = True
+
+        def route(socket: WebSocketRoute) -> None:
+            hub = socket.connect_to_server()
+
+            def pass_on(frame: str | bytes) -> None:
+                if holding and (held or json.loads(frame)["type"] == kind):
+                    held.append(lambda: socket.send(frame))
+                else:
+                    socket.send(frame)
+
+            hub.on_message(pass_on)
+
+        def release() -> None:
+            nonlocal holding
+            holding = False
+            while held:
+                held.pop(0)()
+
+        await self.page.route_web_socket(re.compile(r"/v1/ws"), route)
+        return release
 
     def forgive(self, *patterns: str) -> None:
         """What this test provokes on purpose, as regular expressions."""
