@@ -15,7 +15,8 @@ PROPERTY: Final = "database"  # travels with the report, also from another proce
 DATABASES: Final = ("sqlite", "postgres")
 FOLDERS: Final = ("store", "service")
 ASKING: Final = frozenset({"store", "parts"})
-SQLITE_ALONE: Final = ("tests/store/test_database.py",)  # about the file itself
+# About the file itself, and what is done on it in a way of its own.
+SQLITE_ALONE: Final = ("tests/store/test_database.py", "tests/store/test_plain_posts.py")
 
 
 def database_of(item: pytest.Item) -> str | None:

@@ -128,8 +128,9 @@ class _Own:
 class _Job(Generic[T]):
     """A write on its way, and who waits for it."""
 
-    def __init__(self, work: Callable[[Connection], T]) -> None:
+    def __init__(self, work: Callable[[Connection], T], whole: bool) -> None:
         self.work = work
+        self.whole = whole
         self.loop = asyncio.get_running_loop()
         self.done: asyncio.Future[T] = self.loop.create_future()
         self.result: T | None = None
@@ -196,19 +197,20 @@ class SqliteDatabase:
         with self._own("DEFERRED").transaction() as connection:
             return work(connection)
 
-    async def write(self, work: Callable[[Connection], T]) -> T:
+    async def write(self, work: Callable[[Connection], T], *, whole: bool = False) -> T:
         """Writes that wait for each other share a transaction, each in a savepoint of its own: one
-        that fails takes back what it did alone, and one sync to disk stores them all."""
-        job = self._queue(work)
+        that fails takes back what it did alone, and one sync to disk stores them all. `whole`: it
+        is one statement, so that it needs no transaction around it when it is alone."""
+        job = self._queue(work, whole)
         with _reaching():
             return await job.done
 
-    def _queue(self, work: Callable[[Connection], T]) -> _Job[T]:
+    def _queue(self, work: Callable[[Connection], T], whole: bool) -> _Job[T]:
         """Before the writer is told to end, or not at all."""
         with self._ending:
             if self._closed:
                 raise Unavailable("the database is closed")
-            job = _Job(work)
+            job = _Job(work, whole)
             self._jobs.put(job)
         return job
 
@@ -240,6 +242,9 @@ class SqliteDatabase:
         if not jobs:
             return
         own = self._own("IMMEDIATE")
+        if len(jobs) == 1 and jobs[0].whole:
+            jobs[0].result = jobs[0].work(own.connection)
+            return
         with own.transaction() as connection:
             if len(jobs) == 1:
                 jobs[0].result = jobs[0].work(connection)

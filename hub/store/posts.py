@@ -23,9 +23,10 @@ from hub.core.posts import (
     rooms_of,
 )
 from hub.core.triggers import Cause
-from hub.store.database import Database, sqlite_driver
+from hub.store.database import SqliteDatabase, sqlite_driver
+from hub.store.plain_posts import PlainPosts, is_plain
 from hub.store.posted import HUMAN_AMONG, RUN_COLUMNS, calls_of, closed, in_halves, run_row, stored
-from hub.store.queries import Queries, json_text
+from hub.store.queries import Queries, each_text, json_text
 from hub.store.triggers import read_ground, write_effects
 
 _IN = "IN (SELECT value FROM json_each(?))"
@@ -65,17 +66,27 @@ Fetch = Callable[[str, Sequence[Any]], list[tuple[Any, ...]]]
 class SqlitePosts:
     """`PostStore` on the embedded database."""
 
-    def __init__(self, database: Database, limits: Limits) -> None:
+    def __init__(self, database: SqliteDatabase, limits: Limits) -> None:
         self._database = database
         self._limits = limits
+        self._plain = PlainPosts(limits)
+        self._prepared = False
 
     async def commit(self, posts: Sequence[NewPost], *, wait: bool = False) -> list[Verdict]:
         try:
+            if all(map(is_plain, posts)) and (done := await self._store_plain(posts)):
+                return done
             return await self._database.write(lambda c: _commit(c, posts, self._limits))
         except (exc.IntegrityError, sqlite_driver.IntegrityError) as error:
             if len(posts) == 1:
                 return [HubError(f"the post breaks a rule of the database: {error}")]
         return await in_halves(self.commit, posts)
+
+    async def _store_plain(self, posts: Sequence[NewPost]) -> list[Verdict] | None:
+        if not self._prepared:
+            await self._database.write(self._plain.prepare)
+            self._prepared = True
+        return await self._database.write(lambda c: self._plain.store(c, posts), whole=True)
 
     async def preview(self, post: NewPost) -> Verdict:
         done = await self._database.write(lambda c: _plan(c, [post], self._limits)[0])
@@ -119,8 +130,8 @@ def _drive(raw: Any, queries: Queries) -> Any:
 
 def _rooms(fetch: Fetch, ids: list[str]) -> dict[str, RoomState]:
     asked = [i for i in ids if i.startswith("sess_")]
-    sessions = {s: (a, b) for s, a, b in fetch(_SESSIONS, [_text(asked)])} if asked else {}
-    ((found,),) = fetch(_ROOMS, [_text(ids)])  # one row: see `_insert`
+    sessions = {s: (a, b) for s, a, b in fetch(_SESSIONS, [each_text(asked)])} if asked else {}
+    ((found,),) = fetch(_ROOMS, [each_text(ids)])  # one row: see `_insert`
     return {
         room: RoomState(head, acl, closed(archived, sessions.get(room)))
         for room, head, acl, archived in orjson.loads(found)
@@ -135,7 +146,7 @@ def _keys(
         return {}
     return {
         (scope, key): (digest, stored(connection, ref))
-        for scope, key, digest, ref in fetch(_KEYS, [_text(asked)])
+        for scope, key, digest, ref in fetch(_KEYS, [each_text(asked)])
     }
 
 
@@ -143,7 +154,7 @@ def _roots(fetch: Fetch, posts: Sequence[NewPost]) -> dict[str, RootState]:
     asked = sorted({p.thread_id for p in posts if p.thread_id})
     if not asked:
         return {}
-    return {i: RootState(room, thread) for i, room, thread in fetch(_ROOTS, [_text(asked)])}
+    return {i: RootState(room, thread) for i, room, thread in fetch(_ROOTS, [each_text(asked)])}
 
 
 def _causes(fetch: Fetch, posts: Sequence[NewPost]) -> dict[tuple[str, str], Cause]:
@@ -178,7 +189,7 @@ def _write(raw: Any, posts: Sequence[NewPost], done: Plan) -> None:
         raw, _EVENTS_IN,
         [(e.room_id, e.seq, e.type, e.at_ms, e.ref, json_text(e.data)) for e in done.entries],
     )  # fmt: skip
-    raw.execute(_HEADS, [_text(done.heads)])
+    raw.execute(_HEADS, [each_text(done.heads)])
     _insert_all(raw, _RUNS_IN, [run_row(run) for run in done.runs])
     at = done.messages[-1][0].created_ms
     _drive(raw, write_effects(done.effects, at))
@@ -189,11 +200,6 @@ def _write(raw: Any, posts: Sequence[NewPost], done: Plan) -> None:
         raw.executemany(_COUNT, [(n, at, room) for room, n in counts.items()])
 
 
-def _text(value: Any) -> str:
-    """JSON for `json_each`."""
-    return orjson.dumps(value).decode()
-
-
 def _insert_all(raw: Any, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
     if rows:
-        raw.execute(statement, [_text(rows)])
+        raw.execute(statement, [each_text(rows)])

@@ -13,6 +13,7 @@ from collections.abc import Generator, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
+import orjson
 from sqlalchemy import Connection
 
 Query = tuple[str, tuple[Any, ...]]
@@ -40,6 +41,11 @@ def _on_postgres(sql: str) -> str:
 def json_text(value: Any) -> str | None:
     """What a JSON column takes, NULL for None."""
     return None if value is None else json.dumps(value, ensure_ascii=False)
+
+
+def each_text(values: Any) -> str:
+    """What SQLite's `json_each` takes."""
+    return orjson.dumps(values).decode()
 
 
 def json_value(found: Any) -> Any:

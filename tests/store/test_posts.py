@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections import defaultdict
-from typing import Any
+from dataclasses import replace
+from typing import Any, cast
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from hub.core.errors import Conflict, HubError, Missing, Unavailable
 from hub.core.governor import Limits
-from hub.core.posts import Posted, RequestKey, StaleAccess, Verdict
+from hub.core.posts import NewPost, Posted, RequestKey, StaleAccess, Verdict
 from hub.settings import Settings
 from hub.store.opening import open_store
 from hub.store.store import SqlStore
@@ -29,6 +31,9 @@ from tests.support.parts import (
 )
 
 KEY = RequestKey("acme/user_alice/post", "k1", "digest")
+PLAIN_OR_NOT = pytest.mark.parametrize("calls", [(), ("bot_own",)], ids=["plain", "calling"])
+"""What is said to nobody in particular may be stored in another way."""
+ROOMS = ("room_1", "room_2", "room_3")
 
 
 def ids(outcomes: list[Verdict]) -> list[str]:
@@ -61,23 +66,30 @@ async def test_a_hundred_posts_over_ten_rooms_are_dense_in_each(store: SqlStore)
         assert [e.ref for e in entries if e.type == "message.created"] == order[name]
 
 
-async def test_a_room_goes_on_where_its_counter_row_stands(store: SqlStore) -> None:
+@PLAIN_OR_NOT
+async def test_a_room_goes_on_where_its_counter_row_stands(
+    calls: tuple[str, ...], store: SqlStore
+) -> None:
     await add_room(store)
     posts = Posts(store)
-    first = await posts.send()
+    await posts.send(calls=calls)
+    before = (await store.log.heads(["room_1"]))["room_1"].head
     await store.database.write(
         lambda c: c.execute(text("UPDATE rooms SET head = head + 5 WHERE id = 'room_1'"))
     )
-    assert (await posts.send()).seq == first.seq + 6
+    assert (await posts.send(calls=calls)).seq == before + 6
 
 
-async def test_only_the_culprit_of_a_constraint_fails(store: SqlStore) -> None:
+@PLAIN_OR_NOT
+async def test_only_the_culprit_of_a_constraint_fails(
+    calls: tuple[str, ...], store: SqlStore
+) -> None:
     await add_room(store)
     await add_room(store, "room_2")
     posts = Posts(store)
     taken = await posts.send()
-    batch = [await posts.new(f"room_{1 + n % 2}") for n in range(16)]
-    batch[11] = await posts.new("room_1", message_id=taken.message_id)
+    batch = [await posts.new(f"room_{1 + n % 2}", calls=calls) for n in range(16)]
+    batch[11] = await posts.new("room_1", message_id=taken.message_id, calls=calls)
     outcomes = await store.posts.commit(batch)
 
     culprit = outcomes[11]
@@ -143,14 +155,17 @@ async def test_a_retry_gives_the_first_result_even_after_a_restart(settings: Set
         assert len(await rows(store, "SELECT id FROM runs")) == 1
 
 
-async def test_a_replay_shows_the_message_as_it_is_now(store: SqlStore) -> None:
+@PLAIN_OR_NOT
+async def test_a_replay_shows_the_message_as_it_is_now(
+    calls: tuple[str, ...], store: SqlStore
+) -> None:
     await add_room(store)
     posts = Posts(store)
-    await posts.send(content="first words", key=KEY)
+    await posts.send(content="first words", key=KEY, calls=calls)
     await store.database.write(
         lambda c: c.execute(text("UPDATE messages SET deleted_ms = 1, content = ''"))
     )
-    again = await posts.send(content="first words", key=KEY)
+    again = await posts.send(content="first words", key=KEY, calls=calls)
     assert (again.message.content, again.message.deleted_ms) == ("", 1)
 
 
@@ -246,23 +261,96 @@ async def test_the_same_room_name_in_two_tenants_is_two_rooms(store: SqlStore) -
     assert await store.messages.get(ACME, "room_b", posted.message_id) is None
 
 
-class Leaving:
-    """A database that is away after so many transactions."""
+async def twelve(posts: Posts, name: str, *, calls: tuple[str, ...] = ()) -> list[NewPost]:
+    """Twelve posts to three rooms, which differ from others by `name` alone."""
+    new = []
+    for n in range(12):
+        key = RequestKey(f"scope {name}", f"key {n}", "digest") if n % 3 == 0 else None
+        post = await posts.new(
+            ROOMS[(n * n + n // 5) % 3], f"text {n}", message_id=f"{name}_{n}", calls=calls,
+            key=key, at_ms=AT_MS + n,
+        )  # fmt: skip
+        bob = {"type": "user", "id": "user_bob"}
+        new.append(replace(post, client_id=f"c{n}", mention=(bob,) if n % 2 else ()))
+    return new
 
-    def __init__(self, database: Any, left: int) -> None:
+
+async def test_plain_posts_are_stored_like_all_others(store: SqlStore) -> None:
+    """And both ways go on where the other left off."""
+    for room in ROOMS:
+        await add_room(store, room)
+    posts, offset = Posts(store), dict.fromkeys(ROOMS, 0)
+    found: dict[str, list[object]] = {}
+    columns = """e.type, e.at_ms, e.data, m.seq = e.seq, m.room_id, m.tenant_id, m.thread_id,
+        m.author_id, m.content, m.mention, m.created_ms, m.client_id, m.run_id, m.status, m.depth,
+        m.reply_count, i.key, i.digest, i.created_ms"""
+    for name, calls in (("plain", ()), ("other", ("bot_own",)), ("again", ())):
+        stored = await store.posts.commit(await twelve(posts, name, calls=calls))
+        assert all(isinstance(each, Posted) for each in stored)
+        heads = {at: head.head for at, head in (await store.log.heads(ROOMS)).items()}
+        for room in ROOMS:
+            log = await store.log.read(room, offset[room], 100)
+            assert heads[room] == log[-1][0].seq
+        told = await rows(
+            store,
+            f"""SELECT {columns}, replace(m.id || ' ' || root_message_id, '{name}', '')
+            FROM messages m JOIN events e ON e.ref = m.id LEFT JOIN idempotency i ON i.ref = m.id
+            WHERE m.id LIKE '{name}%' ORDER BY m.created_ms""",
+        )
+        assert len(told) == 12
+        found[name] = [repr(row) for row in told]
+        offset = heads
+    assert found["plain"] == found["other"] == found["again"]
+
+
+async def test_plain_posts_share_the_transaction_of_who_waits_with_them(store: SqlStore) -> None:
+    await add_room(store)
+    posts = Posts(store)
+    taken = await posts.send()
+    first, second = await posts.new(message_id=taken.message_id), await posts.new()
+
+    def fails(connection: Connection) -> None:
+        connection.execute(text("INSERT INTO tenants VALUES ('new', 'New', 1)"))
+        raise LookupError
+
+    broken, good, failed = await asyncio.gather(
+        store.posts.commit([first]), store.posts.commit([second]), store.database.write(fails),
+        return_exceptions=True,
+    )  # fmt: skip
+    assert not isinstance(broken, BaseException)
+    assert not isinstance(good, BaseException)
+    assert not isinstance(broken[0], Posted)
+    assert isinstance(good[0], Posted)
+    assert isinstance(failed, LookupError)
+    assert (await store.log.heads(["room_1"]))["room_1"].head == taken.seq + 1
+
+
+async def test_an_ai_is_never_at_the_beginning_of_a_chain(store: SqlStore) -> None:
+    await add_room(store, people=("user_alice", "bot_own"))
+    posts = Posts(store)
+    asked = await posts.send()
+    said = await posts.send(by="bot_own")
+    depth = "SELECT depth, root_message_id FROM messages WHERE id = "
+    assert await rows(store, f"{depth}'{said.message_id}'") == [(1, asked.message_id)]
+
+
+class Leaving:
+    """A database that is away after so many `left` transactions."""
+
+    def __init__(self, database: Any) -> None:
         self._database = database
-        self._left = left
+        self.left = 1_000
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._database, name)
         if name not in ("write", "transact_driver"):
             return found
 
-        async def transact(*arguments: Any) -> Any:
-            self._left -= 1
-            if self._left < 0:
+        async def transact(*arguments: Any, **named: Any) -> Any:
+            self.left -= 1
+            if self.left < 0:
                 raise Unavailable("away")
-            return await found(*arguments)
+            return await found(*arguments, **named)
 
         return transact
 
@@ -272,11 +360,12 @@ async def test_of_a_batch_that_is_stored_in_halves_each_is_told_what_became_of_i
 ) -> None:
     await add_room(store)
     posts = Posts(store)
-    await posts.send(message_id="msg_there")
+    leaving, store_posts = Leaving(store.database), cast(Any, type(store.posts))
+    leaving_posts = store_posts(leaving, Limits())
+    await leaving_posts.commit([await posts.new(message_id="msg_there")])
     batch = [await posts.new(message_id=name) for name in ("msg_1", "msg_2", "msg_there", "msg_3")]
-    leaving: Any = Leaving(store.database, 2)  # the whole, which breaks a rule, and the first half
-    store_posts: Any = type(store.posts)
-    outcomes = await store_posts(leaving, Limits()).commit(batch)
+    leaving.left = 2  # the whole, which breaks a rule, and the first half
+    outcomes = await leaving_posts.commit(batch)
     assert ["msg_1", "msg_2", "Unavailable", "Unavailable"] == ids(outcomes)
     found = await rows(store, "SELECT id FROM messages WHERE id IN ('msg_1', 'msg_2', 'msg_3')")
     assert [("msg_1",), ("msg_2",)] == sorted(found)
