@@ -14,6 +14,7 @@ from typing import Final
 import structlog
 
 from hub.core.errors import Unavailable
+from hub.core.timeline import Timeline
 from hub.enduring import tell
 from hub.gateway.counts import Counts
 from hub.gateway.feed import Feed
@@ -70,9 +71,18 @@ class Mender:
         """Something came early: what belongs before it is probably on its way."""
         if feed.room_id not in self._graced:
             self._graced.add(feed.room_id)
-            asyncio.get_running_loop().call_later(GRACE_S, self._after_grace, feed)
+            self._give_grace(feed)
 
-    def _after_grace(self, feed: Feed) -> None:
+    def _give_grace(self, feed: Feed) -> None:
+        at = feed.timeline, feed.timeline.position
+        asyncio.get_running_loop().call_later(GRACE_S, self._after_grace, feed, at)
+
+    def _after_grace(self, feed: Feed, at: tuple[Timeline[bytes], int]) -> None:
+        """Where two gateways post to one room all the time, something is always on its way: only
+        a gap that is the same as before is one."""
+        if feed.timeline.behind and at != (feed.timeline, feed.timeline.position):
+            self._give_grace(feed)
+            return
         self._graced.discard(feed.room_id)
         if feed.timeline.behind:
             self.suspect((feed.room_id,))

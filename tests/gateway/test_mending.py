@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import cast
 
 import pytest
 from sqlalchemy import update
@@ -15,6 +17,7 @@ from hub.gateway.mending import HEADS_SLICE, REPAIR_LEAST, Mender
 from hub.ports import Head, LogStore
 from hub.store.schema import counters, rooms
 from hub.store.store import SqlStore
+from hub.wire.packets import Packet
 
 from .fakes import Client, not_restored
 from .test_fanout import Open, open_house
@@ -124,6 +127,32 @@ async def test_of_a_room_that_was_left_meanwhile_nothing_is_read(open_house: Ope
     feed = Feed("room_1")
     await asyncio.wait_for(mender_of(house.store.log, {}).mend(feed, 3), 5)
     assert not feed.timeline.started
+
+
+async def test_what_is_always_on_its_way_is_read_only_when_it_does_not_come(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Two gateways post to one room, and of each the other's posts come a little late."""
+    timers: list[Callable[[], None]] = []
+
+    def call_later(_: float, call: Callable[..., None], *about: object) -> None:
+        timers.append(partial(call, *about))
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "call_later", call_later)
+    feed = Feed("room_1")
+    feed.start(0, "e1")
+    mender = mender_of(cast("LogStore", None), {"room_1": feed})
+    suspected: list[str] = []
+    monkeypatch.setattr(mender, "suspect", suspected.extend)
+    feed.take(Packet(2, 1, b"ours"))
+    mender.suspect_gap(feed)
+    for late in (1, 3, 5):
+        feed.take(Packet(late, 1, b"theirs"))
+        feed.take(Packet(late + 3, 1, b"ours"))
+        timers.pop()()
+        assert (late + 1, []) == (feed.timeline.position, suspected)
+    timers.pop()()
+    assert (["room_1"], []) == (suspected, timers)
 
 
 async def test_large_events_are_mended_in_writes_that_nobody_is_slow_for(open_house: Open) -> None:
