@@ -258,7 +258,7 @@ def assemble(settings: Settings, store: SqlStore, bus: RedisBus, models: ModelCa
         editing=Editing(store, views, publisher, ids, now_ms),
         reading=Reading(store, views, notices), searching=Searching(store, views),
         participants=Participants(
-            store, models.knows, now_ms, callables=settings.callables,
+            store, models.knows, ids, now_ms, callables=settings.callables,
             outbound_allow=settings.outbound_allow,
         ),
         runs=runs,

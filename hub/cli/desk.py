@@ -168,7 +168,7 @@ async def _offline(settings: Settings, work: Callable[[Desk], Awaitable[T]]) -> 
         access = Access(store, no_tickets, ids, now_ms)
         mapping = Models(store, models, ids, now_ms, settings.outbound_allow)
         people = Participants(
-            store, models.knows, now_ms,
+            store, models.knows, ids, now_ms,
             callables=settings.callables, outbound_allow=settings.outbound_allow,
         )  # fmt: skip
         actor = Actor(TENANT, admin.author(), "tenant_admin", "cli")

@@ -7,11 +7,14 @@ from typing import Protocol
 
 from hub.core.posts import RequestKey
 from hub.core.values import Json, Participant
+from hub.ports.audit import AuditEntry
 from hub.ports.common import Page, Written
 
 
 class ParticipantStore(Protocol):
-    async def create(self, participant: Participant, key: RequestKey | None) -> Written:
+    async def create(
+        self, participant: Participant, key: RequestKey | None, audit: AuditEntry | None = None
+    ) -> Written:
         """Raises ALREADY_EXISTS for an id or handle that is taken."""
 
     async def get(self, tenant_id: str, participant_id: str) -> Participant | None: ...
@@ -21,8 +24,18 @@ class ParticipantStore(Protocol):
     async def page(self, tenant_id: str, page: Page) -> list[Participant]: ...
 
     async def update(
-        self, tenant_id: str, participant_id: str, changes: Json
+        self,
+        tenant_id: str,
+        participant_id: str,
+        changes: Json,
+        audit: AuditEntry | None = None,
     ) -> Participant | None: ...
+
+    async def disable(
+        self, tenant_id: str, participant_id: str, at_ms: int, audit: AuditEntry | None
+    ) -> Participant | None:
+        """Take it out of use and end all of its keys, in one transaction; who is out of use
+        already stays as it is."""
 
     async def handles(self, tenant_id: str, handles: Sequence[str]) -> set[str]:
         """Which of these handles are taken."""

@@ -9,9 +9,10 @@ from dataclasses import replace
 from typing import Final
 
 from hub.core.errors import Denied, invalid, missing
+from hub.core.ids import IdMaker
 from hub.core.posts import RequestKey
 from hub.core.values import Actor, Json, Participant
-from hub.ports import Clock, Page, Store
+from hub.ports import AuditEntry, Clock, Page, Store
 from hub.wire.requests import (
     A2aDriver,
     CallableDriver,
@@ -45,6 +46,7 @@ class Participants:
         self,
         store: Store,
         knows_model: Callable[[str, str], Awaitable[bool]],
+        ids: IdMaker,
         now_ms: Clock,
         *,
         callables: Collection[str] = (),
@@ -52,6 +54,7 @@ class Participants:
     ) -> None:
         self._store = store
         self._knows_model = knows_model
+        self._ids = ids
         self._callables = callables
         self._outbound_allow = outbound_allow
         self._now_ms = now_ms
@@ -66,7 +69,9 @@ class Participants:
             actor.tenant_id, body.id, body.type, handle, body.name, driver, self._now_ms(),
             secrets=_first_secrets(body.driver),
         )  # fmt: skip
-        written = await self._store.participants.create(new, request)
+        about: Json = {"driver": driver["kind"] if driver else None}
+        audit = self._audit(actor, "participant.created", new.id, about)
+        written = await self._store.participants.create(new, request, audit)
         return await self.get(actor, written.earlier or new.id)
 
     async def _free_handle(self, tenant_id: str, participant_id: str) -> str:
@@ -123,7 +128,13 @@ class Participants:
             driver = changes.get("driver", known.driver)
             made = self._secrets(driver, known_secrets, rotate=rotate)
             changes["secrets"] = list(made) or None
-        changed = await self._update(actor, participant_id, changes)
+        about: Json = {"fields": sorted(body.model_fields_set)}
+        audit = self._audit(actor, "participant.changed", participant_id, about)
+        changed = await self._store.participants.update(
+            actor.tenant_id, participant_id, changes, audit
+        )
+        if changed is None:
+            raise missing("participant")
         return replace(changed, secrets=made if made[:1] != known_secrets[:1] else ())
 
     def _secrets(
@@ -144,16 +155,16 @@ class Participants:
         self._admin(actor)
         if participant_id == actor.id:
             raise invalid("participant_id", "must not be your own")
-        now = self._now_ms()
-        for key in await self._store.keys.page(actor.tenant_id, participant_id, Page(10_000)):
-            await self._store.keys.revoke(actor.tenant_id, key.id, now, None)
-        return await self._update(actor, participant_id, {"disabled_ms": now, "driver": None})
-
-    async def _update(self, actor: Actor, participant_id: str, changes: Json) -> Participant:
-        changed = await self._store.participants.update(actor.tenant_id, participant_id, changes)
-        if changed is None:
+        audit = self._audit(actor, "participant.disabled", participant_id, {})
+        gone = await self._store.participants.disable(
+            actor.tenant_id, participant_id, self._now_ms(), audit
+        )
+        if gone is None:
             raise missing("participant")
-        return changed
+        return gone
+
+    def _audit(self, actor: Actor, action: str, object_id: str, detail: Json) -> AuditEntry:
+        return AuditEntry(self._ids.make("audit"), actor, action, object_id, self._now_ms(), detail)
 
     def _admin(self, actor: Actor) -> None:
         if not actor.is_admin:

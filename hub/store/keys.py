@@ -103,6 +103,19 @@ def _revoke(
     return rows.key_of(row)
 
 
+def revoke_all(
+    connection: Connection, tenant_id: str, participant_id: str, at_ms: int
+) -> list[str]:
+    """End whatever keys somebody has that are good; their ids, which are yet to be noted."""
+    good = (
+        (api_keys.c.tenant_id == tenant_id)
+        & (api_keys.c.participant_id == participant_id)
+        & api_keys.c.revoked_ms.is_(None)
+    )
+    ended = update(api_keys).where(good).values(revoked_ms=at_ms).returning(api_keys.c.id)
+    return sorted(connection.execute(ended).scalars())
+
+
 def _admins(connection: Connection, tenant_id: str, now_ms: int) -> list[str]:
     statement = select(api_keys.c.participant_id).where(
         api_keys.c.tenant_id == tenant_id,

@@ -10,10 +10,12 @@ from sqlalchemy import Connection, insert, not_, select, update
 from hub.core.errors import Conflict
 from hub.core.posts import RequestKey
 from hub.core.values import Json, Participant
-from hub.ports import Page, Written
+from hub.ports import AuditEntry, Page, Written
 from hub.store import rows
-from hub.store.common import claim_key
+from hub.store.access_changes import note_change
+from hub.store.common import claim_key, write_audit
 from hub.store.database import Database
+from hub.store.keys import revoke_all
 from hub.store.queries import fetch
 from hub.store.schema import members, participants, rooms, tenants
 
@@ -26,8 +28,10 @@ class SqlParticipants:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def create(self, participant: Participant, key: RequestKey | None) -> Written:
-        return await self._database.write(lambda c: create(c, participant, key))
+    async def create(
+        self, participant: Participant, key: RequestKey | None, audit: AuditEntry | None = None
+    ) -> Written:
+        return await self._database.write(lambda c: create(c, participant, key, audit))
 
     async def get(self, tenant_id: str, participant_id: str) -> Participant | None:
         return await self._database.read(lambda c: _get(c, tenant_id, participant_id))
@@ -39,9 +43,22 @@ class SqlParticipants:
         return await self._database.read(lambda c: _page(c, tenant_id, page))
 
     async def update(
-        self, tenant_id: str, participant_id: str, changes: Json
+        self,
+        tenant_id: str,
+        participant_id: str,
+        changes: Json,
+        audit: AuditEntry | None = None,
     ) -> Participant | None:
-        return await self._database.write(lambda c: _update(c, tenant_id, participant_id, changes))
+        return await self._database.write(
+            lambda c: _update(c, tenant_id, participant_id, changes, audit)
+        )
+
+    async def disable(
+        self, tenant_id: str, participant_id: str, at_ms: int, audit: AuditEntry | None
+    ) -> Participant | None:
+        return await self._database.write(
+            lambda c: _disable(c, tenant_id, participant_id, at_ms, audit)
+        )
 
     async def handles(self, tenant_id: str, handles: Sequence[str]) -> set[str]:
         return await self._database.read(lambda c: _handles(c, tenant_id, handles))
@@ -58,7 +75,12 @@ def add_tenant(connection: Connection, tenant_id: str, name: str, at_ms: int) ->
     return True
 
 
-def create(connection: Connection, new: Participant, key: RequestKey | None) -> Written:
+def create(
+    connection: Connection,
+    new: Participant,
+    key: RequestKey | None,
+    audit: AuditEntry | None = None,
+) -> Written:
     """Store a participant; ALREADY_EXISTS for an id or handle that is taken."""
     if earlier := claim_key(connection, key, new.id, new.created_ms):
         return Written(earlier=earlier)
@@ -74,6 +96,7 @@ def create(connection: Connection, new: Participant, key: RequestKey | None) -> 
             | {"secrets": list(new.secrets) or None}
         )
     )
+    write_audit(connection, audit)
     return Written()
 
 
@@ -100,7 +123,11 @@ def _page(connection: Connection, tenant_id: str, page: Page) -> list[Participan
 
 
 def _update(
-    connection: Connection, tenant_id: str, participant_id: str, changes: Json
+    connection: Connection,
+    tenant_id: str,
+    participant_id: str,
+    changes: Json,
+    audit: AuditEntry | None,
 ) -> Participant | None:
     mine = (participants.c.tenant_id == tenant_id) & (participants.c.id == participant_id)
     inside = _lock_rooms_of(connection, tenant_id, participant_id) if changes else []
@@ -117,7 +144,28 @@ def _update(
         version = {"acl_version": rooms.c.acl_version + 1}
         connection.execute(update(rooms).where(rooms.c.id.in_(inside)).values(**version))
     row = connection.execute(rows.select_participants().where(mine)).first()
-    return rows.participant_of(row) if row else None
+    if row is None:
+        return None
+    if changes:
+        write_audit(connection, audit)
+    return rows.participant_of(row)
+
+
+def _disable(
+    connection: Connection,
+    tenant_id: str,
+    participant_id: str,
+    at_ms: int,
+    audit: AuditEntry | None,
+) -> Participant | None:
+    known = _get(connection, tenant_id, participant_id)
+    if known is None or known.disabled_ms is not None:
+        return known
+    gone: Json = {"disabled_ms": at_ms, "driver": None}
+    changed = _update(connection, tenant_id, participant_id, gone, audit)
+    for key_id in revoke_all(connection, tenant_id, participant_id, at_ms):
+        note_change(connection, "key", key_id, at_ms)
+    return changed
 
 
 def _lock_rooms_of(connection: Connection, tenant_id: str, participant_id: str) -> list[str]:

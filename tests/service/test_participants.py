@@ -70,6 +70,29 @@ async def test_a_disabled_participant_is_out_of_use(parts: Parts) -> None:
         await parts.participants.disable(ADMIN, "user_admin")
 
 
+async def test_who_was_disabled_before_stays_as_it_was(parts: Parts) -> None:
+    first = await parts.participants.disable(ADMIN, "user_bob")
+    assert first == await parts.participants.disable(ADMIN, "user_bob")
+
+
+async def test_what_admins_do_to_participants_is_in_the_audit_log(parts: Parts) -> None:
+    change = validate(ChangeParticipant, {"name": "New", "handle": "newest"})
+    await parts.participants.create(ADMIN, body("bot_new", driver={"kind": "socket"}))
+    await parts.participants.change(ADMIN, "bot_new", change)
+    await parts.participants.change(ADMIN, "bot_new", validate(ChangeParticipant, {}))
+    await parts.participants.disable(ADMIN, "bot_new")
+    await parts.participants.disable(ADMIN, "bot_new")
+    with pytest.raises(Conflict):
+        await parts.participants.create(ADMIN, body("bot_new"))
+    found = await parts.store.audit.page(ADMIN.tenant_id, Page(10))
+    assert [
+        ("participant.disabled", {}),
+        ("participant.changed", {"fields": ["handle", "name"]}),
+        ("participant.created", {"driver": "socket"}),
+    ] == [(each.action, each.detail) for each in found]
+    assert {("user_admin", "bot_new")} == {(each.actor_id, each.object_id) for each in found}
+
+
 async def test_a_foreign_participant_is_a_missing_one(parts: Parts) -> None:
     await parts.participants.create(ADMIN, body("bot_new"))
     foreign = actor("user_admin", RIVAL, "tenant_admin")

@@ -8,9 +8,10 @@ import pytest
 
 from hub.core.errors import Conflict
 from hub.core.posts import RequestKey
+from hub.core.values import ApiKey
 from hub.ports import Page, Written
 from hub.store.store import SqlStore
-from tests.support.parts import ACME, AT_MS, DRIVER, RIVAL, add_room, participant
+from tests.support.parts import ACME, AT_MS, DRIVER, RIVAL, add_room, audit, participant
 
 
 async def test_an_id_and_a_handle_are_taken_once_in_a_tenant(store: SqlStore) -> None:
@@ -52,6 +53,25 @@ async def test_a_handle_of_somebody_else_is_refused_in_a_change(store: SqlStore)
     with pytest.raises(Conflict):
         await store.participants.update(ACME, "user_bob", {"handle": "alice"})
     assert await store.participants.update(ACME, "user_bob", {"handle": "bob"}) is not None
+
+
+async def test_who_is_disabled_loses_every_key_in_the_same_transaction(store: SqlStore) -> None:
+    for number, gone_ms in ((1, None), (2, AT_MS - 1), (3, None)):
+        key = ApiKey(f"key_{number}", ACME, "user_bob", "k", "tenant_user", AT_MS, None, gone_ms)
+        await store.keys.create(key, "digest", None, None)
+    other = ApiKey("key_4", ACME, "user_carol", "k", "tenant_user", AT_MS, None, None)
+    await store.keys.create(other, "digest", None, None)
+    entry = audit("user_bob", "participant.disabled")
+    found = await store.participants.disable(ACME, "user_bob", AT_MS, entry)
+    assert found is not None
+    assert AT_MS == found.disabled_ms
+    revoked = {key.id: key.revoked_ms for key in await store.keys.page(ACME, None, Page(10))}
+    assert {"key_1": AT_MS, "key_2": AT_MS - 1, "key_3": AT_MS, "key_4": None} == revoked
+    told = [change.subject_id for change in await store.access_changes.after(0, 10)]
+    assert ["key_1", "key_3"] == told
+    again = await store.participants.disable(ACME, "user_bob", AT_MS + 5, entry)
+    assert found == again
+    assert await store.participants.disable(RIVAL, "user_nobody", AT_MS, None) is None
 
 
 async def test_disabled_participants_are_not_listed(store: SqlStore) -> None:

@@ -61,6 +61,7 @@ WRITES: dict[str, Ask] = {
         t, "sess_taken", None, audit("sess_taken")
     ),
     "change a participant": lambda s, t: s.participants.update(t, "user_only_acme", {"name": "x"}),
+    "disable a participant": lambda s, t: s.participants.disable(t, "user_only_acme", 1, None),
 }
 
 
