@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import defaultdict
-from dataclasses import replace
 from typing import Any, cast
 
 import pytest
@@ -271,7 +270,7 @@ async def twelve(posts: Posts, name: str, *, calls: tuple[str, ...] = ()) -> lis
             key=key, at_ms=AT_MS + n,
         )  # fmt: skip
         bob = {"type": "user", "id": "user_bob"}
-        new.append(replace(post, client_id=f"c{n}", mention=(bob,) if n % 2 else ()))
+        new.append(post._replace(client_id=f"c{n}", mention=(bob,) if n % 2 else ()))
     return new
 
 
@@ -314,7 +313,8 @@ async def test_plain_posts_share_the_transaction_of_who_waits_with_them(store: S
         raise LookupError
 
     broken, good, failed = await asyncio.gather(
-        store.posts.commit([first]), store.posts.commit([second]), store.database.write(fails),
+        store.posts.commit([first], wait=True), store.posts.commit([second], wait=True),
+        store.database.write(fails),
         return_exceptions=True,
     )  # fmt: skip
     assert not isinstance(broken, BaseException)
