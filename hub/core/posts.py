@@ -7,7 +7,8 @@ under its locks, `plan` decides, the store writes the rows.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from hub.core.errors import Conflict, FieldError, HubError, Limited, missing
 from hub.core.governor import Budget, Limits
@@ -24,8 +25,7 @@ class RequestKey:
     digest: str
 
 
-@dataclass(frozen=True, slots=True)
-class NewPost:
+class NewPost(NamedTuple):
     """A post that was authorised as of `acl_version`; ids and time are already given.
 
     `summons` are asked to answer; `calls` are the AI participants it mentions, driven or not.
@@ -55,8 +55,7 @@ class NewPost:
         )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class RoomState:
+class RoomState(NamedTuple):
     """A room's counter row, read under its lock."""
 
     head: int
@@ -72,8 +71,7 @@ class RootState:
     thread_id: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class LogEntry:
+class LogEntry(NamedTuple):
     """One row of the log: `ref` names the row it is about, `data` what has no row of its own."""
 
     room_id: str
@@ -88,8 +86,7 @@ LogRow = tuple[LogEntry, Message | None]
 """An entry with the message it points at, when it is about one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Posted:
+class Posted(NamedTuple):
     """A stored post and the rows of the log it made; none when it is `replayed`, that is, an
     earlier request with the same key stored it. `woken` are the runs to be worked now, `cut` those
     that it interrupts."""
@@ -189,7 +186,7 @@ def _decide(
     runs = decide(call, known.ground, effects, limits)
     posted = _write(post, root, cause, runs, room, done)
     cut, idle = effects.interrupted[before[0] :], effects.idle[before[1] :]
-    return replace(posted, cut=tuple(cut), woken=(*posted.woken, *idle)) if cut else posted
+    return posted._replace(cut=tuple(cut), woken=(*posted.woken, *idle)) if cut else posted
 
 
 def session_busy() -> Conflict:
@@ -241,7 +238,7 @@ def _replay(key: RequestKey, stored: tuple[str, Posted | None]) -> Outcome:
         )
     if result is None:
         return missing("message")
-    return replace(result, rows=(), woken=(), cut=(), replayed=True)
+    return result._replace(rows=(), woken=(), cut=(), replayed=True)
 
 
 def _write(
@@ -256,6 +253,7 @@ def _write(
     message = Message(
         post.message_id, post.room_id, seq, root, post.author, post.content, post.mention,
         post.at_ms, post.client_id, tenant_id=post.tenant_id,
+        root_message_id=cause.root_message_id,
     )  # fmt: skip
     rows: tuple[LogRow, ...] = (
         (LogEntry(post.room_id, seq, "message.created", post.at_ms, message.id), message),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from hub.core.governor import Budget, Limits, Spent, budget_over, budget_warning, chain_over
 from hub.core.ids import is_ai
@@ -33,8 +34,7 @@ class Summons:
     held: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Cause:
+class Cause(NamedTuple):
     """Where a message stands in the chain since a human spoke: its depth and the human message."""
 
     depth: int

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Protocol
 
 from hub.core import permissions
@@ -137,7 +136,7 @@ class Messages:
         """Who would answer a post, and why the others would not; nothing is stored."""
         view = await self._views.fresh(actor, room_id)
         new = self._prepare(actor, view, body, thread_id, None, {})
-        outcome = await self._store.posts.preview(replace(new, key=None))
+        outcome = await self._store.posts.preview(new._replace(key=None))
         if not isinstance(outcome, Posted):
             raise outcome
         return foreseen(view, actor.id, outcome.runs)

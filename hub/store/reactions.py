@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from sqlalchemy import Connection, select
 
@@ -21,4 +20,4 @@ def with_reactions(connection: Connection, found: Sequence[Message]) -> list[Mes
         for row in connection.execute(mine.where(reactions.c.message_id.in_(ids)).order_by(*order)):
             emoji = of.setdefault(row.message_id, {})
             emoji[row.emoji] = (*emoji.get(row.emoji, ()), row.participant_id)
-    return [replace(m, reactions=of[m.id]) if m.id in of else m for m in found]
+    return [m._replace(reactions=of[m.id]) if m.id in of else m for m in found]

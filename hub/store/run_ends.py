@@ -161,13 +161,10 @@ def _write_reply(
     connection: Connection, run: Run, reply: Reply, seq: int, mention: tuple[Json, ...]
 ) -> Message:
     message = _message(connection, run, run.reply_message_id, seq, reply.at_ms, reply.text or "")
-    return _store(
-        connection, run,
-        replace(
-            message, mention=mention, status=reply.status, finish_reason=reply.finish_reason,
-            usage=reply.usage,
-        ),
-    )  # fmt: skip
+    ended = message._replace(
+        mention=mention, status=reply.status, finish_reason=reply.finish_reason, usage=reply.usage
+    )
+    return _store(connection, run, ended)
 
 
 def _message(
@@ -178,7 +175,7 @@ def _message(
     thread_id = None if run.room_id.startswith("sess_") else run.thread_id
     return Message(
         message_id, run.room_id, seq, thread_id, Author(*author), content, (), at_ms, run_id=run.id,
-        tenant_id=run.tenant_id,
+        tenant_id=run.tenant_id, root_message_id=run.root_message_id,
     )  # fmt: skip
 
 

@@ -44,7 +44,7 @@ def test_a_session_says_since_when_it_waits_and_which_room_it_became() -> None:
 
 @pytest.mark.parametrize(("author", "role"), [(ALICE, "user"), (ELIZA, "assistant")])
 def test_a_session_message_says_the_role_of_its_author(author: Author, role: str) -> None:
-    shown = session_message(replace(message("msg_1", ALICE, "hi"), author=author), SESSION)
+    shown = session_message(message("msg_1", ALICE, "hi")._replace(author=author), SESSION)
     assert shown == {
         "id": "msg_1", "seq": 1, "role": role, "content": "hi", "created_at": AT,
         "status": "final",
@@ -57,15 +57,15 @@ def test_a_person_who_helps_is_shown_by_name() -> None:
 
 
 def test_a_deleted_message_shows_no_content() -> None:
-    deleted = replace(message("msg_1", ALICE, "secret"), deleted_ms=AT_MS)
+    deleted = message("msg_1", ALICE, "secret")._replace(deleted_ms=AT_MS)
     assert session_message(deleted, SESSION)["content"] == ""
 
 
 def test_a_reply_in_a_session_says_how_it_ended_and_what_it_used() -> None:
-    reply = replace(message("m", ELIZA, "hi"), finish_reason="stop", usage={"prompt_tokens": 3})
+    reply = message("m", ELIZA, "hi")._replace(finish_reason="stop", usage={"prompt_tokens": 3})
     shown = session_message(reply, SESSION)
     assert (shown["finish_reason"], shown["usage"]) == ("stop", {"prompt_tokens": 3})
-    stopped = replace(message("m", ELIZA, "hi"), status="cancelled")
+    stopped = message("m", ELIZA, "hi")._replace(status="cancelled")
     assert "cancelled" == session_message(stopped, SESSION)["finish_reason"]
 
 
@@ -87,7 +87,7 @@ def test_a_title_is_made_of_the_first_words(text: str, title: str) -> None:
 def test_an_export_has_everything_that_was_said_in_order() -> None:
     said = [
         message("m1", ALICE, "What is *this*?"),
-        replace(message("m2", ELIZA, "A half"), status="cancelled"),
+        message("m2", ELIZA, "A half")._replace(status="cancelled"),
         message("m3", BOB, "I help."),
     ]
     session = replace(SESSION, title="T", system_prompt="Be brief.")

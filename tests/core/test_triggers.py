@@ -66,7 +66,7 @@ def test_depth_is_inherited_and_ends_at_the_cap() -> None:
     (last,), _ = decided(call(summons(), author="bot_b", cause=deep))
     assert ("queued", LIMITS.depth, "msg_0") == (last.state, last.depth, last.root_message_id)
     (over,), effects = decided(
-        call(summons(), author="bot_b", cause=replace(deep, depth=LIMITS.depth))
+        call(summons(), author="bot_b", cause=deep._replace(depth=LIMITS.depth))
     )
     assert ("suppressed", AT_MS) == (over.state, over.finished_ms)
     assert "depth 7" in (over.reason or "")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -40,7 +40,7 @@ class Long:
 
 
 def _message(seq: int, size: int) -> Message:
-    return replace(message(f"msg_{seq}", ALICE, "x" * size), seq=seq)
+    return message(f"msg_{seq}", ALICE, "x" * size)._replace(seq=seq)
 
 
 class Asked:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from dataclasses import replace
 
 import pytest
 
@@ -26,7 +25,7 @@ def test_every_verdict_has_its_name() -> None:
     assert isinstance(posted, Posted)
     counts.committed(
         [
-            posted, posted, replace(posted, replayed=True), Conflict("it is closed"),
+            posted, posted, posted._replace(replayed=True), Conflict("it is closed"),
             Unavailable("away"), Unavailable("cut", code="OUTCOME_UNKNOWN"), Deferred(),
             StaleAccess(),
         ],

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import cast
 
 import pytest
@@ -36,7 +35,7 @@ async def test_few_posts_that_are_large_are_bounded_too() -> None:
     store.gate.clear()
     writer = Writer(store, publisher_on(RecordingBus()), RoomsLog())
     writing = asyncio.create_task(writer.run())
-    large = [replace(post(n), content="x" * (WAITING_BYTES // 4)) for n in range(5)]
+    large = [post(n)._replace(content="x" * (WAITING_BYTES // 4)) for n in range(5)]
     for each in large[:4]:
         writer.submit(each, answers)
     await store.begun.wait()

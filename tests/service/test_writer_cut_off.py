@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import replace
 
 import pytest
 
@@ -51,7 +50,7 @@ async def test_a_batch_that_is_cut_off_is_answered_and_weighs_nothing(fault: str
     store, lost, answers = Cut(), list[str](), Answers()
     publisher = publisher_on(RecordingBus(), lost)
     writer = Writer(store, publisher, RoomsLog())
-    large = replace(post(1), content="x" * WAITING_BYTES)
+    large = post(1)._replace(content="x" * WAITING_BYTES)
     writer.submit(large, answers)
     async with enduring_it(writer):
         await until(lambda: 1 == len(answers.outcomes))

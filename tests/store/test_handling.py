@@ -115,7 +115,7 @@ async def test_a_post_that_was_authorised_before_is_asked_again(store: SqlStore)
     await give(store)
     view = await store.rooms.view(ACME, SESSION)
     assert view is not None
-    (late,) = await store.posts.commit([replace(post, acl_version=view.room.acl_version)])
+    (late,) = await store.posts.commit([post._replace(acl_version=view.room.acl_version)])
     assert isinstance(late, Posted)
 
 

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import signal
 from collections.abc import AsyncIterator, Iterable
-from dataclasses import replace
 from typing import Any
 
 import asyncpg
@@ -344,7 +343,7 @@ async def test_batches_in_opposite_orders_take_their_locks_in_one(
                 )
                 for n in range(many)
             ]
-            back = [replace(post, message_id=f"{post.message_id}b") for post in reversed(there)]
+            back = [post._replace(message_id=f"{post.message_id}b") for post in reversed(there)]
             await asyncio.gather(
                 one.posts.commit(there, wait=True), two.posts.commit(back, wait=True)
             )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from hub.core.touches import Touch, Unread
@@ -61,7 +59,7 @@ async def test_unread_mentions_are_counted_by_whole_names(store: SqlStore, posts
     for mentioned in ([ME], ["user_bobby"], [OTHER], [ME, OTHER]):
         new = await posts.new()
         refs = tuple({"type": "user", "id": each} for each in mentioned)
-        await store.posts.commit([replace(new, mention=refs)])
+        await store.posts.commit([new._replace(mention=refs)])
     assert Unread(None, 4, 2) == await unread(store)
 
 

@@ -322,7 +322,7 @@ async def test_two_that_call_each_other_by_runs_stop_at_the_cap(store: SqlStore)
 
 async def own_post(posts: Posts, by: str, calls: tuple[str, ...]) -> Outcome:
     """An AI participant's own post to others that listen by themselves."""
-    new = replace(await posts.new(by=by), calls=calls)
+    new = (await posts.new(by=by))._replace(calls=calls)
     (outcome,) = await posts.store.posts.commit([new])
     assert not isinstance(outcome, Exception) or isinstance(outcome, Limited), outcome
     return outcome
@@ -330,7 +330,7 @@ async def own_post(posts: Posts, by: str, calls: tuple[str, ...]) -> Outcome:
 
 async def test_two_bots_that_speak_by_their_own_keys_stop_at_the_cap(store: SqlStore) -> None:
     posts = await room_of(store, "bot_own")
-    first = replace(await posts.new(), calls=("bot_own",))
+    first = (await posts.new())._replace(calls=("bot_own",))
     await store.posts.commit([first])
     said = 0
     speaker, other = "bot_own", ELIZA
@@ -340,7 +340,7 @@ async def test_two_bots_that_speak_by_their_own_keys_stop_at_the_cap(store: SqlS
         assert said < 20
     assert isinstance(outcome, Limited)
     assert Limits().depth - 1 == said
-    human = replace(await posts.new(), calls=("bot_own",))
+    human = (await posts.new())._replace(calls=("bot_own",))
     await store.posts.commit([human])  # a person speaks: it begins anew
     assert isinstance(await own_post(posts, "bot_own", (ELIZA,)), Posted)
 
@@ -354,7 +354,7 @@ async def test_a_bot_nobody_spoke_to_stands_one_hop_from_the_last_person(store: 
 
 async def test_one_human_message_starts_so_many_replies_and_no_more(store: SqlStore) -> None:
     posts = await room_of(store, "bot_own")
-    human = replace(await posts.new(), calls=("bot_own",))
+    human = (await posts.new())._replace(calls=("bot_own",))
     await store.posts.commit([human])
     started = [(await posts.send(by="bot_own", calls=(ELIZA, SECOND))).runs for _ in range(8)]
     states = [run.state for runs in started for run in runs]
@@ -369,7 +369,7 @@ async def test_a_budget_counts_what_is_started_and_what_it_used(store: SqlStore)
     posts = await room_of(store, settings={"budget": {"tokens": 40}})
 
     async def asked(budget: Budget) -> Run:
-        new = replace(await posts.new(calls=(ELIZA,), at_ms=now_ms()), budget=budget)
+        new = (await posts.new(calls=(ELIZA,), at_ms=now_ms()))._replace(budget=budget)
         (outcome,) = await store.posts.commit([new])
         assert isinstance(outcome, Posted), outcome
         return outcome.runs[0]
@@ -400,7 +400,7 @@ async def test_what_a_run_warned_of_is_kept_and_told_by_the_event_that_brought_i
     store: SqlStore,
 ) -> None:
     posts = await room_of(store)
-    new = replace(await posts.new(calls=(ELIZA,), at_ms=now_ms()), budget=Budget(runs=1))
+    new = (await posts.new(calls=(ELIZA,), at_ms=now_ms()))._replace(budget=Budget(runs=1))
     (posted,) = await store.posts.commit([new])
     assert isinstance(posted, Posted)
     (run,) = posted.runs
@@ -430,7 +430,7 @@ async def test_a_reply_calls_others_on_the_budget_that_the_room_has_then(store: 
 
 async def test_posts_at_once_never_start_more_than_the_budget(store: SqlStore) -> None:
     posts = await room_of(store)
-    new = [replace(await posts.new(calls=(ELIZA,)), budget=Budget(runs=5)) for _ in range(20)]
+    new = [(await posts.new(calls=(ELIZA,)))._replace(budget=Budget(runs=5)) for _ in range(20)]
 
     async def commit(post: NewPost) -> Posted:
         (outcome,) = await store.posts.commit([post], wait=True)
@@ -504,7 +504,7 @@ async def test_an_interrupted_run_is_cut_short_by_the_post_that_came(store: SqlS
     posts = await room_of(store)
     run = await working(store, posts)
     new = await posts.new(thread_id=run.thread_id)
-    newer = replace(new, summons=(Summons(ELIZA, "run_new", "msg_new", busy="interrupt"),))
+    newer = new._replace(summons=(Summons(ELIZA, "run_new", "msg_new", busy="interrupt"),))
     (outcome,) = await store.posts.commit([newer])
     assert isinstance(outcome, Posted)
     assert ((run.id,), ("run_new",)) == (outcome.cut, outcome.woken)

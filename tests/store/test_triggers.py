@@ -47,8 +47,8 @@ async def said(posts: Posts, by: str, *to: str, at_ms: int = AT_MS, **rest: Any)
     """A post to others whose runs have ids of their time."""
     new = await posts.new(by=by, calls=to, at_ms=at_ms, **rest)
     ids = [f"run_{ulid(at_ms, posts.count * 100 + n)}" for n in range(len(to))]
-    return replace(
-        new, summons=tuple(replace(s, run_id=i) for s, i in zip(new.summons, ids, strict=True))
+    return new._replace(
+        summons=tuple(replace(s, run_id=i) for s, i in zip(new.summons, ids, strict=True))
     )
 
 
@@ -110,7 +110,7 @@ async def test_a_pair_calls_each_other_so_often_in_a_minute(
 async def spoken_to(store: SqlStore, *more: str) -> Posts:
     """A room in which a person has just spoken to a bot that listens by itself."""
     posts = await room_of(store, OWN, *more)
-    await stored(store, replace(await posts.new(), calls=(OWN,)))
+    await stored(store, (await posts.new())._replace(calls=(OWN,)))
     return posts
 
 
@@ -132,8 +132,8 @@ async def test_the_second_post_of_a_batch_sees_what_the_first_did(store: SqlStor
 
 async def test_a_bot_addressed_in_the_same_batch_is_one_hop_further(store: SqlStore) -> None:
     posts = await room_of(store, OWN)
-    await stored(store, replace(await posts.new(), calls=(ELIZA,)))
-    speaking = replace(await posts.new(by=ELIZA), calls=(OWN,))
+    await stored(store, (await posts.new())._replace(calls=(ELIZA,)))
+    speaking = (await posts.new(by=ELIZA))._replace(calls=(OWN,))
     _, answer = await stored(store, speaking, await said(posts, OWN, SECOND))
     assert 3 == answer.runs[0].depth
 
@@ -163,7 +163,7 @@ async def test_who_follows_threads_is_asked_where_it_spoke_and_nowhere_else(
     async def asked(thread_id: str) -> int:
         new = await posts.new(thread_id=thread_id)
         summons = Summons(ELIZA, f"run_{new.message_id}", f"re_{new.message_id}", in_thread=True)
-        (posted,) = await stored(store, replace(new, summons=(summons,)))
+        (posted,) = await stored(store, new._replace(summons=(summons,)))
         return len(posted.runs)
 
     root, other, own = await posts.send(), await posts.send(), await posts.send(by=ELIZA)
@@ -231,7 +231,7 @@ async def test_nothing_is_merged_into_a_run_that_is_begun_at_the_same_moment(
     posts = await room_of(store)
     run = (await posts.send(calls=(ELIZA,))).runs[0]
     new = await posts.new(thread_id=run.thread_id)
-    merging = replace(new, summons=(Summons(ELIZA, "run_new", "msg_new", busy="merge"),))
+    merging = new._replace(summons=(Summons(ELIZA, "run_new", "msg_new", busy="merge"),))
     (posted,) = await meanwhile(store, begins(run), stored(store, merging))
     assert ["queued"] == states([posted])
 
@@ -261,7 +261,7 @@ async def test_of_two_runs_of_a_lane_one_is_claimed_whatever_each_claim_saw(
 
 async def interrupting(posts: Posts, run: Run) -> NewPost:
     new = await posts.new(thread_id=run.thread_id)
-    return replace(new, summons=(Summons(ELIZA, "run_new", "msg_new", busy="interrupt"),))
+    return new._replace(summons=(Summons(ELIZA, "run_new", "msg_new", busy="interrupt"),))
 
 
 async def test_a_newer_message_does_not_hide_who_cancelled(store: SqlStore) -> None:

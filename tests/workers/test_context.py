@@ -24,7 +24,7 @@ PLENTY = 100_000
 
 def said(number: int, author: Author, content: str, **changes: Any) -> Message:
     made = Message(f"msg_{number}", "room_1", number, None, author, content, (), AT_MS)
-    return replace(made, **changes)
+    return made._replace(**changes)
 
 
 def in_room(thread: list[Message], budget: int = PLENTY, **params: Any) -> Context:
@@ -72,7 +72,7 @@ def test_character_room_and_members_are_pinned() -> None:
     [{"deleted_ms": 1}, {"status": "failed"}, {"status": "cancelled"}, {"content": ""}],
 )
 def test_what_was_deleted_or_failed_is_left_out(changes: dict[str, Any]) -> None:
-    left_out = replace(said(2, BOB, "out"), **changes)
+    left_out = said(2, BOB, "out")._replace(**changes)
     thread = [said(1, ALICE, "a"), left_out, said(3, ALICE, "b")]
     context = in_room(thread)
     assert context.message_ids == ("msg_1", "msg_3")
@@ -109,7 +109,7 @@ def test_the_receipt_names_what_went_in_and_its_size() -> None:
 
 def test_what_was_dropped_is_counted_with_what_was_never_read() -> None:
     thread = [said(n, ALICE, "x" * 400) for n in range(1, 11)]
-    thread[0] = replace(thread[0], reply_count=29)  # of which the newest nine were read
+    thread[0] = thread[0]._replace(reply_count=29)  # of which the newest nine were read
     context = in_room(thread, budget=in_room(thread).tokens // 2)
     assert context.dropped == 30 - len(context.message_ids)
     assert 0 == in_room(thread[1:]).dropped

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final, NamedTuple
 
 from hub.core.times import optional_rfc3339, rfc3339
 from hub.core.values.kinds import Json
 from hub.core.values.people import Author
 
+_NONE: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType({})
 
-@dataclass(frozen=True, slots=True)
-class Message:
+
+class Message(NamedTuple):
     """One message of a room; `thread_id` is the id of the root it answers, `root_message_id` the
     human message that set it off, where it is known: of a reply in a session, what it answers."""
 
@@ -33,8 +35,8 @@ class Message:
     finish_reason: str | None = None
     usage: Json | None = None
     tenant_id: str = ""
-    root_message_id: str | None = field(default=None, compare=False)
-    reactions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    root_message_id: str | None = None
+    reactions: Mapping[str, tuple[str, ...]] = _NONE
 
     def as_dict(self) -> Json:
         return {

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from hub.core.ids import AI_TYPES
 from hub.core.times import optional_rfc3339, rfc3339
 from hub.core.values.kinds import Json, TenantRole
 
 
-@dataclass(frozen=True, slots=True)
-class Author:
+class Author(NamedTuple):
     """Who wrote or acts: what of a participant is shown beside a message."""
 
     id: str

@@ -15,8 +15,8 @@ from hub.service.reading import shown
 _AT: Final = 1_700_000_000_000
 _ALICE: Final = Author("user_alice", "user", "alice", "Alice")
 _BARE: Final = Message("msg_1", "room_1", 1, None, _ALICE, "Hello", (), _AT)
-_FULL: Final = replace(
-    _BARE, thread_id="msg_0", mention=(_ALICE.ref(),), client_id="1", run_id="run_1",
+_FULL: Final = _BARE._replace(
+    thread_id="msg_0", mention=(_ALICE.ref(),), client_id="1", run_id="run_1",
     edited_ms=_AT, deleted_ms=_AT, last_reply_ms=_AT,
 )  # fmt: skip
 _ROOM: Final = Room(
