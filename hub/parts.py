@@ -12,7 +12,7 @@ import os
 import random
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -20,6 +20,7 @@ from typing import Final
 
 import httpx
 import structlog
+from prometheus_client import Metric
 
 from hub.bus.client import end
 from hub.bus.redis import RedisBus, open_bus
@@ -42,6 +43,7 @@ from hub.service.notices import Notices
 from hub.service.participants import Participants
 from hub.service.promotions import Promotions
 from hub.service.publisher import Publisher
+from hub.service.pulse import Pulse
 from hub.service.reading import Reading
 from hub.service.rewriting import Rewriting
 from hub.service.rooms import Rooms
@@ -64,6 +66,8 @@ KEYS_KEPT_MS: Final = 24 * 3600 * 1000
 TIDY_S: Final = 600.0
 COUNTED_S: Final = 5.0
 MOVED_S: Final = 2.0
+Tell = Callable[[], Iterable[Metric]]
+"""Says what Prometheus is told of something; never waits."""
 log = structlog.get_logger("hub.parts")
 
 
@@ -131,6 +135,17 @@ class Parts:
     mapping: Models
     usage: Usage
     timeline: Timeline
+    pulse: Pulse
+    tellers: list[Tell] = field(default_factory=list)
+
+    @contextlib.contextmanager
+    def telling(self, tell: Tell) -> Iterator[None]:
+        """Prometheus is told of this too while the context lasts."""
+        self.tellers.append(tell)
+        try:
+            yield
+        finally:
+            self.tellers.remove(tell)
 
 
 def hub_secret(settings: Settings) -> bytes:
@@ -198,7 +213,7 @@ async def working(parts: Parts, stored_s: float = STORED_S) -> AsyncIterator[Par
     publisher = parts.publisher
     work = (
         parts.writer.run, publisher.run, publisher.unpublished.run, parts.usage.run,
-        parts.timeline.run, partial(_tidy, parts.store),
+        parts.timeline.run, partial(_tidy, parts.store), parts.pulse.look, parts.pulse.beat,
     )  # fmt: skip
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(enduring(each)) for each in work]
@@ -271,5 +286,5 @@ def assemble(settings: Settings, store: SqlStore, bus: RedisBus, models: ModelCa
         ),
         sessions=sessions, handling=Handling(store, bus, publisher, sessions, now_ms),
         rewriting=Rewriting(store, sessions, runs, publisher, ids, now_ms),
-        promotions=Promotions(store, sessions, rooms, now_ms),
+        promotions=Promotions(store, sessions, rooms, now_ms), pulse=Pulse(store),
     )  # fmt: skip

@@ -23,6 +23,7 @@ from pydantic_settings import (
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Delay = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 _MANY_HOSTS: Final = ("redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster")
+_TOKEN: Final = re.compile(r"[!-~]{16,}")
 _ORIGIN: Final = re.compile(r"https?://[^/?#@\s]+")
 
 
@@ -132,6 +133,8 @@ class Settings(BaseSettings):
     strangers_per_address: int = Field(500, ge=1)
     drain_s: Delay = 15.0
     worker_runs: int = Field(256, ge=1)
+    metrics_port: int | None = Field(None, ge=0, le=65_535)
+    metrics_token: str | None = None
 
     @field_validator("redis_url")
     @classmethod
@@ -178,6 +181,13 @@ class Settings(BaseSettings):
             if not host or not port.isdecimal() or not 0 < int(port) < 65_536:
                 raise ValueError(f"must be a list of host:port, {entry!r} is none")
         return value
+
+    @field_validator("metrics_token")
+    @classmethod
+    def _is_a_token(cls, value: str | None) -> str | None:
+        if value and not _TOKEN.fullmatch(value):
+            raise ValueError("must be at least 16 letters, digits or signs, without spaces")
+        return value or None
 
     @field_validator("lease_renew_s")
     @classmethod

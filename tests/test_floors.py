@@ -17,7 +17,7 @@ _WORK = _DATA | {"hub.enduring"}
 _SECOND = (
     _WORK | {"hub.settings", "hub.store", "hub.bus", "hub.models", "hub.service"} | {"hub.outbound"}
 )
-_THIRD = _SECOND | {"hub.parts", "hub.bootstrap", "hub.process", "hub.logs"}
+_THIRD = _SECOND | {"hub.parts", "hub.bootstrap", "hub.process", "hub.logs", "hub.metrics"}
 FLOORS: Final[dict[str, set[str]]] = {
     # each place with the places it may import from, itself aside; the longest name wins
     "hub": set(),
@@ -37,6 +37,7 @@ FLOORS: Final[dict[str, set[str]]] = {
     "hub.bootstrap": _SECOND | {"hub.parts"},
     "hub.process": _SECOND | {"hub.parts"},
     "hub.logs": {"hub.settings"},
+    "hub.metrics": _SECOND | {"hub.parts"},
     "hub.gateway": _THIRD,
     "hub.cli": _THIRD | {"hub.gateway", "hub.client", "hub.bench"},
     "workers": _THIRD,

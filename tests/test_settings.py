@@ -241,6 +241,24 @@ def test_a_url_of_a_cluster_that_cannot_work_is_refused_with_one_that_does(value
     assert "\n" not in told
 
 
+@pytest.mark.parametrize("value", ["short", "with a space in the middle", "tokén-of-16-letters"])
+def test_a_token_that_could_be_guessed_or_not_be_sent_is_refused(
+    value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HUB_METRICS_TOKEN", value)
+    with pytest.raises(SettingsError, match=r"HUB_METRICS_TOKEN, .* at least 16") as refused:
+        load()
+    assert value not in str(refused.value)
+
+
+def test_metrics_have_no_token_and_no_port_of_their_own_by_default(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert (None, None) == (load().metrics_token, load().metrics_port)
+    monkeypatch.setenv("HUB_METRICS_TOKEN", "")
+    assert load().metrics_token is None
+
+
 def test_settings_are_frozen() -> None:
     with pytest.raises(ValidationError):
         load().port = 1  # type: ignore[misc]

@@ -30,6 +30,12 @@ class Breaker:
         self._clock = clock
         self._circuits: OrderedDict[str, _Circuit] = OrderedDict()
 
+    @property
+    def resting(self) -> int:
+        """How many circuits are open."""
+        now = self._clock()
+        return sum(c.failures >= FAILURES and now < c.open_until for c in self._circuits.values())
+
     def enter(self, endpoint: str) -> None:
         """Raises Backend, not transient, while the circuit is open."""
         circuit = self._circuits.get(endpoint)

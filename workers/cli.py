@@ -6,8 +6,10 @@ import asyncio
 
 from rich.console import Console
 
+from hub.cli.serving import open_metrics_port
 from hub.core.errors import HubError
 from hub.logs import set_up_logs
+from hub.metrics.figures import Figures
 from hub.parts import open_parts
 from hub.process import (
     CannotStart,
@@ -37,5 +39,6 @@ async def _serve(settings: Settings, redis_url: str, console: Console) -> None:
         async with open_parts(settings, redis_url) as parts:
             await reach_redis(parts)
             await parts.store.ping()
-            console.print("workers are ready", highlight=False)
-            await serve(parts, stopping)
+            async with open_metrics_port(settings, Figures(parts)):
+                console.print("workers are ready", highlight=False)
+                await serve(parts, stopping)

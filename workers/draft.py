@@ -16,6 +16,7 @@ from hub.core.values import Draft, Json, Run
 from hub.parts import Parts, now_ms
 from hub.wire.events import delta_frame, ephemeral_frame
 from hub.wire.packets import Packet
+from workers.figures import WorkCounts
 from workers.inviting import Invitation
 from workers.lease import Lost
 from workers.patience import patiently
@@ -43,10 +44,11 @@ class Progress:
 class Scribe:
     """Writes the draft of one run; `run` is the attempt it writes for."""
 
-    def __init__(self, parts: Parts, run: Run, progress: Progress) -> None:
+    def __init__(self, parts: Parts, run: Run, progress: Progress, counts: WorkCounts) -> None:
         self.run = run
         self._parts = parts
         self._progress = progress
+        self._counts = counts
         self._flushing = asyncio.Lock()
 
     def begin(self, invitation: Invitation) -> None:
@@ -63,6 +65,7 @@ class Scribe:
             if run is None:
                 raise Lost
             self.run = run
+            self._counts.claimed(run)
             self._clear()
 
     def _clear(self) -> None:
@@ -150,6 +153,8 @@ class Scribe:
             try:
                 mine = await self._parts.bus.append_draft(run.room_id, draft, fresh, frame)
             except Unavailable:  # the stored message will bring the text
+                self._counts.dropped += 1
                 return
             if not mine:
                 raise Lost
+            self._counts.flushed += 1

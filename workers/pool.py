@@ -8,10 +8,12 @@ rooms, instead of in the order in which they were woken: nobody waits behind a c
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from functools import partial
 from typing import Final
 
 import structlog
+from prometheus_client import Metric
 
 from hub.bus.client import end
 from hub.core.errors import HubError, Unavailable
@@ -19,6 +21,7 @@ from hub.core.values import Run
 from hub.enduring import enduring, tell
 from hub.parts import now_ms
 from hub.ports import Reply
+from workers.figures import of_pool
 from workers.inviting import invite
 from workers.run import Attempt, Tools
 from workers.titles import entitle
@@ -44,6 +47,11 @@ class Pool:
         self._calm = asyncio.Event()
         self._calm.set()
         self._crowd = asyncio.Event()
+
+    def tell(self) -> Iterator[Metric]:
+        """What Prometheus is told of it."""
+        tools, most = self._tools, self._parts.settings.worker_runs
+        return of_pool(tools.counts, len(self._working), most, tools.breaker.resting)
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Work until told to stop; then claim nothing new and let what runs come to its end, for
@@ -129,7 +137,9 @@ class Pool:
             run = await self._parts.store.runs.claim(run_id, self._name, lease_ms)
             if run is None:
                 await self._tidy(run_id)
-            elif run.attempt > ATTEMPTS:
+                return
+            self._tools.counts.claimed(run)
+            if run.attempt > ATTEMPTS:
                 await self._give_up(run)
             else:
                 await self._attempt(run)
@@ -145,6 +155,7 @@ class Pool:
         finally:
             del self._attempts[run.id]
         if ended is not None:
+            self._tools.counts.ended(ended.run)
             await entitle(self._parts, ended.run)
 
     async def _give_up(self, run: Run) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import structlog
@@ -23,6 +23,7 @@ from workers.breaker import Breaker, endpoint_of
 from workers.draft import Progress, Scribe
 from workers.drivers.base import Driver, Gone
 from workers.endings import WAITED, cancelled, failed, outcome_of
+from workers.figures import WorkCounts
 from workers.inviting import Unwelcome, invite
 from workers.lease import Lost, keep_lease
 from workers.patience import patiently
@@ -42,6 +43,7 @@ class Tools:
     parts: Parts
     drivers: Mapping[str, Driver]
     breaker: Breaker
+    counts: WorkCounts = field(default_factory=WorkCounts)
 
 
 class Attempt:
@@ -52,7 +54,7 @@ class Attempt:
         self._parts = tools.parts
         self._run = run
         self._progress = Progress()
-        self._scribe = Scribe(tools.parts, run, self._progress)
+        self._scribe = Scribe(tools.parts, run, self._progress, tools.counts)
         self._cut: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
     def cut(self, by: str) -> None:
@@ -75,6 +77,7 @@ class Attempt:
                 ended = await self._store(outcome)
                 await end(lease)
         except* Lost:
+            self._tools.counts.lost += 1
             log.info("run lost to another attempt", run=self._run.id, attempt=self._run.attempt)
         return ended
 

@@ -40,4 +40,6 @@ async def serve(parts: Parts, stopping: asyncio.Event) -> None:
             "a2a": A2aDriver(client),
             "callable": _callables(parts.settings.callables),
         }
-        await Pool(Tools(parts, drivers, Breaker(time.monotonic)), name).run(stopping)
+        pool = Pool(Tools(parts, drivers, Breaker(time.monotonic)), name)
+        with parts.telling(pool.tell):
+            await pool.run(stopping)

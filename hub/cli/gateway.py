@@ -15,6 +15,7 @@ from hub.cli.serving import open_listeners, serve_gateway
 from hub.core.errors import HubError
 from hub.gateway.server import address_of
 from hub.logs import set_up_logs
+from hub.metrics.siblings import Siblings, open_family
 from hub.parts import open_parts
 from hub.process import (
     CannotStart,
@@ -45,11 +46,23 @@ def gateway(settings: Settings, console: Console, processes: int = 1) -> int:
             run_loop(_prepare(settings, redis_url))
             _tell(console, f"{address_of(listeners[0])} in {processes} processes")
 
-            def serve(number: int) -> None:
-                with _in_one_line():
-                    run_loop(_serve(settings, redis_url, listeners[number]))
+            with _open_family(processes) as family:
 
-            return run_processes(processes, serve)
+                def serve(number: int) -> None:
+                    siblings = Siblings(number, family)
+                    with _in_one_line():
+                        run_loop(_serve(settings, redis_url, listeners[number], siblings=siblings))
+
+                return run_processes(processes, serve)
+
+
+@contextlib.contextmanager
+def _open_family(count: int) -> Iterator[list[socket.socket]]:
+    try:
+        with open_family(count) as listeners:
+            yield listeners
+    except OSError as error:
+        raise CannotStart(f"no sockets can be made in TMPDIR: {error.strerror or error}") from None
 
 
 @contextlib.contextmanager
@@ -73,7 +86,11 @@ async def _prepare(settings: Settings, redis_url: str) -> None:
 
 
 async def _serve(
-    settings: Settings, redis_url: str, listener: socket.socket, console: Console | None = None
+    settings: Settings,
+    redis_url: str,
+    listener: socket.socket,
+    console: Console | None = None,
+    siblings: Siblings | None = None,
 ) -> None:
     stopping = asyncio.Event()
     with stop_signals(stopping):
@@ -85,4 +102,6 @@ async def _serve(
                 if console is not None:
                     _tell(console, address_of(listener))
 
-            await serve_gateway(parts, listener, stopping, sidecars={}, started=started)
+            await serve_gateway(
+                parts, listener, stopping, sidecars={}, started=started, siblings=siblings
+            )

@@ -100,11 +100,15 @@ def gateway(
 
 
 @app.command()
-def workers() -> None:
+def workers(
+    metrics_port: Annotated[
+        int | None, typer.Option(help="Port to serve /metrics on, 0 for any; none by default.")
+    ] = None,
+) -> None:
     """Run the worker pool on a shared PostgreSQL and Redis."""
     (point,) = entry_points(group="hub.commands", name="workers")
     with one_line():
-        point.load()(serving_settings(), console)
+        point.load()(serving_settings(metrics_port=metrics_port), console)
 
 
 @app.command()

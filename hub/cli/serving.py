@@ -6,15 +6,18 @@ import asyncio
 import contextlib
 import errno
 import socket
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Final
 
 import structlog
 
-from hub.gateway.app import make_app
+from hub.gateway.app import make_app, make_metrics_app
 from hub.gateway.bounds import Bounds
 from hub.gateway.gateway import Gateway
-from hub.gateway.server import Server, listen, make_server
+from hub.gateway.metrics import figures_of
+from hub.gateway.server import Server, address_of, listen, make_server
+from hub.metrics.figures import Figures
+from hub.metrics.siblings import Siblings
 from hub.parts import Parts
 from hub.process import CannotStart
 from hub.settings import Settings
@@ -43,14 +46,46 @@ def open_listeners(settings: Settings, count: int) -> Iterator[list[socket.socke
         yield listeners
 
 
-def _listen(host: str, port: int, *, shared: bool) -> socket.socket:
+def _listen(host: str, port: int, *, shared: bool, choose: str = "--port") -> socket.socket:
     try:
         return listen(host, port, shared=shared)
     except OSError as error:
         where = f"{host}:{port}"
         if error.errno == errno.EADDRINUSE:
-            raise CannotStart(f"{where} is in use; choose another with --port") from None
+            raise CannotStart(f"{where} is in use; choose another with {choose}") from None
         raise CannotStart(f"cannot listen on {where}: {error.strerror}") from None
+
+
+@contextlib.asynccontextmanager
+async def open_metrics_port(
+    settings: Settings, figures: Figures, *, shared: bool = False
+) -> AsyncIterator[None]:
+    """Serve `/metrics` on a port of its own while the context lasts, if one is set. CannotStart
+    when it cannot be had."""
+    if settings.metrics_port is None:
+        yield
+        return
+    host, port = settings.host, settings.metrics_port
+    listening = _listen(host, port, shared=shared, choose="HUB_METRICS_PORT")
+    with contextlib.closing(listening) as listener:
+        app = make_metrics_app(figures, settings.metrics_token)
+        server = make_server(app, Bounds(drain_s=1))
+        async with asyncio.TaskGroup() as group:
+            group.create_task(server.serve(sockets=[listener]))
+            log.info("metrics are served", address=f"{address_of(listener)}/metrics")
+            try:
+                yield
+            finally:
+                server.should_exit = True
+
+
+@contextlib.asynccontextmanager
+async def _telling(figures: Figures, siblings: Siblings | None) -> AsyncIterator[None]:
+    if siblings is None:
+        yield
+        return
+    async with siblings.telling(figures.own):
+        yield
 
 
 def _bounds(settings: Settings) -> Bounds:
@@ -72,13 +107,23 @@ async def serve_gateway(
     *,
     sidecars: dict[str, Sidecar],
     started: Callable[[], Awaitable[None]],
+    siblings: Siblings | None = None,
 ) -> None:
-    """Serve until `stopping`, then drain, at most `drain_s`."""
+    """Serve until `stopping`, then drain, at most `drain_s`. `siblings` are the processes that
+    listen on the same port."""
     settings, gateway = parts.settings, Gateway(parts)
-    async with gateway.running(), asyncio.TaskGroup() as group:
+    figures = figures_of(gateway, siblings)
+    async with (
+        gateway.running(),
+        _telling(figures, siblings),
+        open_metrics_port(settings, figures, shared=siblings is not None),
+        asyncio.TaskGroup() as group,
+    ):
         for name, sidecar in sidecars.items():
             group.create_task(_supervise(name, sidecar, parts, stopping))
-        server = make_server(make_app(gateway), _bounds(settings), gateway.pressure, gateway.counts)
+        server = make_server(
+            make_app(gateway, figures), _bounds(settings), gateway.pressure, gateway.counts
+        )
         serving = group.create_task(server.serve(sockets=[listener]))
         await started()
         await stopping.wait()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 import orjson
@@ -14,16 +14,18 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, ExceptionHandler, Message, Receive, Scope, Send
 
 from hub.core.errors import HubError, MethodNotAllowed, Missing
 from hub.gateway import web
 from hub.gateway.counts import Counts
 from hub.gateway.docs import routes as docs
 from hub.gateway.gateway import Gateway
+from hub.gateway.metrics import figures_of, guard_of_hub, guard_of_port, metrics_route
 from hub.gateway.rest import runs, table
 from hub.gateway.rest.call import Answer, check_query, envelope, read_body
 from hub.gateway.ws import WebSocketApp
+from hub.metrics.figures import Figures
 from hub.wire.bodies import parse_object, validate
 from hub.wire.completions import error_of
 from hub.wire.requests import LogIn
@@ -46,26 +48,30 @@ class Front:
         return (self._socket if scope["type"] == "websocket" else self._rest)(scope, receive, send)
 
 
-def make_app(gateway: Gateway) -> Front:
+def make_app(gateway: Gateway, figures: Figures | None = None) -> Front:
     """The application; the caller opens and closes what it runs on."""
-    return Front(WebSocketApp(gateway), _make_rest(gateway))
+    figures = figures or figures_of(gateway)
+    return Front(WebSocketApp(gateway), _make_rest(gateway, figures))
 
 
-def _make_rest(gateway: Gateway) -> Starlette:
+def make_metrics_app(figures: Figures, token: str | None) -> Starlette:
+    """`/metrics` alone, for a port of its own."""
+    return Starlette(
+        routes=[metrics_route(figures, guard_of_port(token))], exception_handlers=_HANDLERS
+    )
+
+
+def _make_rest(gateway: Gateway, figures: Figures) -> Starlette:
     app = Starlette(
         routes=[
             *table.routes(gateway),
             *_open_routes(gateway),
+            metrics_route(figures, guard_of_hub(gateway.parts.settings.metrics_token)),
             *runs.token_routes(gateway),
             *web.routes(),
             *docs.routes(table.OPERATIONS),
         ],
-        exception_handlers={
-            HubError: _refused,
-            HTTPException: _http_error,
-            ClientDisconnect: _went_away,
-            Exception: _failed,
-        },
+        exception_handlers=_HANDLERS,
     )
     app.router.redirect_slashes = False
     origins = gateway.parts.settings.allowed_origins
@@ -193,3 +199,11 @@ async def _went_away(request: Request, error: Exception) -> Response:
 async def _failed(request: Request, error: Exception) -> Response:
     log.error("a request failed", path=request.url.path, exc_info=error)
     return _answer_error(request, HubError("the hub failed; the request id helps to find out why"))
+
+
+_HANDLERS: Final[Mapping[Any, ExceptionHandler]] = {
+    HubError: _refused,
+    HTTPException: _http_error,
+    ClientDisconnect: _went_away,
+    Exception: _failed,
+}

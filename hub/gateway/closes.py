@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from typing import Final
 
+PROTOCOL: Final = 1002
 NOT_UTF8: Final = 1007
 TOO_BIG: Final = 1009
 UNANSWERED: Final = 1011
@@ -29,6 +30,11 @@ FORBIDDEN: Final = 4403
 SLOW: Final = 4408
 REVOKED: Final = 4410
 TOO_MUCH: Final = 4429
+
+CODES: Final = (
+    PROTOCOL, NOT_UTF8, TOO_BIG, UNANSWERED, RESTARTING, NOT_AUTHENTICATED, EXPIRED, FORBIDDEN,
+    SLOW, REVOKED, TOO_MUCH,
+)  # fmt: skip
 
 REASON_BYTES: Final = 123
 _HANDSHAKES_A_SECOND: Final = 500

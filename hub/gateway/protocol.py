@@ -377,6 +377,8 @@ class HubSocket(asyncio.Protocol):
         self._end()
 
     def handle_parser_exception(self) -> None:
+        if (close := self.conn.close_sent) is not None:
+            self._state.counts.closed[close.code] += 1
         self._flush()
         self._tell_gone()
         self._end()
@@ -412,7 +414,6 @@ class HubSocket(asyncio.Protocol):
 
     def _refuse(self, code: int, reason: str) -> None:
         self.conn.fail(code, reason)
-        self._state.counts.closed[code] += 1
         self.handle_parser_exception()
 
     def _flush(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -26,6 +27,7 @@ from hub.models.speech import Sleep
 BUILTIN_CREATED = 1_767_225_600  # 2026-01-01, in Unix seconds
 DEMO_SLUG = "scailabs/poolnoodle-omni"
 FALLBACKS_MOST: Final = 8
+TENANTS: Final = "tenants"
 Source = Literal["builtin", "settings", "tenant"]
 
 _SLUG = re.compile(r"[A-Za-z0-9][\w.:/+-]{0,127}", re.ASCII)
@@ -93,7 +95,8 @@ class ModelRegistry:
 
     Raises WrongModel for a mapping that cannot work: a bad slug or URL, a builtin mapped anew, an
     alias or fallback that is no model, an alias of itself. A key that is not set is no such error:
-    the model is listed, and asking it says what is missing.
+    the model is listed, and asking it says what is missing. `outcomes` counts requests, by model;
+    those that tenants have added count as one.
     """
 
     def __init__(
@@ -109,6 +112,7 @@ class ModelRegistry:
             ElizaBackend.slug: ElizaBackend(sleep=sleep),
             EchoBackend.slug: EchoBackend(sleep=sleep),
         }
+        self.outcomes: dict[str, Counter[str]] = defaultdict(Counter)
         demo = ModelConfig(alias_of=ElizaBackend.slug)
         mapped = {
             slug: _mapped(config, "settings", created, client, env)
@@ -129,7 +133,7 @@ class ModelRegistry:
         """This registry and a tenant's models, each with the time it was made. A slug of the
         operator's stays the operator's."""
         other = ModelRegistry.__new__(ModelRegistry)
-        other._builtin = self._builtin
+        other._builtin, other.outcomes = self._builtin, self.outcomes
         added = {
             slug: _mapped(config, "tenant", created, client, {})
             for slug, (config, created) in models.items()
@@ -171,8 +175,10 @@ class ModelRegistry:
         upstream = self._upstream(target)
         if upstream is None:
             builtin, ring = self._builtin[target], KeyRing((), time.monotonic)
-            return Candidate(target, lambda _: builtin, config.context_window,
-                             config.max_output_tokens, ring)  # fmt: skip
+            return Candidate(
+                target, lambda _: builtin, config.context_window, config.max_output_tokens, ring,
+                outcomes=self.outcomes[target],
+            )  # fmt: skip
         mapped = self._models[target]
         lacks = None
         if config.api_key_env and not mapped.keys:
@@ -181,6 +187,7 @@ class ModelRegistry:
         return Candidate(
             target, partial(_serve, upstream, mapped.client), entry.context_window,
             entry.max_output_tokens, mapped.ring, config.retries, config.price, lacks,
+            self.outcomes[TENANTS if mapped.source == "tenant" else target],
         )  # fmt: skip
 
     def _config(self, target: str) -> ModelConfig:

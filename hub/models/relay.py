@@ -6,9 +6,10 @@ All of that happens before the first visible piece of a reply; what fails after 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from hub.core.chat import ChatPart, ChatRequest, Finish
@@ -20,13 +21,16 @@ from hub.models.keys import OF_THE_KEY, KeyRing
 WAIT_MOST_S: Final = 2.0
 PAUSE_S: Final = 0.2
 OF_THE_REQUEST: Final = frozenset({400, 413, 422})
+OUTCOMES: Final = ("ok", "error", "timeout", "unavailable", "cancelled")
+_NAMES: Final = {"BACKEND_TIMEOUT": "timeout", "MODEL_UNAVAILABLE": "unavailable"}
 Sleep = Callable[[float], Awaitable[object]]
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """A model that may answer: `serve` makes its backend for a key. Without a `ring` it is a
-    builtin one. `lacks` says which key is not set, if one is needed."""
+    builtin one. `lacks` says which key is not set, if one is needed; `outcomes` counts what came of
+    requests."""
 
     slug: str
     serve: Callable[[str | None], ModelBackend]
@@ -36,6 +40,7 @@ class Candidate:
     retries: int = 0
     price: Price | None = None
     lacks: str | None = None
+    outcomes: Counter[str] = field(default_factory=Counter)
 
     def holds(self, request: ChatRequest) -> bool:
         """Whether the prompt is short enough for its window."""
@@ -48,6 +53,11 @@ class Candidate:
             return request
         sampling = replace(request.sampling, max_tokens=self.max_output_tokens)
         return replace(request, sampling=sampling)
+
+    def succeeded(self, key: str | None) -> None:
+        """It has answered to its end."""
+        self.outcomes["ok"] += 1
+        self.ring.succeeded(key)
 
     def priced(self, finish: Finish) -> Finish:
         usage = priced(finish.usage, self.price) if finish.usage else None
@@ -101,16 +111,22 @@ class _Asking:
         while True:
             key = candidate.ring.take(self._tried)
             self._tried.add(key)
-            seen = False
+            seen = finished = False
             try:
                 async with open_stream(candidate.serve(key), fitted) as parts:
                     async for part in parts:
                         seen = True
-                        yield candidate.priced(part) if isinstance(part, Finish) else part
-                candidate.ring.succeeded(key)
+                        if isinstance(part, Finish):  # nobody may ask for more
+                            finished, part = True, candidate.priced(part)
+                            candidate.succeeded(key)
+                        yield part
                 self.failure = None
                 return
+            except (asyncio.CancelledError, GeneratorExit):
+                candidate.outcomes["cancelled"] += not finished
+                raise
             except Backend as error:
+                candidate.outcomes[_NAMES.get(error.code, "error")] += 1
                 if seen:
                     raise
                 self.failure = error

@@ -143,5 +143,8 @@ class RunStore(Protocol):
         """Runs, tokens and seconds of ended runs, by run, room, participant, model, day or tenant:
         rows of {key, runs, prompt_tokens, completion_tokens, seconds, cost}."""
 
+    async def count_open(self) -> dict[str, int]:
+        """How many runs of the whole hub have not ended, by state."""
+
     async def release_all(self) -> int:
         """End every lease: right only where no other worker can exist. Returns how many."""

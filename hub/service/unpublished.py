@@ -37,6 +37,7 @@ class Unpublished:
         self._noted: frozenset[str] = frozenset()
         self._untold: set[str] = set()
         self._begun = asyncio.Event()
+        self.bus_up: bool | None = None  # nobody knows yet
 
     def begin(self, room_ids: Collection[str]) -> int:
         """A batch for these rooms is about to be committed; returns its number."""
@@ -74,6 +75,7 @@ class Unpublished:
                 await self._note()
                 await self._tell()
             except Unavailable:
+                self.bus_up = False
                 await asyncio.sleep(BEAT_S)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._begun.wait(), beat_at - loop.time())
@@ -84,6 +86,7 @@ class Unpublished:
         self._noted = frozenset()
         await self._bus.lives.note(rooms)
         self._noted = frozenset(rooms)
+        self.bus_up = True
 
     async def _tell(self) -> None:
         if self._untold:

@@ -38,6 +38,8 @@ class Usage:
         self._counted: dict[Consumer, Consumed] = {}
         self._fresh = asyncio.Event()
         self._closed = False
+        self.completions = 0
+        self.tokens: Counter[str] = Counter()
 
     async def admit(self, actor: Actor) -> None:
         """Raises BUDGET_EXCEEDED when the tenant's budget allows no further completion today."""
@@ -69,6 +71,8 @@ class Usage:
             1, tokens.prompt_tokens, tokens.completion_tokens, tokens.cost or 0.0, ms
         )
         self._counted[consumer] = self._counted.get(consumer, Consumed()) + consumed
+        self.completions += 1
+        self.tokens.update(prompt=tokens.prompt_tokens, completion=tokens.completion_tokens)
         self._fresh.set()
 
     async def run(self) -> None:

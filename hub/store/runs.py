@@ -120,6 +120,9 @@ class SqlRuns:
     async def due(self, grace_ms: int, limit: int) -> list[str]:
         return await self._database.read(lambda c: run_leases.due(c, grace_ms, limit))
 
+    async def count_open(self) -> dict[str, int]:
+        return await self._database.read(_count_open)
+
     async def release_all(self) -> int:
         return await self._database.write(_release_all)
 
@@ -152,6 +155,11 @@ def _waits_for(tenant_id: str, participant_id: str) -> ColumnElement[bool]:
         runs.c.tenant_id == tenant_id, runs.c.participant_id == participant_id,
         runs.c.state == "waiting", runs.c.awaits == "socket",
     )  # fmt: skip
+
+
+def _count_open(connection: Connection) -> dict[str, int]:
+    statement = select(runs.c.state, func.count()).where(runs.c.finished_ms.is_(None))
+    return {row[0]: row[1] for row in connection.execute(statement.group_by(runs.c.state))}
 
 
 def _release_all(connection: Connection) -> int:

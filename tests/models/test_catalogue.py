@@ -7,10 +7,12 @@ from typing import Any
 import httpx
 import pytest
 
-from hub.core.errors import Conflict, Invalid, Unavailable
+from hub.core.errors import Backend, Conflict, Invalid, Unavailable
 from hub.core.models import ModelConfig, Price, StoredModel
 from hub.models.catalogue import FRESH_S, MODELS, ModelCatalogue, config_of
-from hub.models.registry import DEMO_SLUG, ModelRegistry
+from hub.models.registry import DEMO_SLUG, TENANTS, ModelRegistry
+
+from .asking import reply_of
 
 URL = "http://127.0.0.1:9/v1"
 
@@ -145,3 +147,19 @@ def test_a_stored_model_names_no_variable_of_the_environment() -> None:
         config.api_key_env, config.api_keys, config.fallbacks, config.price,
     )  # fmt: skip
     assert "'k'" not in repr(model) + repr(config)
+
+
+async def test_requests_are_counted_by_model_and_those_of_tenants_as_one(
+    client: httpx.AsyncClient,
+) -> None:
+    """Names that tenants choose are without bound, and nobody else's business."""
+    shelf = Shelf(client, shared=ModelConfig(URL, retries=0))
+    for tenant, slug in (("acme", "mine"), ("rival", "theirs")):
+        shelf.models[tenant] = [stored(slug, retries=0)]
+        registry = await shelf.catalogue.of(tenant)
+        for asked in (slug, "shared"):
+            with pytest.raises(Backend):
+                await reply_of(registry.backend(asked))
+    counted = shelf.catalogue.operators.outcomes
+    assert {"shared", TENANTS} == set(counted)
+    assert 2 == counted["shared"]["error"] == counted[TENANTS]["error"]

@@ -200,3 +200,27 @@ async def test_leaving_a_stream_closes_the_servers() -> None:
         await anext(parts)
         assert 0 == one.closed
     assert 1 == one.closed
+
+
+async def test_requests_are_counted_by_what_came_of_each() -> None:
+    one, two = server([BROKEN], [LATE]), server([SLOW], says("two"))
+    first, second = one.candidate("a"), two.candidate("b", ("k1", "k2"))
+    await reply_of(relay(first, second))
+    assert {"error": 1, "timeout": 1} == first.outcomes
+    assert {"unavailable": 1, "ok": 1} == second.outcomes
+
+
+@pytest.mark.parametrize(("parts", "outcome"), [(1, "cancelled"), (2, "ok")])
+async def test_who_leaves_before_the_end_has_cancelled(parts: int, outcome: str) -> None:
+    candidate = server(says("hello")).candidate("m")
+    async with open_stream(relay(candidate), ask("hi")) as stream:
+        for _ in range(parts):
+            await anext(stream)
+    assert {outcome: 1} == {name: count for name, count in candidate.outcomes.items() if count}
+
+
+async def test_a_reply_that_breaks_off_is_an_error() -> None:
+    candidate = server([TextDelta("he"), BROKEN]).candidate("m")
+    with pytest.raises(Backend):
+        await reply_of(relay(candidate))
+    assert {"error": 1} == candidate.outcomes

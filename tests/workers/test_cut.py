@@ -224,6 +224,7 @@ async def test_an_endpoint_that_keeps_failing_is_left_alone_for_a_while() -> Non
     with pytest.raises(Backend, match="too often") as caught:
         breaker.enter("e")
     assert not caught.value.transient
+    assert 1 == breaker.resting
     breaker.enter("another")
     now[0] = OPEN_S + 1
     breaker.enter("e")  # one may try

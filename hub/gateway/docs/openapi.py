@@ -13,11 +13,13 @@ from pydantic import BaseModel
 from hub.core.values import Json
 from hub.gateway.docs.schemas import Schemas
 from hub.gateway.rest.call import LIMIT, LIMIT_MOST, Operation
+from hub.metrics.text import OPENMETRICS
 from hub.wire.requests import AnswerRun, AppendDelta, LogIn
 
 _PATH_PART: Final = re.compile(r"\{(\w+)\}")
 _NUMBERS: Final = frozenset({"limit", "since", "wait", "around", "from"})
 OPENAI: Final = "/v1/chat/"
+METRICS: Final = "/metrics"
 _FLAGS: Final = frozenset({"dry_run", "hard"})
 _HEADERS: Final = {
     "Idempotency-Key": "The same key again is the same request, for 24 hours",
@@ -44,6 +46,7 @@ BESIDE: Final = (
     Entry("POST", "/v1/runs/{run_id}/deltas", "Append to a run's draft, by its token", AppendDelta),
     Entry("GET", "/healthz", "Whether the process is alive", open=True),
     Entry("GET", "/readyz", "Whether it should get traffic", open=True),
+    Entry("GET", METRICS, "Figures of the process, for Prometheus", open=True),
 )
 """What is served beside the table of operations."""
 
@@ -97,6 +100,8 @@ def _operation(operation: Entry, schemas: Schemas) -> Json:
     }
     if operation.path.endswith("/stream"):
         found["responses"]["2XX"]["content"] = {"text/event-stream": {}}
+    if operation.path == METRICS:
+        found["responses"]["2XX"]["content"] = {"text/plain": {}, OPENMETRICS: {}}
     if operation.path.startswith(OPENAI):
         found["responses"] = {
             code: {"description": about, "content": {"application/json": {}}}

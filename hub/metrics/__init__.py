@@ -1,0 +1,1 @@
+"""What Prometheus is told of a process: read from plain numbers at the moment it asks."""
