@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from itertools import chain
+from operator import attrgetter
 from typing import Final
 
 from sqlalchemy import Connection, select, update
@@ -15,8 +17,12 @@ from hub.store import rows
 from hub.store.database import Database
 from hub.store.queries import fetch
 from hub.store.reactions import with_reactions
-from hub.store.schema import events, messages, rooms
+from hub.store.schema import rooms
 
+_PART: Final = f"""SELECT {{0}} AS place, p{{0}}.* FROM (SELECT {rows.ENTRY_TEXT} FROM events
+    WHERE room_id = ${{1}} AND seq > ${{2}} ORDER BY seq LIMIT ${{3}}) AS p{{0}}"""
+_SEQ: Final = attrgetter("seq")
+_MESSAGES: Final = f"SELECT {rows.MESSAGE_TEXT} WHERE m.id = ANY($1)"
 _HEADS: Final = "SELECT id, head, epoch, first_seq FROM rooms WHERE id = ANY($1)"
 _OPEN_RUNS: Final = """SELECT room_id, id FROM runs
     WHERE room_id = ANY($1) AND finished_ms IS NULL ORDER BY id"""
@@ -47,24 +53,22 @@ class SqlLog:
 
 def _pages(connection: Connection, asked: Sequence[Place]) -> dict[Place, list[LogRow]]:
     """What they point at is read for all of them together."""
-    pages = {at: _entries(connection, *at) for at in asked}
+    pages = _entries(connection, asked)
     refs = {entry.ref for page in pages.values() for entry in page if _is_message(entry)}
     found = messages_by_id(connection, refs) if refs else {}
     return {
         at: [(entry, found.get(entry.ref) if _is_message(entry) else None) for entry in page]
         for at, page in pages.items()
-        if page
     }
 
 
-def _entries(connection: Connection, room_id: str, after: int, limit: int) -> list[LogEntry]:
-    statement = (
-        rows.select_events()
-        .where(events.c.room_id == room_id, events.c.seq > after)
-        .order_by(events.c.seq)
-        .limit(limit)
-    )
-    return [rows.entry_of(row) for row in connection.execute(statement)]
+def _entries(connection: Connection, asked: Sequence[Place]) -> dict[Place, list[LogEntry]]:
+    """The entries at all these places, by one statement; SQLite takes at most 500."""
+    parts = [_PART.format(i, 3 * i + 1, 3 * i + 2, 3 * i + 3) for i in range(len(asked))]
+    pages = defaultdict[Place, list[LogEntry]](list)
+    for place, *entry in fetch(connection, " UNION ALL ".join(parts), *chain(*asked)):
+        pages[asked[place]].append(rows.entry_of_text(entry))
+    return {at: sorted(page, key=_SEQ) for at, page in pages.items()}
 
 
 def _is_message(entry: LogEntry) -> bool:
@@ -73,8 +77,7 @@ def _is_message(entry: LogEntry) -> bool:
 
 def messages_by_id(connection: Connection, ids: set[str]) -> dict[str, Message]:
     """The messages with these ids, with their authors."""
-    statement = rows.select_messages().where(messages.c.id.in_(ids))
-    found = [rows.message_of(row) for row in connection.execute(statement)]
+    found = [rows.message_of_text(row) for row in fetch(connection, _MESSAGES, [*ids])]
     return {message.id: message for message in with_reactions(connection, found)}
 
 

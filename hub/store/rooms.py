@@ -20,6 +20,8 @@ from hub.store.queries import fetch
 from hub.store.schema import members, rooms
 
 _ROOMS: Final = f"SELECT {rows.ROOM_TEXT} FROM rooms WHERE id = ANY($1)"
+_MEMBERS: Final = f"""SELECT m.room_id, {rows.MEMBER_TEXT} WHERE m.room_id = ANY($1)
+    ORDER BY m.joined_ms, m.participant_id"""
 _SESSIONS: Final = "SELECT id, busy FROM sessions WHERE id = ANY($1) AND deleted_ms IS NULL"
 
 
@@ -110,10 +112,9 @@ def _views(
             del here[at]
         else:
             here[at] = replace(here[at], settings={"busy": busy})
-    return {
-        at: RoomView(room, {} if room.acl_version == asked[at] else _members(connection, room.id))
-        for at, room in here.items()
-    }
+    changed = [room.id for at, room in here.items() if room.acl_version != asked[at]]
+    members_of = _members(connection, changed)
+    return {at: RoomView(room, members_of.get(room.id, {})) for at, room in here.items()}
 
 
 def _sessions(
@@ -127,9 +128,13 @@ def _sessions(
     return {at: found.get(session_id) for at, session_id in mine.items()}
 
 
-def _members(connection: Connection, room_id: str) -> dict[str, Member]:
-    found = connection.execute(rows.select_members().where(members.c.room_id == room_id))
-    return {member.author.id: member for member in map(rows.member_of, found)}
+def _members(connection: Connection, room_ids: Sequence[str]) -> dict[str, dict[str, Member]]:
+    """The members of these rooms by id, in the order they joined."""
+    found: dict[str, dict[str, Member]] = {}
+    for room_id, *row in fetch(connection, _MEMBERS, room_ids) if room_ids else ():
+        member = rows.member_of_text(row)
+        found.setdefault(room_id, {})[member.author.id] = member
+    return found
 
 
 def _page(connection: Connection, tenant_id: str, member_id: str | None, page: Page) -> list[Room]:

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Row, Select, select
 from hub.core.posts import LogEntry
 from hub.core.values import ApiKey, Author, Member, Message, Participant, Room, Run, Session
 from hub.store.queries import json_value
-from hub.store.schema import events, members, messages, participants, rooms, runs, sessions
+from hub.store.schema import members, messages, participants, rooms, runs, sessions
 
 AnyRow = Row[Any]
 _AUTHOR = (
@@ -21,6 +21,8 @@ _AUTHOR = (
     participants.c.handle.label("p_handle"),
     participants.c.name.label("p_name"),
 )
+ENTRY_TEXT: Final = ", ".join(LogEntry._fields)
+"""The columns of `entry_of_text`."""
 _RUN_FIELDS: Final = tuple(each.name for each in fields(Run))
 _RUN_JSON: Final = tuple(
     _RUN_FIELDS.index(name) for name in ("usage", "context", "error", "params", "memory", "warning")
@@ -31,6 +33,17 @@ PARTICIPANT_TEXT: Final = ", ".join(each.name for each in fields(Participant))
 """The columns of `participant_of_text`."""
 ROOM_TEXT: Final = ", ".join(each.name for each in fields(Room))
 """The columns of `room_of_text`."""
+_MESSAGE_FIELDS: Final = tuple(n for n in Message._fields if n not in ("author", "reactions"))
+_AUTHOR_AT: Final = Message._fields.index("author")
+_MENTION, _USAGE = (_MESSAGE_FIELDS.index(name) for name in ("mention", "usage"))
+_AUTHOR_TEXT: Final = "p.id, p.type, p.handle, p.name"
+MESSAGE_TEXT: Final = f"""{", ".join(f"m.{name}" for name in _MESSAGE_FIELDS)}, {_AUTHOR_TEXT}
+    FROM messages m JOIN participants p ON p.tenant_id = m.tenant_id AND p.id = m.author_id"""
+"""The columns of `message_of_text`, and where they are from."""
+MEMBER_TEXT: Final = f"""{_AUTHOR_TEXT}, m.role, m.engagement, m.joined_ms, p.driver IS NOT NULL,
+    p.driver ->> 'busy' FROM members m
+    JOIN participants p ON p.tenant_id = m.tenant_id AND p.id = m.participant_id"""
+"""The columns of `member_of_text`, and where they are from."""
 _RUN_COLUMNS = tuple(c for c in runs.c if c.name not in ("lane", "worker", "lease_until_ms"))
 
 
@@ -101,6 +114,12 @@ def member_of(row: AnyRow) -> Member:
     )  # fmt: skip
 
 
+def member_of_text(row: Sequence[Any]) -> Member:
+    """A member from its `MEMBER_TEXT` columns."""
+    *author, role, engagement, joined_ms, driven, busy = row
+    return Member(Author(*author), role, engagement, joined_ms, bool(driven), busy or "queue")
+
+
 @cache
 def select_messages() -> Select[Any]:
     """Messages with their authors."""
@@ -120,6 +139,15 @@ def message_of(row: AnyRow) -> Message:
         tenant_id=row.tenant_id,
         root_message_id=row.root_message_id,
     )  # fmt: skip
+
+
+def message_of_text(row: Sequence[Any]) -> Message:
+    """A message from its `MESSAGE_TEXT` columns, without reactions."""
+    values = list(row[:-4])
+    values[_MENTION] = tuple(json_value(values[_MENTION]) or ())
+    values[_USAGE] = json_value(values[_USAGE])
+    values.insert(_AUTHOR_AT, Author(*row[-4:]))
+    return Message(*values)
 
 
 def session_of(row: AnyRow) -> Session:
@@ -145,10 +173,7 @@ def run_of_text(row: Sequence[Any]) -> Run:
     return run if run.memory else replace(run, memory={})
 
 
-@cache
-def select_events() -> Select[Any]:
-    return select(events)
-
-
-def entry_of(row: AnyRow) -> LogEntry:
-    return LogEntry(row.room_id, row.seq, row.type, row.at_ms, row.ref, row.data)
+def entry_of_text(row: Sequence[Any]) -> LogEntry:
+    """An entry of the log from its `ENTRY_TEXT` columns."""
+    room_id, seq, kind, at_ms, ref, data = row
+    return LogEntry(room_id, seq, kind, at_ms, ref, json_value(data))

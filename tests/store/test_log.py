@@ -49,6 +49,23 @@ async def test_the_log_is_read_in_pages_by_position(store: SqlStore) -> None:
     assert await store.log.read("room_1", head, 7) == []
 
 
+async def test_many_pages_are_read_each_from_its_own_place(store: SqlStore) -> None:
+    rooms = ("room_1", "room_2", "room_3")
+    posts = Posts(store)
+    for room_id in rooms:
+        await add_room(store, room_id)
+        await store.posts.commit([await posts.new(room_id, f"{room_id} {n}") for n in range(6)])
+    asked = [(room, after, limit) for room in rooms for after in (0, 5, 8, 99) for limit in (1, 4)]
+    asked.append(("room_none", 0, 5))
+    found = await store.log.pages(asked)
+    assert {at: page for at in asked if (page := await store.log.read(*at))} == found
+    seqs = {at: [entry.seq for entry, _ in page] for at, page in found.items()}
+    assert all(seqs[room, 5, 4] == [6, 7, 8, 9] for room in rooms)
+    assert all(seqs[room, 8, 4] == [9] for room in rooms)
+    texts = [message.content for _, message in found["room_2", 5, 4] if message]
+    assert texts == [f"room_2 {n}" for n in (2, 3, 4, 5)]
+
+
 async def test_heads_leave_out_rooms_that_are_not_there(store: SqlStore) -> None:
     await add_room(store)
     found = await store.log.heads(["room_1", "room_none"])

@@ -10,10 +10,21 @@ import pytest
 from hub.core.errors import Conflict
 from hub.core.posts import RequestKey
 from hub.core.times import rfc3339
-from hub.core.values import RoomView
+from hub.core.values import Member, RoomView
 from hub.ports import Page, Written
 from hub.store.store import SqlStore
-from tests.support.parts import ACME, ADMIN, ALICE, AT_MS, ELIZA, add_room, member, room
+from tests.support.parts import (
+    ACME,
+    ADMIN,
+    ALICE,
+    AT_MS,
+    ELIZA,
+    RIVAL,
+    add_room,
+    author,
+    member,
+    room,
+)
 
 
 def seen(written: Written) -> list[tuple[int, str, str]]:
@@ -106,6 +117,25 @@ async def test_members_are_left_out_while_the_version_stands(store: SqlStore) ->
     older = await store.rooms.view(ACME, "room_1", made.acl_version - 1)
     assert older is not None
     assert len(older.members) == 3
+
+
+async def test_many_rooms_are_seen_at_once_each_with_its_own_members(store: SqlStore) -> None:
+    people = {
+        "room_1": ["user_carol", "user_alice", ELIZA],
+        "room_2": ["user_bob"],
+        "room_3": ["user_alice", "bot_own"],
+    }
+    made = {room_id: await add_room(store, room_id, them) for room_id, them in people.items()}
+    known = {(ACME, room_id): -1 for room_id in people}
+    known[ACME, "room_3"] = made["room_3"].acl_version
+    found = await store.rooms.views({**known, (RIVAL, "room_1"): -1, (ACME, "room_none"): -1})
+    assert found.keys() == known.keys()
+    there = {room_id: view.members for (_, room_id), view in found.items()}
+    assert {room_id: set(members) for room_id, members in there.items()} == {
+        "room_1": set(people["room_1"]), "room_2": {"user_bob"}, "room_3": set()
+    }  # fmt: skip
+    assert there["room_1"][ELIZA] == Member(author(ELIZA), "member", "mention", AT_MS, driven=True)
+    assert not there["room_2"]["user_bob"].driven
 
 
 async def test_an_update_is_an_event_that_says_who_did_it(store: SqlStore) -> None:
