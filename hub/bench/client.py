@@ -11,13 +11,14 @@ class Client:
     """One connection."""
 
     __slots__ = (
-        "attended", "got", "index", "inflight", "kept", "leads", "out", "parts", "ready", "sent",
-        "socket", "state", "tail",
+        "attended", "fills", "got", "index", "inflight", "kept", "leads", "out", "parts", "ready",
+        "sent", "socket", "state", "tail",
     )  # fmt: skip
 
     def __init__(self, index: int, tail: bytes, *, leads: bool, keeps: bool) -> None:
         self.index = index
         self.leads = leads
+        self.fills: Client | None = None  # the publisher for which what comes here makes room
         self.state = CONNECTING
         self.ready = False
         self.attended = True

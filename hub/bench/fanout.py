@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from hub.bench.check import log_faults, stream_faults
 from hub.bench.load import Counted, Load
-from hub.bench.process import BenchError, faults_of, run_load
+from hub.bench.process import BenchError, Drive, faults_of, run_load
 from hub.bench.stage import Api, Json, Stage, Tell, each, open_stage, silent
 
 SAMPLED_ROOMS: Final = 16
@@ -56,14 +56,14 @@ def _sample(shape: Shape) -> tuple[int, ...]:
 
 
 async def measure(
-    api: Api, stage: Stage, shape: Shape, pids: tuple[int, ...] = ()
+    api: Api, stage: Stage, shape: Shape, pids: tuple[int, ...] = (), drive: Drive = run_load
 ) -> tuple[Load, Counted]:
-    """Run the load and prove it; `pids` are the hub's processes, where they run on this machine.
-    Raises BenchError with every fault that was found."""
+    """Have `drive` put the load on and prove it; `pids` are the hub's processes, where they run on
+    this machine. Raises BenchError with every fault that was found."""
     heads = {room: await _head(api, room) for room in stage.room_ids}
     with tempfile.TemporaryDirectory(prefix="roomhub-bench-") as folder:
         load = replace(load_for(api, stage, shape, pids), keep_dir=folder)
-        counted = await asyncio.to_thread(run_load, load)
+        counted = await asyncio.to_thread(drive, load)
         faults = faults_of(load, counted)
         if not faults:
             streams = {n // load.members: (Path(folder) / str(n)).read_bytes() for n in load.keep}

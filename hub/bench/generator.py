@@ -18,15 +18,15 @@ from typing import Final
 
 from hub.bench.client import ASKED, CONNECTING, GONE, OPEN, Client
 from hub.bench.cpu import cpu_s, memory_bytes
-from hub.bench.frames import client_frame, handshake, pong_for
+from hub.bench.frames import pong_for
 from hub.bench.load import Counted, Load
-from hub.bench.marks import DIGITS, Ages, Scanner, split_at_stamp
+from hub.bench.marks import DIGITS, Ages, Scanner
+from hub.bench.sending import greeting, message, request
 
 READ_BYTES: Final = 262_144
 OPENING: Final = 200
 CONNECT_S: Final = 60.0
 READY_S: Final = 120.0
-QUIET_S: Final = 3.0
 DRAIN_S: Final = 30.0
 _WHY_CHARS: Final = 300
 _PING_BYTE: Final = 0x89
@@ -86,25 +86,25 @@ class Generator:
             self._pump(0.05)
 
     def _open(self, index: int) -> None:
-        leads, keeps = index % self.load.members == 0, index in self.load.keep
+        load = self.load
+        leads, keeps = load.leads(index), index in load.keep
         client = Client(index, self._scanner.blank, leads=leads, keeps=keeps)
         self._clients[client.socket.fileno()] = client
         self._order.append(client)
+        if index % load.members == load.filled_by:
+            client.fills = self._order[index - load.filled_by]
         self._opening += 1
-        client.socket.connect_ex((self.load.host, self.load.port))
+        client.socket.connect_ex(load.address(index))
         self._epoll.register(client.socket.fileno(), select.EPOLLIN | select.EPOLLOUT)
 
     def _connected(self, client: Client) -> None:
         """The TCP connection stands: ask for a WebSocket."""
-        load = self.load
         self._epoll.modify(client.socket.fileno(), select.EPOLLIN)
         client.state = ASKED
-        if load.wire == "raw":
+        if self.load.wire == "raw":
             self._opened_one(client)
-            return
-        headers = tuple(load.fill(line, client.index) for line in load.headers)
-        path = load.fill(load.path, client.index)
-        self._send(client, handshake(f"{load.host}:{load.port}", path, headers))
+        else:
+            self._send(client, request(self.load, client.index))
 
     def _answered(self, client: Client) -> None:
         """Some of the answer to the handshake is here; `tail` gathers it."""
@@ -119,28 +119,21 @@ class Generator:
             self._explain(head.decode(errors="replace"))
             self._close(client)
         elif end:
-            client.tail = (self._scanner.blank + rest)[-self._scanner.carry :]
-            if client.kept is not None:
-                client.kept.append(rest)
+            client.tail = self._scanner.blank
             self._opened_one(client)
-            if self._ready and self._ready in rest:  # the first words came with the handshake
-                self._is_ready(client)
+            if rest:  # the first words came with the handshake
+                self._scanner.space[: len(rest)] = rest
+                self._take(client, len(rest))
 
     def _opened_one(self, client: Client) -> None:
-        load = self.load
         client.state = OPEN
         self._opening -= 1
         self._opened += 1
-        if client.leads and load.publish:
-            client.parts = split_at_stamp(self._framed(load.publish, client))
+        client.parts = message(self.load, client.index)
         if not self._ready:
             self._is_ready(client)
-        if load.pre:
-            self._send(client, b"".join(self._framed(text, client) for text in load.pre))
-
-    def _framed(self, text: str, client: Client) -> bytes:
-        body = self.load.fill(text, client.index).encode()
-        return body if self.load.wire == "raw" else client_frame(body)
+        if self.load.pre:
+            self._send(client, greeting(self.load, client.index))
 
     def _get_ready(self, deadline: float) -> None:
         while self._are_ready < self._opened and time.monotonic() < deadline:
@@ -206,7 +199,7 @@ class Generator:
         while self._delivered < wanted or (self._acked and self._acks * self.load.members < wanted):
             now, here = time.monotonic(), self._delivered + self._acks
             if here != seen:
-                seen, quiet_at = here, now + QUIET_S
+                seen, quiet_at = here, now + self.load.quiet_s
             if now > min(quiet_at, deadline) or self._stopped:
                 return
             self._pump(0.05)
@@ -252,9 +245,14 @@ class Generator:
             return
         except OSError:
             size = 0
-        if not size:
+        if size:
+            self._take(client, size)
+        else:
             self._close(client)
-            return
+
+    def _take(self, client: Client, size: int) -> None:
+        """So many bytes of a connection are in the scanner's space."""
+        scanner = self._scanner
         found, client.tail = scanner.scan(client.tail, size)
         if found and self._measuring:
             client.got += found
@@ -278,13 +276,17 @@ class Generator:
             self._send(client, pong)
 
     def _attend(self, client: Client, found: int, size: int) -> None:
-        """What few connections need: to be kept, to get ready, to publish."""
+        """What few connections need: to be kept, to get ready, to make room for new messages."""
         if client.kept is not None:
             client.kept.append(bytes(self._scanner.space[:size]))
         if not client.ready:
             self._look_whether_ready(client, size)
-        if client.leads and self._measuring:
-            self._lead(client, found, size)
+        if not self._measuring:
+            return
+        if client.leads:
+            self._look_for_answers(size)
+        if client.fills is not None:
+            self._make_room(client.fills, found)
 
     def _look_whether_ready(self, client: Client, size: int) -> None:
         """Who is refused will not get ready."""
@@ -295,14 +297,16 @@ class Generator:
 
     def _is_ready(self, client: Client) -> None:
         client.ready = True
-        client.attended = client.leads or client.kept is not None
+        client.attended = client.leads or client.fills is not None or client.kept is not None
         self._are_ready += 1
 
-    def _lead(self, client: Client, found: int, size: int) -> None:
-        """A publisher: its own messages that came make room for new ones."""
+    def _look_for_answers(self, size: int) -> None:
         if self._acked:
             self._acks += self._scanner.count(self._acked, size)
         self._look_for_refusals(size)
+
+    def _make_room(self, client: Client, found: int) -> None:
+        """Messages of a publisher have come, and new ones take their places."""
         client.inflight -= found
         if self._publishing and not self.load.rate and not self._stopped:
             self._refill(client)

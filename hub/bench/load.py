@@ -23,7 +23,9 @@ class Load:
     after a handshake, or `raw` for bytes as they are. A connection is ready when it has seen the
     text `ready`; `acked` and `refused` are counted on publishers. What the connections `keep`
     bring is written to `keep_dir`/<number>. `pids` are the server's processes, whose computing
-    time is read.
+    time is read. What is missing when nothing came for `quiet_s` is given up. With `publishers_at`
+    those who publish connect to that host and port instead, and a message is in flight until the
+    first of the others has it.
     """
 
     host: str
@@ -40,6 +42,7 @@ class Load:
     size: int = 200
     secs: float = 5.0
     settle_s: float = 0.5
+    quiet_s: float = 3.0
     ready: str = ""
     acked: str = ""
     refused: str = ""
@@ -48,6 +51,21 @@ class Load:
     keep: tuple[int, ...] = ()
     keep_dir: str = ""
     pids: tuple[int, ...] = ()
+    publishers_at: tuple[str, int] | None = None
+
+    def leads(self, conn: int) -> bool:
+        """Whether connection `conn` publishes."""
+        return conn % self.members == 0
+
+    def address(self, conn: int) -> tuple[str, int]:
+        """Where it connects to."""
+        elsewhere = self.publishers_at if self.leads(conn) else None
+        return elsewhere or (self.host, self.port)
+
+    @property
+    def filled_by(self) -> int:
+        """The member of a room whose receipt of a message makes room for the next."""
+        return 1 if self.publishers_at and self.members > 1 else 0
 
     def fill(self, text: str, conn: int) -> str:
         """`text` as connection `conn` sends it; the digits of a stamp are zeros."""

@@ -15,7 +15,7 @@ from typing import Final
 from hub.bench import fanout
 from hub.bench.check import stream_faults
 from hub.bench.load import Counted, Load
-from hub.bench.process import BenchError, run_load
+from hub.bench.process import BenchError, Drive, run_load
 from hub.bench.stage import Api, Json, Stage, Tell, each, open_stage, silent
 
 LAST: Final = "the last one missed"
@@ -90,9 +90,9 @@ def resuming(load: Load, since: int, folder: str) -> Load:
     return replace(load, publish="", pre=(command,), ready=LAST, keep_dir=folder)
 
 
-async def open_all(load: Load) -> Counted:
+async def open_all(load: Load, drive: Drive = run_load) -> Counted:
     """Run the load; BenchError unless every connection got ready and stayed."""
-    counted = await asyncio.to_thread(run_load, load)
+    counted = await asyncio.to_thread(drive, load)
     wanted = load.rooms * load.members
     if counted.conns != wanted or counted.failed or counted.lost or counted.why:
         raise BenchError(f"{counted.conns} of {wanted} connections: {counted.why}")

@@ -8,7 +8,7 @@ from typing import Literal
 
 from hub.bench.check import log_faults
 from hub.bench.load import Counted, Load
-from hub.bench.process import BenchError, faults_of, run_load
+from hub.bench.process import BenchError, Drive, faults_of, run_load
 from hub.bench.stage import Api, Json, Stage, Tell, each, open_stage, silent
 
 Via = Literal["ws", "rest"]
@@ -65,11 +65,14 @@ def _request(api: Api, stage: Stage, posting: Posting) -> str:
     return "\r\n".join(lines)
 
 
-async def measure(api: Api, stage: Stage, posting: Posting, pids: tuple[int, ...] = ()) -> Counted:
-    """Run the load and prove that what was acknowledged is stored, once. Raises BenchError."""
+async def measure(
+    api: Api, stage: Stage, posting: Posting, pids: tuple[int, ...] = (), drive: Drive = run_load
+) -> Counted:
+    """Have `drive` put the load on and prove that what was acknowledged is stored, once. Raises
+    BenchError."""
     load = load_for(api, stage, posting, pids)
     heads = {r: int((await api.call("GET", f"/v1/rooms/{r}"))["head"]) for r in stage.room_ids}
-    counted = await asyncio.to_thread(run_load, load)
+    counted = await asyncio.to_thread(drive, load)
     if faults := faults_of(load, counted):
         raise BenchError("; ".join(faults))
     sent = dict.fromkeys(stage.room_ids, 0)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 
 from hub.bench.load import Counted, Load
+
+Drive = Callable[[Load], Counted]  # a load generator, as the benches call it
 
 
 class BenchError(Exception):

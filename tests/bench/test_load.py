@@ -14,6 +14,7 @@ from hub.bench.process import faults_of
 LOAD = Load(
     "127.0.0.1", 1, '{"room_id":"{roomid}","content":"{payload}"}', rooms=2, members=3,
     room_ids=("room_a", "room_b"), keys=("k0", "k1"), headers=("A: {key}",), keep=(1, 4),
+    publishers_at=("127.0.0.2", 2),
 )  # fmt: skip
 COUNTED = Counted(
     conns=6, failed=0, lost=0, why="", sent_by_room=(2, 3), delivered=15, in_time=12, uneven=0,
