@@ -16,7 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from hub.bench.fanout import Shape
-from hub.bench.process import BenchError
+from hub.bench.process import BenchError, Drive, run_load
 from tests.bench.others import (
     NATS,
     SOCKET_IO,
@@ -26,7 +26,8 @@ from tests.bench.others import (
     open_uwebsockets,
     version,
 )
-from tests.bench.peers import NCHAN, Missing, Peer, open_hub, open_nchan, open_sketch
+from tests.bench.peers import HUB, NCHAN, Missing, Peer, open_hub, open_nchan, open_sketch
+from tests.bench.quick import NoCompiler, open_quick
 from tests.bench.table import Run, markdown
 
 RESULTS = Path(__file__).parent / "results"
@@ -38,7 +39,7 @@ SHAPES = {
     "10x100 100k/s": Shape(10, 100, rate=100),
 }
 PEERS = {
-    "hub": "roomhub", "sketch": "sketch", "nchan": NCHAN, "socketio": SOCKET_IO, "nats": NATS,
+    "hub": HUB, "sketch": "sketch", "nchan": NCHAN, "socketio": SOCKET_IO, "nats": NATS,
     "uws": UWEBSOCKETS,
 }  # fmt: skip
 Opener = Callable[[Path], contextlib.AbstractContextManager[Peer]]
@@ -51,6 +52,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--size", type=int, default=200, help="bytes of a message")
     parser.add_argument("--shapes", nargs="+", choices=SHAPES, default=list(SHAPES))
     parser.add_argument("--peers", nargs="+", choices=PEERS, default=list(PEERS))
+    parser.add_argument("--generator", choices=("c", "python"), default="c")
     parser.add_argument("--npm", type=Path, metavar="FOLDER", help="where npm installed packages")
     parser.add_argument("--sketch", type=Path, metavar="FILE", help="a yardstick to run as well")
     return parser.parse_args()
@@ -82,27 +84,43 @@ def _open_peers(given: argparse.Namespace) -> Iterator[list[Peer]]:
         yield peers
 
 
-def _run(name: str, shape: Shape, peer: Peer) -> Run:
+@contextlib.contextmanager
+def _open_generator(name: str) -> Iterator[Drive]:
+    """The one that was asked for, or that of `roomhub bench`."""
+    with contextlib.ExitStack() as stack:
+        drive: Drive = run_load
+        if name == "c":
+            try:
+                drive = stack.enter_context(open_quick())
+            except NoCompiler as missing:
+                _say(f"THE SLOW GENERATOR, in Python, puts the load on: {missing}")
+        yield drive
+
+
+def _run(name: str, shape: Shape, peer: Peer, drive: Drive) -> Run:
     try:
-        counted = peer.measure(shape)
+        counted = peer.measure(shape, drive)
     except BenchError as error:
         _say(f"{name}  {peer.name}: no figure: {error}")
         return Run(name, peer.name, None, str(error))
-    _say(f"{name}  {peer.name}: {counted.per_s:,.0f} deliveries/s, p99 {counted.p99_ms:.1f} ms")
+    _say(
+        f"{name}  {peer.name}: {counted.per_s:,.0f} deliveries/s, p99 {counted.p99_ms:.1f} ms, "
+        f"generator {counted.busy:.0%}"
+    )
     return Run(name, peer.name, counted)
 
 
 def _measure(given: argparse.Namespace) -> list[Run]:
     """Servers take turns, so that what else the machine does falls on all of them."""
     runs = []
-    with _open_peers(given) as peers:
+    with _open_generator(given.generator) as drive, _open_peers(given) as peers:
         for name in given.shapes:
             about = SHAPES[name]
             shape = Shape(
                 about.rooms, about.members, about.window, about.rate, given.size, given.secs
             )
             for _ in range(given.repeats):
-                runs += [_run(name, shape, peer) for peer in peers]
+                runs += [_run(name, shape, peer, drive) for peer in peers]
     return runs
 
 

@@ -17,12 +17,12 @@ from hub.bench import fanout
 from hub.bench.cpu import family
 from hub.bench.fanout import Shape
 from hub.bench.load import Counted, Load
-from hub.bench.process import BenchError, faults_of, run_load
+from hub.bench.process import BenchError, Drive, faults_of
 from hub.bench.stage import Stage, open_api, open_stage
 from tests.bench.processes import free_port, run_server
 from tests.support.hub import HubProcess, run_hub
 
-NCHAN = "Nchan + Redis"
+HUB, NCHAN = "roomhub", "Nchan + Redis"
 _SETTLE_S = 1.5
 _NGINX = """
 load_module {modules}/ngx_nchan_module.so;
@@ -52,37 +52,39 @@ class Peer(Protocol):
 
     name: str
 
-    def measure(self, shape: Shape) -> Counted:
-        """One run. Raises BenchError when the count cannot be believed."""
+    def measure(self, shape: Shape, drive: Drive) -> Counted:
+        """One run with this generator. Raises BenchError when the count cannot be believed."""
 
 
 class Missing(Exception):
     """Why a peer is left out."""
 
 
+def families(*pids: int) -> tuple[int, ...]:
+    """These processes and all that descend from them by now."""
+    return tuple(each for pid in pids for each in family(pid))
+
+
 class Hub:
     """The hub over its own protocol; members are made once per size and used by every run."""
 
-    name = "roomhub"
-
-    def __init__(self, process: HubProcess) -> None:
+    def __init__(self, name: str, process: HubProcess, *pids: int) -> None:
+        self.name = name
         self._process = process
+        self._pids = pids
         self._stages: dict[tuple[int, int], Stage] = {}
 
-    def measure(self, shape: Shape) -> Counted:
-        return asyncio.run(self._measure(shape))
+    def measure(self, shape: Shape, drive: Drive) -> Counted:
+        return asyncio.run(self._measure(shape, drive))
 
-    @property
-    def _pids(self) -> tuple[int, ...]:
-        return family(self._process.process.pid) if self._process.process else ()
-
-    async def _measure(self, shape: Shape) -> Counted:
+    async def _measure(self, shape: Shape, drive: Drive) -> Counted:
         size = (shape.rooms, shape.members)
         async with open_api(self._process.address, self._process.key) as api:
             if size not in self._stages:
                 async with open_stage(api, shape.groups, keep=True) as stage:
                     self._stages[size] = stage
-            _, counted = await fanout.measure(api, self._stages[size], shape, self._pids)
+            stage, pids = self._stages[size], families(*self._pids)
+            _, counted = await fanout.measure(api, stage, shape, pids, drive)
             return counted
 
 
@@ -94,10 +96,9 @@ class Other:
         self._load = load
         self._pids = pids
 
-    def measure(self, shape: Shape) -> Counted:
-        pids = tuple(each for pid in self._pids for each in family(pid))
-        load = replace(self._load(shape), pids=pids)
-        counted = run_load(load)
+    def measure(self, shape: Shape, drive: Drive) -> Counted:
+        load = replace(self._load(shape), pids=families(*self._pids))
+        counted = drive(load)
         if faults := faults_of(load, counted):
             raise BenchError("; ".join(faults))
         return counted
@@ -116,7 +117,8 @@ def load(port: int, shape: Shape, publish: str, **how: object) -> Load:
 def open_hub(folder: Path) -> Iterator[Peer]:
     """`roomhub up` on a data directory of its own."""
     with run_hub(folder / "hub", "--no-demo") as process:
-        yield Hub(process)
+        assert process.process is not None
+        yield Hub(HUB, process, process.process.pid)
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ import pytest
 from hub.bench import fanout, post
 from hub.bench.fanout import Shape
 from hub.bench.post import Posting, Via
-from hub.bench.process import BenchError
+from hub.bench.process import BenchError, Drive, run_load
 from hub.bench.stage import open_api, open_stage
 from tests.support.hub import HubProcess
 
@@ -30,6 +30,17 @@ async def test_a_rate_is_kept(hub: HubProcess) -> None:
     assert 20 == pytest.approx(found["sent"], abs=2)
 
 
+async def test_both_generators_tell_the_same(hub: HubProcess, quick: Drive) -> None:
+    """And what each tells is in the log."""
+    shape = replace(SMALL, rate=20, secs=0.5)
+    async with open_api(hub.address, hub.key) as api, open_stage(api, SMALL.groups) as stage:
+        runs = [await fanout.measure(api, stage, shape, drive=each) for each in (run_load, quick)]
+    for _, counted in runs:
+        assert 20 == pytest.approx(counted.sent, abs=2)
+        assert (6, 0, 0) == (counted.conns, counted.uneven, counted.refused)
+        assert counted.sent * 3 == counted.acked * 3 == counted.delivered
+
+
 @pytest.mark.parametrize("via", ["ws", "rest"])
 async def test_what_is_acknowledged_is_stored(hub: HubProcess, via: Via) -> None:
     async with open_api(hub.address, hub.key) as api:
@@ -37,11 +48,19 @@ async def test_what_is_acknowledged_is_stored(hub: HubProcess, via: Via) -> None
     assert found["sent"] == found["acknowledged"] == found["stored"] > 0
 
 
-async def test_there_is_no_figure_when_posts_are_refused(hub: HubProcess) -> None:
+@pytest.mark.parametrize("via", ["ws", "rest"])
+async def test_the_quick_generator_posts_as_well(hub: HubProcess, quick: Drive, via: Via) -> None:
+    posting = Posting(3, 2, window=2, secs=0.3, via=via)
+    async with open_api(hub.address, hub.key) as api, open_stage(api, posting.groups) as stage:
+        counted = await post.measure(api, stage, posting, drive=quick)
+    assert counted.sent == counted.acked > 0
+
+
+async def test_there_is_no_figure_when_posts_are_refused(hub: HubProcess, drive: Drive) -> None:
     async with open_api(hub.address, hub.key) as api, open_stage(api, SMALL.groups) as stage:
         await api.call("DELETE", f"/v1/rooms/{stage.room_ids[0]}")
         with pytest.raises(BenchError, match=r"refused.*archived"):
-            await fanout.measure(api, stage, SMALL)
+            await fanout.measure(api, stage, SMALL, drive=drive)
 
 
 async def test_a_key_that_is_not_good_is_an_error_that_says_so(hub: HubProcess) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hub.bench.cpu import family
 from hub.bench.load import Load
 from hub.bench.opening import Crowd, connect, open_all, resume
-from hub.bench.process import BenchError
+from hub.bench.process import BenchError, Drive
 from hub.bench.stage import open_api
 from tests.support.hub import HubProcess
 
@@ -35,7 +35,7 @@ async def test_everybody_gets_what_was_missed(hub: HubProcess) -> None:
     assert (6, 5) == (found["conns"], found["missed"])
 
 
-async def test_who_is_refused_is_not_waited_for(hub: HubProcess) -> None:
+async def test_who_is_refused_is_not_waited_for(hub: HubProcess, drive: Drive) -> None:
     """Nor is there a figure, but the hub's own words."""
     async with open_api(hub.address, hub.key) as api:
         load = Load(
@@ -44,7 +44,7 @@ async def test_who_is_refused_is_not_waited_for(hub: HubProcess) -> None:
             refused='"ok":false',
         )  # fmt: skip
         with pytest.raises(BenchError, match="ROOM_NOT_FOUND"):
-            await asyncio.wait_for(open_all(load), 30)
+            await asyncio.wait_for(open_all(load, drive), 30)
 
 
 async def test_more_than_is_replayed_cannot_be_missed(hub: HubProcess) -> None:
