@@ -26,6 +26,7 @@ from tests.bench.others import (
     open_uwebsockets,
     version,
 )
+from tests.bench.pair import TWO_GATEWAYS, open_pair
 from tests.bench.peers import HUB, NCHAN, Missing, Peer, open_hub, open_nchan, open_sketch
 from tests.bench.quick import NoCompiler, open_quick
 from tests.bench.table import Run, markdown
@@ -40,8 +41,9 @@ SHAPES = {
 }
 PEERS = {
     "hub": HUB, "sketch": "sketch", "nchan": NCHAN, "socketio": SOCKET_IO, "nats": NATS,
-    "uws": UWEBSOCKETS,
+    "uws": UWEBSOCKETS, "hub2": TWO_GATEWAYS,
 }  # fmt: skip
+USUAL = [name for name in PEERS if name != "hub2"]
 Opener = Callable[[Path], contextlib.AbstractContextManager[Peer]]
 
 
@@ -51,7 +53,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--secs", type=float, default=5.0)
     parser.add_argument("--size", type=int, default=200, help="bytes of a message")
     parser.add_argument("--shapes", nargs="+", choices=SHAPES, default=list(SHAPES))
-    parser.add_argument("--peers", nargs="+", choices=PEERS, default=list(PEERS))
+    parser.add_argument("--peers", nargs="+", choices=PEERS, default=USUAL)
     parser.add_argument("--generator", choices=("c", "python"), default="c")
     parser.add_argument("--npm", type=Path, metavar="FOLDER", help="where npm installed packages")
     parser.add_argument("--sketch", type=Path, metavar="FILE", help="a yardstick to run as well")
@@ -72,6 +74,7 @@ def _open_peers(given: argparse.Namespace) -> Iterator[list[Peer]]:
         "socketio": lambda folder: open_socket_io(given.npm, folder),
         "nats": open_nats,
         "uws": lambda folder: open_uwebsockets(given.npm, folder),
+        "hub2": open_pair,
     }
     with contextlib.ExitStack() as stack:
         peers = []

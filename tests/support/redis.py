@@ -21,6 +21,13 @@ from hub.bus.redis import RedisBus, open_bus
 PATIENCE_S = 10.0
 
 
+def pid_of(url: str) -> int:
+    """The process of the server at `url`."""
+    with Redis.from_url(url) as client:
+        about: Any = client.info("server")
+    return int(about["process_id"])
+
+
 class Server:
     """A Valkey that a test may end, start again on the same socket, and freeze."""
 
@@ -37,7 +44,7 @@ class Server:
 
     def kill(self) -> None:
         """kill -9."""
-        os.kill(self._pid(), signal.SIGKILL)
+        os.kill(pid_of(self.url), signal.SIGKILL)
         self._running.close()
 
     def flush(self) -> None:
@@ -48,17 +55,12 @@ class Server:
     @contextlib.contextmanager
     def frozen(self) -> Iterator[None]:
         """Alive, connected, and silent."""
-        pid = self._pid()
+        pid = pid_of(self.url)
         os.kill(pid, signal.SIGSTOP)
         try:
             yield
         finally:
             os.kill(pid, signal.SIGCONT)
-
-    def _pid(self) -> int:
-        with Redis.from_url(self.url) as client:
-            about: Any = client.info("server")
-        return int(about["process_id"])
 
 
 @contextlib.contextmanager
