@@ -5,7 +5,10 @@ HubError
 ├── Denied                AUTHZ_PERMISSION_DENIED
 ├── Missing               *_NOT_FOUND
 ├── Invalid               VALIDATION_ERROR, with the fields at fault
+├── MethodNotAllowed      METHOD_NOT_ALLOWED
 ├── TooLarge              PAYLOAD_TOO_LARGE
+├── UnsupportedMedia      UNSUPPORTED_MEDIA_TYPE
+├── UpgradeRequired       UPGRADE_REQUIRED, of a path that is a WebSocket
 ├── Conflict              IDEMPOTENCY_CONFLICT, ALREADY_EXISTS, ROOM_ARCHIVED, SESSION_CLOSED, …
 ├── Limited               RATE_LIMITED, BUDGET_EXCEEDED
 ├── Backend               BACKEND_ERROR, BACKEND_TIMEOUT, MODEL_UNAVAILABLE
@@ -96,6 +99,13 @@ class Conflict(HubError):
 class TooLarge(HubError):
     status = 413
     code = "PAYLOAD_TOO_LARGE"
+
+
+class UpgradeRequired(HubError):
+    """What is asked for is spoken in another protocol."""
+
+    status = 426
+    code = "UPGRADE_REQUIRED"
 
 
 class UnsupportedMedia(HubError):

@@ -16,7 +16,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, ExceptionHandler, Message, Receive, Scope, Send
 
-from hub.core.errors import HubError, MethodNotAllowed, Missing
+from hub.core.errors import HubError, MethodNotAllowed, Missing, UpgradeRequired
 from hub.gateway import web
 from hub.gateway.counts import Counts
 from hub.gateway.docs import routes as docs
@@ -24,7 +24,7 @@ from hub.gateway.gateway import Gateway
 from hub.gateway.metrics import figures_of, guard_of_hub, guard_of_port, metrics_route
 from hub.gateway.rest import runs, table
 from hub.gateway.rest.call import Answer, check_query, envelope, read_body
-from hub.gateway.ws import WebSocketApp
+from hub.gateway.ws import SOCKET_PATH, WebSocketApp
 from hub.metrics.figures import Figures
 from hub.wire.bodies import parse_object, validate
 from hub.wire.completions import error_of
@@ -103,7 +103,11 @@ def _open_routes(gateway: Gateway) -> list[Route]:
         data = {"ready": not reasons, "reasons": reasons}
         return envelope(Answer(data, 503 if reasons else 200))
 
+    async def socket(request: Request) -> Response:
+        raise UpgradeRequired("here is a WebSocket: connect with a client that speaks it")
+
     return [
+        Route(SOCKET_PATH, socket, methods=["GET"]),
         Route("/v1/login", log_in, methods=["POST"]),
         Route("/healthz", healthz, methods=["GET"]),
         Route("/readyz", readyz, methods=["GET"]),
@@ -171,6 +175,8 @@ def _answer_error(request: Request, error: HubError) -> Response:
         headers["Retry-After"] = str(max(1, round(error.retry_after)))
     if isinstance(error, MethodNotAllowed):
         headers["Allow"] = error.allowed
+    if isinstance(error, UpgradeRequired):
+        headers |= {"Connection": "Upgrade", "Upgrade": "websocket"}
     if error.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     return Response(orjson.dumps(body), status, headers, "application/json")

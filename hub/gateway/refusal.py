@@ -11,7 +11,7 @@ HEAD_BYTES: Final = 32_768
 HEADERS: Final = 100
 _WORDS: Final = {
     400: ("VALIDATION_ERROR", "this is no valid HTTP request"),
-    403: ("AUTHZ_PERMISSION_DENIED", "there is no WebSocket at this path"),
+    404: ("NOT_FOUND", "there is no WebSocket at this path"),
     408: ("VALIDATION_ERROR", "the request did not arrive in time; send it again, faster"),
     431: ("PAYLOAD_TOO_LARGE", f"a head is at most {HEADERS} lines and {HEAD_BYTES} bytes"),
     500: ("INTERNAL", "the hub failed; try again"),

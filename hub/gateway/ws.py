@@ -42,7 +42,7 @@ class WebSocketApp:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         socket: HubSocket = scope["extensions"][EXTENSION]
         if scope["path"] != SOCKET_PATH:
-            socket.turn_away(403)
+            socket.turn_away(404)
             return
         headers = Headers(scope=scope)
         chosen = _subprotocol(headers)

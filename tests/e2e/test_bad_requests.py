@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from tests.e2e.people import Person, add_room, head_of
+from tests.e2e.raw import open_socket
 from tests.e2e.refusals import BOT, INVALID, MISSING_ROOM, Stage, check_answer
 
 pytestmark = pytest.mark.usefixtures("nothing_is_stored")
@@ -93,9 +94,10 @@ def test_a_reply_to_a_message_of_another_room_is_404(stage: Stage) -> None:
         ("PUT", "/v1/rooms", "GET, POST"),
         ("DELETE", "/v1/sessions", "GET, POST"),
         ("POST", "/v1/rooms/{room}", "DELETE, GET, PATCH"),
+        ("POST", "/v1/ws", "GET"),
         ("OPTIONS", "/v1/me", "GET"),
-        ("TRACE", "/v1/me", ""),
-        ("PROPFIND", "/v1/rooms", ""),
+        ("TRACE", "/v1/me", "use GET"),
+        ("PROPFIND", "/v1/rooms", "use GET, POST"),
         ("GET", "/v1/login", ""),
         ("POST", "/healthz", ""),
         ("POST", "/", ""),
@@ -269,6 +271,17 @@ def test_a_body_over_256_kib_is_413_whether_its_length_is_said_or_not(stage: Sta
     check_answer(
         stage.owner.client.post(url, content=exactly, headers=headers), 422, INVALID, ["content"]
     )
+
+
+def test_a_body_that_is_said_to_be_too_large_is_413_before_it_comes(stage: Stage) -> None:
+    lines = (
+        f"POST /v1/rooms/{stage.room_id}/messages HTTP/1.1", "Host: hub",
+        f"Authorization: Bearer {stage.owner.key}", "Content-Type: application/json",
+        "Content-Length: 262145", "", "",
+    )  # fmt: skip
+    with open_socket(stage.hub) as connection:
+        connection.sendall("\r\n".join(lines).encode())
+        assert connection.recv(65_536).startswith(b"HTTP/1.1 413 ")
 
 
 @pytest.mark.parametrize(

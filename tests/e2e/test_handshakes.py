@@ -113,10 +113,10 @@ def test_another_version_is_told_ours(hub: HubProcess, lines: tuple[str, ...]) -
         (405, "POST /v1/ws HTTP/1.1", LINES),
         (400, "GET /v1/ws HTTP/1.1", (*LINES, "Content-Length: 5")),
         (400, "GET /v1/ws HTTP/1.1", (*LINES, "Transfer-Encoding: chunked")),
-        (404, "GET /v1/ws HTTP/1.1", without("Upgrade")),
-        (404, "GET /v1/ws HTTP/1.1", without("Upgrade", "Upgrade: h2c")),
-        (404, "GET /v1/ws HTTP/1.1", without("Connection")),
-        (403, "GET /v1/else HTTP/1.1", LINES),
+        (426, "GET /v1/ws HTTP/1.1", without("Upgrade")),
+        (426, "GET /v1/ws HTTP/1.1", without("Upgrade", "Upgrade: h2c")),
+        (426, "GET /v1/ws HTTP/1.1", without("Connection")),
+        (404, "GET /v1/else HTTP/1.1", LINES),
         (400, "GET /v1/ws HTTP/1.1", (*LINES, "Sec-WebSocket-Protocol: caf\xe9")),
         (400, "GET /v1/ws HTTP/1.1", (*LINES, "Origin: http://a", "Origin: http://b")),
         (431, "GET /v1/ws HTTP/1.1", (*LINES, "Sec-WebSocket-Protocol: " + "x, " * 12_000 + "x")),
@@ -132,6 +132,14 @@ def test_what_is_no_handshake_is_refused(
     head = answer(hub, handshake(hub, *lines, first=first))
     assert head.startswith(b"HTTP/1.1 %d " % status), head[:300]
     assert b"Traceback" not in head
+
+
+def test_a_plain_request_is_told_that_there_is_a_websocket(hub: HubProcess) -> None:
+    request = handshake(hub, "Connection: close")
+    head, _, body = exchange(hub, request).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 426 "), head
+    assert b"upgrade: websocket" in head.lower()
+    assert "UPGRADE_REQUIRED" == json.loads(body)["error"]["code"]
 
 
 def test_ours_is_found_among_hundreds_of_subprotocols(hub: HubProcess) -> None:

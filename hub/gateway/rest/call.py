@@ -175,13 +175,16 @@ def check_query(request: Request, names: Collection[str] = ()) -> None:
 
 async def read_body(request: Request, most: int = BODY_BYTES) -> bytes:
     """The body of a JSON request, within its bound."""
-    if request.headers.get("content-length") == "0":  # whatever it is said to be
+    said = int(request.headers.get("content-length", "-1"))
+    if said == 0:  # of whatever kind
         return b""
     kind = request.headers.get("content-type", "application/json").split(";")[0].strip().lower()
     if kind != "application/json":
         raise UnsupportedMedia("send the body as application/json")
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise UnsupportedMedia("send the body without Content-Encoding")
+    if said > most:  # nobody need send it
+        raise TooLarge(f"a body is at most {most} bytes")
     size, parts = 0, []
     async for part in request.stream():
         size += len(part)

@@ -52,14 +52,18 @@ def routes(gateway: Gateway) -> list[Route]:
     for operation in OPERATIONS:
         by_path.setdefault(operation.path, {})[operation.method] = operation
     paths = sorted(by_path, key=_MOST_ASKED.__ne__)
-    return [Route(path, _endpoint(gateway, by_path[path]), methods=_ALL) for path in paths]
+    return [_route(path, _endpoint(gateway, by_path[path])) for path in paths]
 
 
 _MOST_ASKED: Final = "/v1/rooms/{room_id}/messages"
-_ALL = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
-
-
 Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+def _route(path: str, endpoint: Endpoint) -> Route:
+    """A route of any method: its endpoint knows those there are."""
+    route = Route(path, endpoint)
+    route.methods = None
+    return route
 
 
 def _endpoint(gateway: Gateway, operations: dict[str, Operation]) -> Endpoint:
