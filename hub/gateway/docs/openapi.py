@@ -17,7 +17,8 @@ from hub.metrics.text import OPENMETRICS
 from hub.wire.requests import AnswerRun, AppendDelta, LogIn
 
 _PATH_PART: Final = re.compile(r"\{(\w+)\}")
-_NUMBERS: Final = frozenset({"limit", "since", "wait", "around", "from"})
+_SEQS: Final = frozenset({"since", "before", "after", "around", "wait"})
+_BY_TIME: Final = frozenset({"/v1/search", "/v1/usage"})
 OPENAI: Final = "/v1/chat/"
 METRICS: Final = "/metrics"
 _FLAGS: Final = frozenset({"dry_run", "hard"})
@@ -109,10 +110,16 @@ def _operation(operation: Entry, schemas: Schemas) -> Json:
         }
     if operation.body is not None:
         content = {"application/json": {"schema": schemas.ref(operation.body)}}
-        found["requestBody"] = {"required": True, "content": content}
+        found["requestBody"] = {"required": not _may_be_left_out(operation), "content": content}
     if operation.open:
         found["security"] = []
     return found
+
+
+def _may_be_left_out(operation: Entry) -> bool:
+    """Of a POST of which nothing is asked, the body."""
+    fields = operation.body.model_fields.values() if operation.body else ()
+    return operation.method == "POST" and not any(each.is_required() for each in fields)
 
 
 def _name(operation: Entry) -> str:
@@ -125,7 +132,10 @@ def _parameters(operation: Entry) -> list[Json]:
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
         for name in _PATH_PART.findall(operation.path)
     ]
-    found += [{"name": name, "in": "query", "schema": _query(name)} for name in operation.query]
+    found += [
+        {"name": name, "in": "query", "schema": _query(operation.path, name)}
+        for name in operation.query
+    ]
     header = "Idempotency-Key" if operation.keyed else None
     header = "Last-Event-ID" if operation.path.endswith("/stream") else header
     if header is not None:
@@ -134,12 +144,16 @@ def _parameters(operation: Entry) -> list[Json]:
     return found
 
 
-def _query(name: str) -> Json:
+def _query(path: str, name: str) -> Json:
     if name == "limit":
         return {"type": "integer", "minimum": 1, "maximum": LIMIT_MOST, "default": LIMIT}
     if name in _FLAGS:
         return {"type": "boolean"}
-    return {"type": "integer", "minimum": 0} if name in _NUMBERS else {"type": "string"}
+    if name not in _SEQS:
+        return {"type": "string"}
+    if path in _BY_TIME:
+        return {"type": "string", "format": "date-time"}
+    return {"type": "integer", "minimum": 0}
 
 
 def _json(schema: str) -> Json:

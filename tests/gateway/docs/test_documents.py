@@ -74,6 +74,29 @@ def test_an_idempotency_key_is_described_where_it_has_an_effect() -> None:
     assert {"/v1/rooms", "/v1/sessions", "/v1/tickets", "/v1/api-keys"} <= keyed
 
 
+def test_a_body_is_required_where_its_handler_requires_it() -> None:
+    for each in OPERATIONS:
+        if each.body is not None:
+            found = HTTP["paths"][written(each.path)][each.method.lower()]["requestBody"]
+            asks = inspect.getsource(each.handler)
+            assert ("body_if_any(" not in asks) == found["required"], each.path
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "schema"),
+    [
+        ("/v1/rooms/{room_id}/messages", "before", {"type": "integer", "minimum": 0}),
+        ("/v1/rooms/{room_id}/events", "since", {"type": "integer", "minimum": 0}),
+        ("/v1/search", "before", {"type": "string", "format": "date-time"}),
+        ("/v1/usage", "since", {"type": "string", "format": "date-time"}),
+        ("/v1/sessions", "status", {"type": "string"}),
+    ],
+)
+def test_a_parameter_is_a_seq_or_a_time(path: str, name: str, schema: dict[str, Any]) -> None:
+    described = {each["name"]: each for each in HTTP["paths"][path]["get"]["parameters"]}
+    assert schema == described[name]["schema"]
+
+
 def test_operations_have_names_of_their_own_and_answers() -> None:
     found = [each for path in HTTP["paths"].values() for each in path.values()]
     assert len(found) == len({each["operationId"] for each in found})
