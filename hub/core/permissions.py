@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from hub.core.values import Actor, Member, Room
+from hub.core.values import Actor, Engagement, Member, MemberRole, Room
 
 _POSTS = frozenset({"owner", "admin", "member", "guest"})
 _MANAGES = frozenset({"owner", "admin"})
+_JOINS = _POSTS - _MANAGES | {"observer"}
 
 
 def may_read(actor: Actor, room: Room, member: Member | None) -> bool:
@@ -18,6 +19,12 @@ def may_read(actor: Actor, room: Room, member: Member | None) -> bool:
 def may_post(member: Member | None) -> bool:
     """Members but observers post."""
     return member is not None and member.role in _POSTS
+
+
+def may_join_as(role: MemberRole, engagement: Engagement) -> bool:
+    """Whoever may read a room joins it by themselves, in a role that manages nobody; to be asked
+    more than when mentioned is for others to decide."""
+    return role in _JOINS and engagement == "mention"
 
 
 def may_manage(member: Member | None) -> bool:

@@ -96,7 +96,7 @@ class Rooms:
 
     async def add_member(self, actor: Actor, room_id: str, body: NewMember) -> tuple[Member, bool]:
         """The member and whether it is new; who is there already stays as it is."""
-        view = await self._managed(actor, room_id)
+        view = await self._admitting(actor, room_id, body)
         if known := view.members.get(body.id):
             return known, False
         if body.role == "owner" and view.members[actor.id].role != "owner":
@@ -107,6 +107,15 @@ class Rooms:
         after = await self._views.fresh(actor, room_id)
         self._notices.members_changed(actor, after.room, written.entries)
         return after.members.get(body.id, members[0]), bool(written.entries)
+
+    async def _admitting(self, actor: Actor, room_id: str, body: NewMember) -> RoomView:
+        """The room, for who may add this member: its owners and admins, and, of themselves,
+        whoever may read it."""
+        view = await self._views.fresh(actor, room_id)
+        joins = body.id == actor.id and actor.id not in view.members and view.room.kind == "room"
+        if joins and permissions.may_join_as(body.role, body.engagement):
+            return view
+        return await self._managed(actor, room_id)
 
     async def change_member(
         self, actor: Actor, room_id: str, participant_id: str, body: MemberChange

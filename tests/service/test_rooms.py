@@ -103,6 +103,28 @@ async def test_owners_and_admins_add_members_and_others_do_not(parts: Parts) -> 
     assert (again, is_new) == (member, False)
 
 
+async def test_who_may_read_a_room_joins_it_and_manages_nobody(parts: Parts) -> None:
+    public, private = (await made(parts, private=False)).room, (await made(parts)).room
+    for who, room in ((BOB, public), (ADMIN, private), (ADMIN, public)):
+        denied = ({"role": "owner"}, {"role": "admin"}, {"engagement": "always"})
+        for fields in denied:
+            asked = parts.rooms.add_member(who, room.id, validate(NewMember, ref(who.id, **fields)))
+            await refused(asked, Denied, "AUTHZ_PERMISSION_DENIED")
+        other = parts.rooms.add_member(who, room.id, validate(NewMember, ref("bot_own")))
+        await refused(other, Denied, "AUTHZ_PERMISSION_DENIED")
+        member, is_new = await parts.rooms.add_member(
+            who, room.id, validate(NewMember, ref(who.id))
+        )
+        assert (who.id, "member", True) == (member.author.id, member.role, is_new)
+        again = parts.rooms.add_member(who, room.id, validate(NewMember, ref("bot_own")))
+        await refused(again, Denied, "AUTHZ_PERMISSION_DENIED")
+    stranger = parts.rooms.add_member(BOB, private.id, validate(NewMember, ref(BOB.id)))
+    await refused(stranger, Missing, "ROOM_NOT_FOUND")
+    await add_session(parts.store)
+    asked = parts.rooms.add_member(ADMIN, "sess_1", validate(NewMember, ref(ADMIN.id)))
+    await refused(asked, Missing, "ROOM_NOT_FOUND")
+
+
 async def test_an_unknown_new_member_is_named(parts: Parts) -> None:
     room = (await made(parts)).room
     asked = parts.rooms.add_member(ALICE, room.id, validate(NewMember, ref("user_nobody")))
