@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hub.core.errors import missing
+from hub.core.errors import Missing, missing
 from hub.core.ids import IdMaker
 from hub.core.posts import RequestKey, session_busy, session_closed, session_taken
 from hub.core.values import Actor, Json, Message, Run, Session
@@ -65,7 +65,7 @@ class Rewriting:
         if session.handler is not None:
             raise session_taken(session.handler)
         if last is None:
-            raise missing("run")
+            raise Missing("there is nothing to answer yet; send a message", code="RUN_NOT_FOUND")
         new = self._next(actor, last, sampling)
         opened = await self._store.runs.again(session.tenant_id, last.id, new, key)
         if opened is None:

@@ -97,8 +97,8 @@ def _revoke(
     row = connection.execute(select(api_keys).where(mine)).first()
     if row is None:
         return None
-    write_audit(connection, audit)
     if revoked:
+        write_audit(connection, audit)
         note_change(connection, "key", key_id, at_ms)
     return rows.key_of(row)
 

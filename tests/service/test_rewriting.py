@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hub.core.errors import Conflict
+from hub.core.errors import Conflict, Missing
 from hub.core.posts import RequestKey
 from hub.parts import Parts
 from hub.ports import Reply
@@ -28,3 +28,9 @@ async def test_a_retry_by_the_same_key_attaches_to_the_reply_that_is_written(par
     with pytest.raises(Conflict) as caught:
         await parts.rewriting.regenerate(ALICE, session.id, {})
     assert "SESSION_BUSY" == caught.value.code
+
+
+async def test_where_nothing_was_said_nothing_is_answered_anew(parts: Parts) -> None:
+    session = await new(parts)
+    with pytest.raises(Missing, match="nothing to answer yet"):
+        await parts.rewriting.regenerate(ALICE, session.id, {})

@@ -44,10 +44,11 @@ async def test_a_key_without_its_audit_record_is_not_made(store: SqlStore) -> No
 
 async def test_revoking_again_keeps_the_first_time(store: SqlStore) -> None:
     await store.keys.create(key("key_1"), "digest", None, None)
-    await store.keys.revoke(ACME, "key_1", 10, None)
-    again = await store.keys.revoke(ACME, "key_1", 20, None)
+    await store.keys.revoke(ACME, "key_1", 10, audit("first"))
+    again = await store.keys.revoke(ACME, "key_1", 20, audit("second"))
     assert again is not None
     assert again.revoked_ms == 10
+    assert ["first"] == await trail(store)
 
 
 async def test_revoking_what_is_not_there_records_nothing(store: SqlStore) -> None:
