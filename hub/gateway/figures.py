@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from prometheus_client import Metric
 
 from hub.gateway import closes
 from hub.gateway.gateway import Gateway
 from hub.metrics.families import counter, gauge
+
+_FAULTS: Final = (500, 502, 503, 504)
+_WATCHED: Final = ("BUDGET_EXCEEDED", "INTERNAL", "RATE_LIMITED")
+"""What is told before it has happened: the first time would not show as an increase."""
 
 
 def of_gateway(gateway: Gateway) -> Iterator[Metric]:
@@ -147,11 +152,14 @@ def _answers(gateway: Gateway) -> Iterator[Metric]:
         "hub_http_responses_total",
         "HTTP answers by status. 5xx: see the log by request id; 503 and 504: the database or a "
         "model's server.",
-        {str(status): count for status, count in sorted(counts.answered.items())},
+        {str(status): counts.answered[status] for status in sorted({*_FAULTS, *counts.answered})},
         "status",
     )
-    refused = {("http", code): count for code, count in sorted(counts.failed.items())}
-    refused |= {("websocket", code): count for code, count in sorted(counts.refused.items())}
+    refused = {
+        (edge, code): count
+        for edge, counted in (("http", counts.failed), ("websocket", counts.refused))
+        for code, count in (dict.fromkeys(_WATCHED, 0) | counted).items()
+    }
     yield counter(
         "hub_errors_total",
         "What clients were refused, by error code. RATE_LIMITED and BUDGET_EXCEEDED: raise the "

@@ -168,8 +168,8 @@ class Writer:
         """Store, answer, publish; returns the posts whose room was held."""
         posts = [each.post for each in batch]
         number = self._publisher.unpublished.begin({post.room_id for post in posts})
+        began_s = time.monotonic()
         try:
-            began_s = time.monotonic()
             outcomes = await self._outcomes(posts, wait)
             self.counts.committed(outcomes, began_s)
             deferred = self._conclude(batch, outcomes, number)

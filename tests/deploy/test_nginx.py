@@ -185,6 +185,16 @@ async def test_a_gateway_is_told_who_calls_and_not_what_the_caller_claims(
     assert f"{http.base_url.host}:{http.base_url.port}" == stand_in.header("Host")
 
 
+@pytest.mark.parametrize("path", ["/metrics", "/metrics?x=1", "//metrics", "/%6Detrics"])
+async def test_nobody_outside_is_told_a_gateways_figures(
+    http: httpx.AsyncClient, stand_in: StandIn, path: str
+) -> None:
+    answer = await http.get(path)
+    assert (404, "NOT_FOUND") == (answer.status_code, answer.json()["error"]["code"])
+    assert answer.json()["meta"]["request_id"] == answer.headers["x-request-id"]
+    assert [] == stand_in.heads
+
+
 async def test_a_ticket_in_the_address_is_not_in_the_access_log(
     http: httpx.AsyncClient, tmp_path: Path
 ) -> None:
