@@ -48,8 +48,9 @@ class Database(Protocol):
     """Runs work against the database; Unavailable when it cannot be reached."""
 
     async def read(self, work: Callable[[Connection], T], *, long: bool = False) -> T:
-        """Run `work` on a snapshot; it must not write. `long`: it may take a while and be asked
-        for by many at once, so that others need not wait behind it."""
+        """Run `work`, which must not write: each of its statements sees all that is committed when
+        it begins, and perhaps no more than the first. `long`: it may take a while and be asked for
+        by many at once, so that others need not wait behind it."""
 
     async def write(self, work: Callable[[Connection], T]) -> T:
         """Run `work` in one transaction: all of it is stored when this returns, or nothing."""

@@ -59,13 +59,16 @@ class PostgresDatabase:
 
     def __init__(self, engine: AsyncEngine, *, acquire_s: float = ACQUIRE_S) -> None:
         self.engine = engine
+        # What only reads needs no transaction: each statement sees what is committed when it
+        # begins, as it would in one, and two of three messages to the server are saved.
+        self._reading = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._lanes = Lanes(acquire_s)
 
     async def read(self, work: Callable[[Connection], T], *, long: bool = False) -> T:
         lane = Lane.LONG if long else Lane.READ
 
         async def attempt() -> T:
-            async with self._connected(lane) as connection:
+            async with self._connected(lane, self._reading) as connection:
                 return await connection.run_sync(work)
 
         return await self._again(attempt)
@@ -113,13 +116,15 @@ class PostgresDatabase:
         return await self._again(attempt)
 
     @contextlib.asynccontextmanager
-    async def _connected(self, lane: Lane) -> AsyncIterator[AsyncConnection]:
+    async def _connected(
+        self, lane: Lane, engine: AsyncEngine | None = None
+    ) -> AsyncIterator[AsyncConnection]:
         """A connection of the pool. One that was lost, did not answer in time or was left in the
         middle is thrown away unasked: to roll back would be to wait for the same server again. The
         others of the pool are then as old, and go with it."""
         async with _reaching(), self._lanes.hold(lane):
             pool = self.engine.pool
-            async with self.engine.connect() as connection:
+            async with (engine or self.engine).connect() as connection:
                 try:
                     yield connection
                 except BaseException as error:

@@ -205,6 +205,20 @@ async def test_the_server_syncs_commits_and_bounds_statements(
         assert value == await _activity(store, f"SHOW {setting}")
 
 
+async def test_what_only_reads_begins_no_transaction(url: str) -> None:
+    """To begin and end one costs two more messages to the server than the read."""
+    begun = text("SELECT transaction_timestamp()")
+    async with open_store(url) as store:
+        first, second = await store.database.read(
+            lambda c: (c.execute(begun).scalar_one(), c.execute(begun).scalar_one())
+        )
+        assert first < second
+        first, second = await store.database.write(
+            lambda c: (c.execute(begun).scalar_one(), c.execute(begun).scalar_one())
+        )
+        assert first == second
+
+
 async def test_reads_open_no_more_connections_than_are_theirs(url: str) -> None:
     async with open_store(url) as store:
 

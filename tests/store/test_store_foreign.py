@@ -68,7 +68,7 @@ async def test_the_keys_of_what_is_erased_are_found_by_an_index(store: SqlStore)
         connection.execute(text("SET LOCAL enable_seqscan = off"))  # all are empty
         return _told(connection, f"EXPLAIN {erasing}")
 
-    told = await store.database.read(plan)
+    told = await store.database.write(plan)  # SET LOCAL is of a transaction
     assert "ix_idempotency_created_ms" in told, told
 
 
