@@ -189,7 +189,7 @@ async def test_a_gateway_is_told_who_calls_and_not_what_the_caller_claims(
 async def test_nobody_outside_is_told_a_gateways_figures(
     http: httpx.AsyncClient, stand_in: StandIn, path: str
 ) -> None:
-    answer = await http.get(path)
+    answer = await http.get(str(http.base_url).rstrip("/") + path)
     assert (404, "NOT_FOUND") == (answer.status_code, answer.json()["error"]["code"])
     assert answer.json()["meta"]["request_id"] == answer.headers["x-request-id"]
     assert [] == stand_in.heads
