@@ -11,6 +11,7 @@ from typing import Final
 from pydantic import BaseModel
 
 from hub.core.values import Json
+from hub.gateway.docs.codes import CODES
 from hub.gateway.docs.schemas import Schemas
 from hub.gateway.rest.call import LIMIT, LIMIT_MOST, Operation
 from hub.metrics.text import OPENMETRICS
@@ -184,7 +185,7 @@ _ERROR: Final[Json] = {
             "type": "object",
             "required": ["code", "message"],
             "properties": {
-                "code": {"type": "string"},
+                "code": {"type": "string", "examples": list(CODES)},
                 "message": {"type": "string"},
                 "details": {"type": "array", "items": {"type": "object"}},
                 "retry_after": {"type": "number"},

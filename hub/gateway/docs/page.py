@@ -7,6 +7,7 @@ from html import escape
 import orjson
 
 from hub.core.values import Json
+from hub.gateway.docs.codes import CODES
 
 _HEAD = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>roomhub API</title>
@@ -28,7 +29,17 @@ def page(http: Json, socket: Json) -> str:
         title = f"{name.partition('.')[0]} {message['name']}"
         schema = _resolved(message["payload"], socket)
         parts.append(_entry(title, message.get("summary", ""), [_schema(schema)]))
+    parts += ["<h2>Errors</h2>", _codes()]
     return "\n".join([*parts, "</main></body></html>"])
+
+
+def _codes() -> str:
+    """Every code of an error; clients tell them apart by it, and people read the message."""
+    lines = [
+        f"<dt><code>{name}</code> {code.status}</dt><dd>{escape(code.meaning)}.</dd>"
+        for name, code in CODES.items()
+    ]
+    return f"<dl>{''.join(lines)}</dl>"
 
 
 def _operation(title: str, operation: Json, document: Json) -> str:

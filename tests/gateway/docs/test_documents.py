@@ -11,6 +11,7 @@ import pytest
 
 from hub.gateway.commands import COMMANDS
 from hub.gateway.docs.asyncapi import asyncapi
+from hub.gateway.docs.codes import CODES
 from hub.gateway.docs.openapi import BESIDE, openapi, written
 from hub.gateway.docs.page import page
 from hub.gateway.docs.shapes import EVENTS
@@ -151,6 +152,8 @@ def test_the_page_names_everything_and_runs_nothing() -> None:
         assert f"{operation.method} {written(operation.path)}" in text
     for kind in COMMANDS:
         assert f"command {kind}" in text
+    for code in CODES:
+        assert f"<code>{code}</code>" in text
     assert "<script" not in text
 
 
