@@ -49,8 +49,9 @@ class Answers:
             return Speech()
         return speech(view, run.participant_id, text, (), True, {}, self._ids.make)
 
-    async def by_token(self, text: str, run_id: str) -> Run:
-        """The run a token allows to answer, while its attempt is the newest."""
+    async def by_token(self, text: str, run_id: str, *, answered: bool = False) -> Run:
+        """The run a token allows to answer, while its attempt is the newest; `answered` when it may
+        have been, as for a retry."""
         token = read_token(self._secret, text, self._now_ms())
         if token is None or token.run_id != run_id:
             raise Unauthenticated("the run's token is wrong or has expired")
@@ -60,6 +61,8 @@ class Answers:
         who = await self._store.participants.get(run.tenant_id, run.participant_id)
         if who is None or who.disabled_ms is not None:
             raise Denied("the run's participant is out of use")
+        if answered and run.state == "succeeded" and run.attempt == token.attempt:
+            return run
         return self._current(run, token.attempt)
 
     async def offered(self, actor: Actor) -> list[Run]:
@@ -144,7 +147,9 @@ class Answers:
         return member.author
 
     async def reply(self, run: Run, content: str) -> Run:
-        """End a run with this answer."""
+        """End a run with this answer; one that was ended with it stays as it is."""
+        if run.state == "succeeded":
+            return await self._again(run, content)
         if fault := content_fault(content):
             raise invalid("content", fault)
         await self._may_answer(run)
@@ -158,6 +163,13 @@ class Answers:
                 summons=said.summons,
             ),
         )  # fmt: skip
+
+    async def _again(self, run: Run, content: str) -> Run:
+        store = self._store.messages
+        said = await store.get(run.tenant_id, run.room_id, run.reply_message_id)
+        if said is None or said.content != content:
+            raise _not_current()
+        return run
 
     async def silence(self, run: Run) -> Run:
         """End a run without a word."""
@@ -173,11 +185,15 @@ class Answers:
     async def _end(self, run: Run, reply: Reply) -> Run:
         ended = await self._store.runs.finish(run.id, run.attempt, reply)
         if ended is None:
-            raise Conflict("the run was answered, cancelled or taken over", code="RUN_STATE")
+            raise _not_current()
         self._publisher.put(ended.entries, ended.woken, ended.cut)
         return ended.run
 
     def _current(self, run: Run, attempt: int) -> Run:
         if run.state not in OPEN or run.attempt != attempt:
-            raise Conflict("the run was answered, cancelled or taken over", code="RUN_STATE")
+            raise _not_current()
         return run
+
+
+def _not_current() -> Conflict:
+    return Conflict("the run was answered, cancelled or taken over", code="RUN_STATE")

@@ -141,6 +141,8 @@ async def test_a_bot_answers_late_by_its_token_and_is_seen_writing(stage: Stage)
             assert 401 == foreign.status_code
             done = await bot.post(f"{at}/reply", json={"content": "zxq81 is fine."})
             assert "succeeded" == done.raise_for_status().json()["data"]["state"]
+            again = await bot.post(f"{at}/reply", json={"content": "zxq81 is fine."})
+            assert (200, done.json()) == (again.status_code, again.json())
             twice = await bot.post(f"{at}/reply", json={"content": "twice"})
             assert 409 == twice.status_code
         await seen.until(lambda e: e["type"] == "run.finished" and e["data"]["run_id"] == run_id)

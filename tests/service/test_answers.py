@@ -49,6 +49,27 @@ async def test_a_token_allows_to_answer_its_run(parts: Parts) -> None:
         await parts.answers.by_token(token(parts, run), run.id)
 
 
+async def test_a_retry_of_an_answer_is_the_same_answer(parts: Parts) -> None:
+    run = await working(parts)
+    mine = token(parts, run)
+    ended = await parts.answers.reply(run, "once")
+    found = await parts.answers.by_token(mine, run.id, answered=True)
+    assert ended == await parts.answers.reply(found, "once")
+    with pytest.raises(Conflict):
+        await parts.answers.reply(found, "twice")
+    with pytest.raises(Conflict):
+        await parts.answers.by_token(token(parts, run, attempt=2), run.id, answered=True)
+    entries = [entry.type for entry, _ in await parts.store.log.read("room_1", 0, 99)]
+    assert (2, 1) == (entries.count("message.created"), entries.count("run.finished"))
+
+
+async def test_what_was_not_answered_is_not_answered_again(parts: Parts) -> None:
+    run = await working(parts)
+    await parts.answers.fail(run, "out of order")
+    with pytest.raises(Conflict):
+        await parts.answers.by_token(token(parts, run), run.id, answered=True)
+
+
 @pytest.mark.parametrize(
     ("change", "error"),
     [

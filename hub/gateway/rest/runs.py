@@ -69,17 +69,18 @@ def token_routes(gateway: Gateway) -> list[Route]:
     """What a bot answers by its run's token, without a key."""
     answers = gateway.parts.answers
 
-    async def allowed(request: Request) -> Run:
+    async def allowed(request: Request, *, answered: bool = False) -> Run:
         check_query(request)
         token = bearer(request.headers)
         if token is None:
             raise Unauthenticated(
                 "send the run's token as Authorization: Bearer <token>", code="AUTH_TOKEN_MISSING"
             )
-        return await answers.by_token(token, str(request.path_params["run_id"]))
+        run_id = str(request.path_params["run_id"])
+        return await answers.by_token(token, run_id, answered=answered)
 
     async def reply(request: Request) -> Response:
-        run = await allowed(request)
+        run = await allowed(request, answered=True)
         body = validate(AnswerRun, parse_object(await read_body(request)))
         return envelope(Answer((await answers.reply(run, body.content)).as_dict()))
 
