@@ -14,6 +14,15 @@ from hub.core.values import Json
 
 WARN_SHARE: Final = 0.8
 NEARLY_SPENT: Final = "BUDGET_NEARLY_SPENT"
+_SAID: Final = {
+    "depth": "is over the cap of",
+    "replies": "one human message starts at most",
+    "exchanges": "called each other",
+    "budget": "budget of",
+}
+"""What a reason says of the cap that holds a run back, in words that no other has."""
+OTHER: Final = "other"
+CAPS: Final = (*_SAID, OTHER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +66,12 @@ def chain_over(limits: Limits, depth: int, replies: int, exchanges: int) -> str 
     """Why a run at `depth`, after `replies` others for the same human message and `exchanges` of
     the same pair, is not started; None to start it."""
     if depth > limits.depth:
-        return f"depth {depth} is over the cap of {limits.depth}: a person must speak first"
+        return f"depth {depth} {_SAID['depth']} {limits.depth}: a person must speak first"
     if replies >= limits.replies:
-        return f"one human message starts at most {limits.replies} replies"
+        return f"{_SAID['replies']} {limits.replies} replies"
     if exchanges >= limits.exchanges:
         return (
-            f"these two called each other {exchanges} times within {limits.exchanges_s} s; "
+            f"these two {_SAID['exchanges']} {exchanges} times within {limits.exchanges_s} s; "
             f"the cap is {limits.exchanges}"
         )
     return None
@@ -72,8 +81,14 @@ def budget_over(whose: str, budget: Budget, spent: Spent) -> str | None:
     """Why a budget allows no further run today; None when it does."""
     for used, cap, unit in _meters(budget, spent):
         if cap is not None and used >= cap:
-            return f"the {whose}'s budget of {cap} {unit} a day is used up"
+            return f"the {whose}'s {_SAID['budget']} {cap} {unit} a day is used up"
     return None
+
+
+def cap_of(reason: str) -> str:
+    """Which of the caps a run was held back by, by its reason; `other` for what is none: a pause, a
+    role, another run that it was merged into."""
+    return next((cap for cap, said in _SAID.items() if said in reason), OTHER)
 
 
 def budget_warning(whose: str, budget: Budget, before: Spent, after: Spent) -> Json | None:

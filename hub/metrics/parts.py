@@ -114,16 +114,29 @@ def _runs(parts: Parts) -> Iterator[Metric]:
     counts = parts.publisher.run_counts
     yield counter(
         "hub_runs_queued_total",
-        "Runs that a message, a reply or a retry has set off. When it grows and "
-        "hub_runs_ended_total does not, no worker works: start one, or see its log.",
+        "Runs that a message, a reply or a retry has set off, or an answer resumed. When it grows "
+        "and hub_runs_ended_total does not, no worker works: start one, or see its log.",
         counts.queued,
     )
     yield counter(
         "hub_runs_ended_total",
-        "Runs by how they ended, counted where the end was committed. suppressed: held back by a "
-        "cap, a budget or a pause, the run's reason says by which.",
+        "Runs by how they ended, counted where the end was committed. suppressed ones were held "
+        "back, see hub_runs_held_back_total.",
         dict.fromkeys(sorted(ENDED), 0) | counts.ended,
         "state",
+    )
+    yield counter(
+        "hub_runs_held_back_total",
+        "Runs that were not started, by the cap that held them back. depth, replies, exchanges: "
+        "AI participants that call each other in circles, see their prompts; budget: raise it or "
+        "talk to who spends it (GET /v1/usage); other: a pause, a role, a run they merged into.",
+        counts.held,
+        "cap",
+    )
+    yield counter(
+        "hub_budget_warnings_total",
+        "Runs with which four fifths of a room's or tenant's budget of the day were used.",
+        counts.warned,
     )
     yield counter(
         "hub_runs_failed_total",

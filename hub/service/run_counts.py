@@ -7,18 +7,22 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Final
 
+from hub.core.governor import CAPS, cap_of
 from hub.core.posts import LogEntry, LogRow
 
 _TELL: Final = frozenset({"run.queued", "run.finished"})
 
 
 class RunCounts:
-    """`ended` by state, `failed` by error code."""
+    """`ended` by state, `failed` by error code, `held` back by cap; `warned` those that brought a
+    budget near its end."""
 
     def __init__(self) -> None:
         self.queued = 0
         self.ended: Counter[str] = Counter()
         self.failed: Counter[str] = Counter()
+        self.held: Counter[str] = Counter(dict.fromkeys(CAPS, 0))
+        self.warned = 0
 
     def note(self, rows: Iterable[LogRow]) -> None:
         """These entries were committed by this process."""
@@ -28,9 +32,13 @@ class RunCounts:
 
     def _note(self, entry: LogEntry) -> None:
         about = entry.data or {}
+        self.warned += about.get("warning") is not None
         if entry.type == "run.queued":
             self.queued += 1
             return
-        self.ended[about.get("state", "")] += 1
+        state = about.get("state", "")
+        self.ended[state] += 1
+        if state == "suppressed":
+            self.held[cap_of(about.get("reason") or "")] += 1
         if error := about.get("error"):
             self.failed[error.get("code", "")] += 1

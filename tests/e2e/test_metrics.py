@@ -22,7 +22,7 @@ WAIT_S: Final = 10.0
 TOKEN: Final = "read-by-scrapers-only"
 UNITLESS: Final = re.compile(r"_(ms|millis|milliseconds|minutes|kb|mb|percent)(_|$)")
 LABELS: Final = {
-    "outcome", "state", "code", "kind", "reason", "status", "edge", "model", "le", "version",
+    "outcome", "state", "cap", "code", "kind", "reason", "status", "edge", "model", "le", "version",
     "generation", "implementation", "major", "minor", "patchlevel",
 }  # fmt: skip
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from typing import Any
 
 import pytest
 
 from hub.core.errors import Conflict, Limited, Unavailable
+from hub.core.governor import NEARLY_SPENT, Budget, Limits, Spent, budget_over, chain_over
 from hub.core.posts import Deferred, LogEntry, LogRow, Posted, StaleAccess
+from hub.service.calling import PAUSED
 from hub.service.post_counts import PostCounts
 from hub.service.publisher import QUEUE_PACKETS
 from hub.service.run_counts import RunCounts
@@ -98,9 +101,10 @@ async def test_packets_are_published_dropped_or_refused() -> None:
         assert size > 0
 
 
-def told(kind: str, state: str, code: str | None = None) -> LogRow:
+def told(kind: str, state: str, code: str | None = None, **more: Any) -> LogRow:
     error = {"code": code, "message": "of this one alone"} if code else None
-    return LogEntry("room_1", 1, kind, 0, "run_1", {"state": state, "error": error}), None
+    about = {"state": state, "error": error} | more
+    return LogEntry("room_1", 1, kind, 0, "run_1", about), None
 
 
 def test_runs_are_counted_by_what_the_log_tells() -> None:
@@ -116,3 +120,16 @@ def test_runs_are_counted_by_what_the_log_tells() -> None:
     assert 1 == counts.queued
     assert Counter(succeeded=1, suppressed=1, failed=1) == counts.ended
     assert Counter(BACKEND_ERROR=1) == counts.failed
+
+
+def test_runs_are_held_back_by_a_cap_and_warn_of_a_budget() -> None:
+    counts = RunCounts()
+    reasons = (
+        chain_over(Limits(), 7, 0, 0), chain_over(Limits(), 0, 12, 0),
+        chain_over(Limits(), 0, 0, 10),
+        budget_over("room", Budget(tokens=5), Spent(tokens=5)), PAUSED, None,
+    )  # fmt: skip
+    counts.note([told("run.finished", "suppressed", reason=reason) for reason in reasons])
+    counts.note([told("run.queued", "queued", warning={"code": NEARLY_SPENT})])
+    assert {"depth": 1, "replies": 1, "exchanges": 1, "budget": 1, "other": 2} == counts.held
+    assert (6, 1) == (counts.ended["suppressed"], counts.warned)
