@@ -7,6 +7,7 @@ uvicorn leaves a socket open for ever that says nothing, half a head, or half a 
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Any, Final
 
 import h11
@@ -20,6 +21,7 @@ from hub.gateway.pressure import Backlog, cut
 from hub.gateway.protocol import HubSocket
 from hub.gateway.refusal import HEAD_BYTES, HEADERS, refusal
 
+_ORIGIN: Final = re.compile(rb"https?://[^/?#]*", re.IGNORECASE)
 WAITING_BYTES: Final = 16_384  # beyond the kernel's; who is behind by more is counted as such
 
 
@@ -37,6 +39,7 @@ class BoundedConnection(h11.Connection):
             event = super().next_event()
             if isinstance(event, h11.Request):
                 _check(event)
+                event = _in_origin_form(event)
         except h11.RemoteProtocolError as error:
             self.refusal = error.error_status_hint
             raise
@@ -49,6 +52,21 @@ class BoundedConnection(h11.Connection):
             return b""
         head, self._head = self._head, b""
         return head + output
+
+
+def _in_origin_form(request: h11.Request) -> h11.Request:
+    """RFC 9112, 3.2.2: a target may be a whole URL, as proxies ask; which host it names is for
+    those who came before."""
+    origin = _ORIGIN.match(request.target)
+    if origin is None:
+        return request
+    target = b"/" + request.target[origin.end() :].removeprefix(b"/")
+    return h11.Request(
+        method=request.method,
+        headers=request.headers,
+        target=target,
+        http_version=request.http_version,
+    )
 
 
 def _has_length(response: h11.Response) -> bool:

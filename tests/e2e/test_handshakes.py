@@ -134,6 +134,25 @@ def test_what_is_no_handshake_is_refused(
     assert b"Traceback" not in head
 
 
+@pytest.mark.parametrize(
+    ("target", "status"),
+    [
+        ("http://hub.example/v1/me", 200),
+        ("HTTPS://hub.example:8000/v1/me?", 200),
+        ("http://hub.example/v1/me?x=1", 422),
+        ("http://hub.example", 200),
+        ("http://hub.example?x=1", 200),
+        ("http:///v1/me", 200),
+        ("ftp://hub.example/v1/me", 404),
+    ],
+)
+def test_a_target_may_be_a_whole_url(hub: HubProcess, target: str, status: int) -> None:
+    """RFC 9112, section 3.2.2."""
+    lines = (f"Authorization: Bearer {hub.key}", "Connection: close")
+    head = exchange(hub, handshake(hub, *lines, first=f"GET {target} HTTP/1.1"))
+    assert head.startswith(b"HTTP/1.1 %d " % status), head[:200]
+
+
 def test_a_plain_request_is_told_that_there_is_a_websocket(hub: HubProcess) -> None:
     request = handshake(hub, "Connection: close")
     head, _, body = exchange(hub, request).partition(b"\r\n\r\n")
