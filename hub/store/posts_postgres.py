@@ -52,17 +52,19 @@ _CAUSE = """SELECT depth + 1, root_message_id FROM addressed
 _HUMAN = rf"""SELECT root_message_id FROM (SELECT author_id, root_message_id, seq FROM messages
     WHERE room_id = $1 ORDER BY seq DESC LIMIT {HUMAN_AMONG}) AS newest
     WHERE author_id LIKE 'user\_%' ORDER BY seq DESC LIMIT 1"""
-_MESSAGES = """INSERT INTO messages (id, room_id, seq, tenant_id, thread_id, author_id, content,
-    mention, created_ms, client_id, depth, root_message_id)
+# Three in one message to the server; they touch different tables, so their order is no matter.
+_STORE = """WITH said AS (INSERT INTO messages (id, room_id, seq, tenant_id, thread_id, author_id,
+    content, mention, created_ms, client_id, depth, root_message_id)
     SELECT id, room_id, seq, tenant_id, thread_id, author_id, content, mention::json, created_ms,
     client_id, depth, root_message_id FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[],
     $5::text[], $6::text[], $7::text[], $8::text[], $9::bigint[], $10::text[], $11::int[],
     $12::text[]) AS v(id, room_id, seq, tenant_id, thread_id, author_id, content, mention,
-    created_ms, client_id, depth, root_message_id)"""
-_EVENTS = """INSERT INTO events (room_id, seq, type, at_ms, ref, data)
-    SELECT room_id, seq, type, at_ms, ref, data::json FROM unnest($1::text[], $2::bigint[],
-    $3::text[], $4::bigint[], $5::text[], $6::text[]) AS v(room_id, seq, type, at_ms, ref, data)"""
-_HEADS = """UPDATE rooms SET head = v.head FROM unnest($1::text[], $2::bigint[]) AS v(id, head)
+    created_ms, client_id, depth, root_message_id)),
+    told AS (INSERT INTO events (room_id, seq, type, at_ms, ref, data)
+    SELECT room_id, seq, type, at_ms, ref, data::json FROM unnest($13::text[], $14::bigint[],
+    $15::text[], $16::bigint[], $17::text[], $18::text[])
+    AS v(room_id, seq, type, at_ms, ref, data))
+    UPDATE rooms SET head = v.head FROM unnest($19::text[], $20::bigint[]) AS v(id, head)
     WHERE rooms.id = v.id"""
 _THREADS = """UPDATE messages SET reply_count = reply_count + v.n, last_reply_ms = v.at_ms
     FROM unnest($1::text[], $2::int[], $3::bigint[]) AS v(id, n, at_ms) WHERE messages.id = v.id"""
@@ -203,10 +205,9 @@ async def _write(db: Any, posts: Sequence[NewPost], done: Plan) -> None:
          cause.root_message_id)
         for m, cause in done.messages
     ]  # fmt: skip
-    await db.execute(_MESSAGES, *_columns(rows))
     entries = [(e.room_id, e.seq, e.type, e.at_ms, e.ref, json_text(e.data)) for e in done.entries]
-    await db.execute(_EVENTS, *_columns(entries))
-    await db.execute(_HEADS, *_columns(sorted(done.heads.items())))
+    heads = sorted(done.heads.items())
+    await db.execute(_STORE, *_columns(rows), *_columns(entries), *_columns(heads))
     if done.runs:
         await db.executemany(_RUNS, [run_row(run) for run in done.runs])
     await _drive(db, write_effects(done.effects, done.messages[-1][0].created_ms))
