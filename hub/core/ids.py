@@ -12,6 +12,8 @@ _SHIFTS: Final = tuple(range(120, -1, -10))
 _RANDOM_BITS: Final = 80
 _LOW: Final = (1 << 20) - 1
 AI_TYPES: Final = frozenset({"bot", "agent", "persona"})
+MODEL_PERSONA: Final = "persona_model-"
+"""How the ids begin of personas that stand for a bare model in sessions; the hub makes them."""
 HANDLE: Final = re.compile(r"[a-z0-9_-]{1,64}")
 _PARTICIPANT: Final = re.compile(r"(user|bot|agent|persona)_[a-z0-9_-]{1,64}")
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Final
 
 from hub.core.errors import Denied, invalid, missing
-from hub.core.ids import IdMaker
+from hub.core.ids import MODEL_PERSONA, IdMaker
 from hub.core.posts import RequestKey
 from hub.core.values import Actor, Json, Participant
 from hub.ports import AuditEntry, Clock, Page, Store
@@ -62,7 +62,7 @@ class Participants:
     async def create(
         self, actor: Actor, body: CreateParticipant, request: RequestKey | None = None
     ) -> Participant:
-        self._admin(actor)
+        self._changeable(actor, body.id, "id")
         handle = body.handle or await self._free_handle(actor.tenant_id, body.id)
         driver = await self._driver(actor, body.driver)
         new = Participant(
@@ -111,7 +111,7 @@ class Participants:
         self, actor: Actor, participant_id: str, body: ChangeParticipant
     ) -> Participant:
         """Its `secrets` are those that were just made, to be shown once."""
-        self._admin(actor)
+        self._changeable(actor, participant_id)
         changes = given(body, nullable=("driver",))
         rotate = changes.pop("rotate_secret", False)
         if "driver" in changes:
@@ -152,7 +152,7 @@ class Participants:
 
     async def disable(self, actor: Actor, participant_id: str) -> Participant:
         """Take a participant out of use: its keys stop working, it is never invoked again."""
-        self._admin(actor)
+        self._changeable(actor, participant_id)
         if participant_id == actor.id:
             raise invalid("participant_id", "must not be your own")
         audit = self._audit(actor, "participant.disabled", participant_id, {})
@@ -166,6 +166,8 @@ class Participants:
     def _audit(self, actor: Actor, action: str, object_id: str, detail: Json) -> AuditEntry:
         return AuditEntry(self._ids.make("audit"), actor, action, object_id, self._now_ms(), detail)
 
-    def _admin(self, actor: Actor) -> None:
+    def _changeable(self, actor: Actor, participant_id: str, field: str = "participant_id") -> None:
         if not actor.is_admin:
             raise Denied("only a tenant_admin changes participants")
+        if participant_id.startswith(MODEL_PERSONA):
+            raise invalid(field, f"must not begin with {MODEL_PERSONA}: such stand for a model")

@@ -7,8 +7,8 @@ import hashlib
 import re
 from collections.abc import Awaitable, Callable
 
-from hub.core.errors import Conflict, Denied, invalid, missing
-from hub.core.ids import IdMaker, participant_type
+from hub.core.errors import Conflict, Denied, ModelUnavailable, invalid, missing
+from hub.core.ids import MODEL_PERSONA, IdMaker, participant_type
 from hub.core.posts import Posted, RequestKey, session_closed
 from hub.core.values import Actor, Author, Json, Member, Message, Participant, Session
 from hub.ports import AuditEntry, Changed, Clock, Page, Store
@@ -21,7 +21,7 @@ from hub.wire.requests import ChangeSession, CreateSession, PostMessage, SendMes
 def model_participant_id(slug: str) -> str:
     """The persona that stands for a model in sessions; one per slug, whatever its characters."""
     readable = re.sub(r"[^a-z0-9]+", "-", slug.lower()).strip("-")[:40]
-    return f"persona_model-{readable}-{hashlib.sha256(slug.encode()).hexdigest()[:8]}"
+    return f"{MODEL_PERSONA}{readable}-{hashlib.sha256(slug.encode()).hexdigest()[:8]}"
 
 
 class Sessions:
@@ -160,11 +160,23 @@ class Sessions:
     async def post(
         self, actor: Actor, session: Session, body: SendMessage, key: RequestKey | None
     ) -> Posted:
-        """Append a message to a `writable` session; its model is asked to answer."""
+        """Append a message to a `writable` session; its model is asked to answer. MODEL_UNAVAILABLE
+        where neither a model nor a person would."""
+        await self._check_answered(session)
         message = PostMessage(content=body.content)
         return await self._messages.post(
             actor, session.id, message, key=key, params=body.sampling()
         )
+
+    async def _check_answered(self, session: Session) -> None:
+        if session.handling == "human" or session.waiting_ms is not None:
+            return
+        model = await self._store.participants.get(session.tenant_id, session.participant_id)
+        if model is None or model.driver is None or model.disabled_ms is not None:
+            raise ModelUnavailable(
+                f"{session.model} is out of use; ask for a person (…/escalate), or begin another "
+                "session"
+            )
 
     async def change(self, actor: Actor, session_id: str, body: ChangeSession) -> Session:
         session = await self.read(actor, session_id)

@@ -8,6 +8,7 @@ from typing import Final
 from sqlalchemy import Connection, insert, not_, select, update
 
 from hub.core.errors import Conflict
+from hub.core.ids import MODEL_PERSONA
 from hub.core.posts import RequestKey
 from hub.core.values import Json, Participant
 from hub.ports import AuditEntry, Page, Written
@@ -190,7 +191,7 @@ def _personas(connection: Connection, tenant_id: str, limit: int) -> list[Partic
     statement = rows.select_participants().where(
         participants.c.tenant_id == tenant_id,
         participants.c.id.between("persona_", "persona_{"),
-        not_(participants.c.id.between("persona_model-", "persona_model-{")),
+        not_(participants.c.id.between(MODEL_PERSONA, f"{MODEL_PERSONA}{{")),
         participants.c.disabled_ms.is_(None),
         participants.c.driver["kind"].as_string() == "model",
     )

@@ -10,7 +10,7 @@ from hub.core.errors import Conflict, Denied, Invalid, Missing, Unauthenticated
 from hub.parts import Parts
 from hub.ports import Page
 from hub.wire.bodies import validate
-from hub.wire.requests import ChangeParticipant, CreateKey, CreateParticipant
+from hub.wire.requests import ChangeParticipant, CreateKey, CreateParticipant, CreateSession
 from tests.support.parts import ADMIN, ALICE, BOB, ELIZA, RIVAL, actor
 
 
@@ -91,6 +91,21 @@ async def test_what_admins_do_to_participants_is_in_the_audit_log(parts: Parts) 
         ("participant.created", {"driver": "socket"}),
     ] == [(each.action, each.detail) for each in found]
     assert {("user_admin", "bot_new")} == {(each.actor_id, each.object_id) for each in found}
+
+
+async def test_who_stands_for_a_model_is_the_hubs(parts: Parts) -> None:
+    session = await parts.sessions.create(ALICE, validate(CreateSession, {"model": "builtin/echo"}))
+    stand_in = session.participant_id
+    for field, asked in (
+        ("id", parts.participants.create(ADMIN, body("persona_model-mine"))),
+        ("participant_id", parts.participants.change(ADMIN, stand_in, validate(
+            ChangeParticipant, {"driver": {"kind": "model", "model": "builtin/eliza"}}
+        ))),
+        ("participant_id", parts.participants.disable(ADMIN, stand_in)),
+    ):  # fmt: skip
+        with pytest.raises(Invalid) as caught:
+            await asked
+        assert field == caught.value.details[0].field
 
 
 async def test_a_foreign_participant_is_a_missing_one(parts: Parts) -> None:

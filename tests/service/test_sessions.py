@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from hub.core.errors import Conflict, Denied, Invalid, Missing
+from hub.core.errors import Conflict, Denied, Invalid, Missing, ModelUnavailable
 from hub.core.ids import participant_type
 from hub.core.posts import Posted
 from hub.core.values import Actor, Session
@@ -16,8 +16,8 @@ from hub.ports import Page
 from hub.service.requests import request_key
 from hub.service.sessions import model_participant_id
 from hub.wire.bodies import validate
-from hub.wire.requests import ChangeSession, CreateSession, PostMessage, SendMessage
-from tests.support.parts import ADMIN, ALICE, BOB, RIVAL, actor
+from hub.wire.requests import ChangeSession, CreateSession, Escalate, PostMessage, SendMessage
+from tests.support.parts import ADMIN, ALICE, BOB, ELIZA, RIVAL, actor
 
 SLUG = "builtin/echo"
 
@@ -201,3 +201,16 @@ async def test_nothing_more_is_written_for_a_deleted_session(parts: Parts) -> No
     found = [await parts.store.runs.get(session.tenant_id, run.id) for run in (waiting, written)]
     assert ["cancelled", "running"] == [run and run.state for run in found]
     assert ["user_alice"] * 2 == [run and run.cancelled_by for run in found]
+
+
+async def test_where_nobody_would_answer_nothing_is_taken(parts: Parts) -> None:
+    session = await new(parts, model=ELIZA)
+    await parts.participants.disable(ADMIN, ELIZA)
+    with pytest.raises(ModelUnavailable, match=f"{ELIZA} is out of use"):
+        await send(parts, ALICE, session.id, said("hello"))
+    assert 0 == (await parts.sessions.read(ALICE, session.id)).message_count
+    await parts.handling.escalate(ALICE, session.id, validate(Escalate, {}))
+    await send(parts, ALICE, session.id, said("is anybody there?"))
+    await parts.handling.take_over(ADMIN, session.id)
+    await send(parts, ADMIN, session.id, said("I am."))
+    assert 2 == (await parts.sessions.read(ALICE, session.id)).message_count
