@@ -77,7 +77,7 @@ def _is_message(entry: LogEntry) -> bool:
 
 def messages_by_id(connection: Connection, ids: set[str]) -> dict[str, Message]:
     """The messages with these ids, with their authors."""
-    found = [rows.message_of_text(row) for row in fetch(connection, _MESSAGES, [*ids])]
+    found = [rows.message_of(row) for row in fetch(connection, _MESSAGES, [*ids])]
     return {message.id: message for message in with_reactions(connection, found)}
 
 

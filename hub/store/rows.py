@@ -39,7 +39,7 @@ _MENTION, _USAGE = (_MESSAGE_FIELDS.index(name) for name in ("mention", "usage")
 _AUTHOR_TEXT: Final = "p.id, p.type, p.handle, p.name"
 MESSAGE_TEXT: Final = f"""{", ".join(f"m.{name}" for name in _MESSAGE_FIELDS)}, {_AUTHOR_TEXT}
     FROM messages m JOIN participants p ON p.tenant_id = m.tenant_id AND p.id = m.author_id"""
-"""The columns of `message_of_text`, and where they are from."""
+"""The columns of `message_of`, and where they are from, for statements as text."""
 MEMBER_TEXT: Final = f"""{_AUTHOR_TEXT}, m.role, m.engagement, m.joined_ms, p.driver IS NOT NULL,
     p.driver ->> 'busy' FROM members m
     JOIN participants p ON p.tenant_id = m.tenant_id AND p.id = m.participant_id"""
@@ -126,23 +126,12 @@ def select_messages() -> Select[Any]:
     same: ColumnElement[bool] = (participants.c.tenant_id == messages.c.tenant_id) & (
         participants.c.id == messages.c.author_id
     )
-    return select(messages, *_AUTHOR).join(participants, same)
+    columns = [messages.c[name] for name in _MESSAGE_FIELDS]
+    return select(*columns, *_AUTHOR).join(participants, same)
 
 
-def message_of(row: AnyRow) -> Message:
-    return Message(
-        id=row.id, room_id=row.room_id, seq=row.seq, thread_id=row.thread_id,
-        author=author_of(row), content=row.content, mention=tuple(row.mention or ()),
-        created_ms=row.created_ms, client_id=row.client_id, run_id=row.run_id, status=row.status,
-        edited_ms=row.edited_ms, deleted_ms=row.deleted_ms, reply_count=row.reply_count,
-        last_reply_ms=row.last_reply_ms, finish_reason=row.finish_reason, usage=row.usage,
-        tenant_id=row.tenant_id,
-        root_message_id=row.root_message_id,
-    )  # fmt: skip
-
-
-def message_of_text(row: Sequence[Any]) -> Message:
-    """A message from its `MESSAGE_TEXT` columns, without reactions."""
+def message_of(row: Sequence[Any]) -> Message:
+    """A message from the columns of `select_messages` or `MESSAGE_TEXT`, without reactions."""
     values = list(row[:-4])
     values[_MENTION] = tuple(json_value(values[_MENTION]) or ())
     values[_USAGE] = json_value(values[_USAGE])
