@@ -8,9 +8,9 @@
 #include "client.h"
 #include "use.h"
 
-enum { OPENING = 200, EVENTS = 1024 };
+enum { OPENING = 200, EVENTS = 1024, FEW = 64 };
 static const int64_t CONNECT_NS = 60 * S, READY_NS = 120 * S, DRAIN_NS = 30 * S;
-static const int64_t TURN_NS = 50 * MS;
+static const int64_t TURN_NS = 50 * MS, REST_NS = MS / 20;
 
 static Client *clients;
 static uint64_t in_time;
@@ -36,12 +36,18 @@ static void happen(Client *client, uint32_t events) {
     read_answer(client);
 }
 
+/* To look up for every single message takes from the servers the cores that they share. */
+static void rest(void) {
+  nanosleep(&(struct timespec){0, REST_NS}, NULL);
+}
+
 static void pump(int64_t wait_ns) {
   static struct epoll_event events[EVENTS];
   struct timespec wait = {0, wait_ns < 0 ? 0 : wait_ns < TURN_NS ? wait_ns : TURN_NS};
   int happened = epoll_pwait2(epoll, events, EVENTS, &wait, NULL);
   if (happened < 0 && errno != EINTR) give_up(strerror(errno));
   for (int i = 0; i < happened; i++) happen(events[i].data.ptr, events[i].events);
+  if (measuring && happened > 0 && happened < FEW) rest();
 }
 
 static void pump_until(int64_t until) {
