@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from hub.core.errors import Conflict, FieldError, HubError, Limited, missing
+from hub.core.errors import Conflict, FieldError, HubError, Limited, missing, reused_key
 from hub.core.governor import Budget, Limits
 from hub.core.triggers import Call, Cause, Effects, Ground, Summons, decide, occupied, refused
 from hub.core.values import Author, Json, Message, Run
@@ -232,10 +232,7 @@ def cause_of(
 def _replay(key: RequestKey, stored: tuple[str, Posted | None]) -> Outcome:
     digest, result = stored
     if digest != key.digest:
-        return Conflict(
-            "this key was used before with another request body; use a new key",
-            code="IDEMPOTENCY_CONFLICT",
-        )
+        return reused_key()
     if result is None:
         return missing("message")
     return result._replace(rows=(), woken=(), cut=(), replayed=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from hub.core.posts import RequestKey
 from hub.core.touches import Touch
 from hub.core.values import Message
 from hub.ports.audit import AuditEntry
@@ -13,6 +14,9 @@ from hub.ports.common import Written
 class MessageStore(Protocol):
     async def get(self, tenant_id: str, room_id: str | None, message_id: str) -> Message | None:
         """A message of the tenant; of this room, unless `room_id` is None."""
+
+    async def made_by(self, key: RequestKey) -> str | None:
+        """The id of what a request of this key has posted; Conflict when it had another body."""
 
     async def edit(self, touch: Touch, content: str) -> Written:
         """Replace the text; its `message.updated`. MESSAGE_NOT_FOUND once it is deleted.

@@ -161,18 +161,20 @@ class Sessions:
         self, actor: Actor, session: Session, body: SendMessage, key: RequestKey | None
     ) -> Posted:
         """Append a message to a `writable` session; its model is asked to answer. MODEL_UNAVAILABLE
-        where neither a model nor a person would."""
-        await self._check_answered(session)
+        where neither a model nor a person would, unless it was stored before."""
+        await self._check_answered(session, key)
         message = PostMessage(content=body.content)
         return await self._messages.post(
             actor, session.id, message, key=key, params=body.sampling()
         )
 
-    async def _check_answered(self, session: Session) -> None:
+    async def _check_answered(self, session: Session, key: RequestKey | None) -> None:
         if session.handling == "human" or session.waiting_ms is not None:
             return
         model = await self._store.participants.get(session.tenant_id, session.participant_id)
-        if model is None or model.driver is None or model.disabled_ms is not None:
+        if model is not None and model.driver is not None and model.disabled_ms is None:
+            return
+        if key is None or await self._store.messages.made_by(key) is None:
             raise ModelUnavailable(
                 f"{session.model} is out of use; ask for a person (…/escalate), or begin another "
                 "session"

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from sqlalchemy import Connection
 
+from hub.core.posts import RequestKey
 from hub.core.touches import Touch
 from hub.core.values import Message
 from hub.ports import AuditEntry, Written
 from hub.store import changes, rows
+from hub.store.common import made_by
 from hub.store.database import Database
 from hub.store.reactions import with_reactions
 from hub.store.schema import messages
@@ -21,6 +23,9 @@ class SqlMessages:
 
     async def get(self, tenant_id: str, room_id: str | None, message_id: str) -> Message | None:
         return await self._database.read(lambda c: _get(c, tenant_id, room_id, message_id))
+
+    async def made_by(self, key: RequestKey) -> str | None:
+        return await self._database.read(lambda c: made_by(c, key))
 
     async def edit(self, touch: Touch, content: str) -> Written:
         return await self._database.write(lambda c: changes.edit(c, touch, content))

@@ -214,3 +214,18 @@ async def test_where_nobody_would_answer_nothing_is_taken(parts: Parts) -> None:
     await parts.handling.take_over(ADMIN, session.id)
     await send(parts, ADMIN, session.id, said("I am."))
     assert 2 == (await parts.sessions.read(ALICE, session.id)).message_count
+
+
+async def test_a_retry_gets_what_was_stored_though_nobody_would_answer_now(parts: Parts) -> None:
+    session, body = await new(parts, model=ELIZA), said("hello")
+    key = request_key(ALICE, f"send/{session.id}", "once", body)
+    first = await parts.sessions.post(ALICE, session, body, key)
+    await parts.participants.disable(ADMIN, ELIZA)
+    again = await parts.sessions.post(ALICE, session, body, key)
+    assert (True, first.message_id) == (again.replayed, again.message_id)
+    with pytest.raises(Conflict) as caught:
+        other = said("hello?")
+        reused = request_key(ALICE, f"send/{session.id}", "once", other)
+        await parts.sessions.post(ALICE, session, other, reused)
+    assert "IDEMPOTENCY_CONFLICT" == caught.value.code
+    assert 1 == (await parts.sessions.read(ALICE, session.id)).message_count
