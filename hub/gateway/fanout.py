@@ -329,4 +329,5 @@ class Fanout:
             feed.stop()
             await self._listener.unsubscribe(feed.room_id)
             if not feed.in_use:
+                feed.stop()  # what came meanwhile waits for nobody
                 self._feeds.pop(feed.room_id, None)

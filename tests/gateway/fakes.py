@@ -24,7 +24,8 @@ Event = dict[str, Any]
 
 
 class FakeListener:
-    """A `Listener`: what is subscribed is heard, once `confirmed` is set."""
+    """A `Listener`: what is subscribed is heard, once `confirmed` is set, and until it is given up
+    and `let_go` is set."""
 
     def __init__(self) -> None:
         self.deaf = False
@@ -36,6 +37,9 @@ class FakeListener:
         self.hear: Hear | None = None
         self.confirmed = asyncio.Event()
         self.confirmed.set()
+        self.leaving: list[str] = []
+        self.let_go = asyncio.Event()
+        self.let_go.set()
 
     async def subscribe(self, *room_ids: str) -> None:
         self.asked.extend(room_ids)
@@ -56,7 +60,9 @@ class FakeListener:
         self.hear(room_id, None)
 
     async def unsubscribe(self, room_id: str) -> None:
+        self.leaving.append(room_id)
         await asyncio.sleep(0)
+        await self.let_go.wait()
         self.left.append(room_id)
         if room_id in self.rooms:
             self.rooms.remove(room_id)

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 
 from hub.core.posts import LogRow
 from hub.service.publisher import packets_of
+from tests.support.redis import until
 
 from .fakes import Client
-from .test_fanout import House, house, open_house
+from .test_fanout import House, Open, house, open_house
 
 __all__ = ["house", "open_house"]
 
@@ -67,3 +68,17 @@ async def test_what_is_near_shows_what_the_bus_lost(house: House) -> None:
 async def test_a_room_that_nobody_follows_holds_nothing(house: House) -> None:
     hear(house, await house.post(2))
     assert not house.fanout.follows("room_1")
+
+
+async def test_what_comes_while_a_room_is_given_up_is_not_held(open_house: Open) -> None:
+    house, client = await open_house(delay_s=0), Client()
+    listener = house.bus.listener
+    await house.join(client)
+    rows = await house.post(2)
+    listener.let_go.clear()
+    house.fanout.leave(client, "room_1")
+    await until(lambda: listener.leaving == ["room_1"])
+    hear(house, rows)
+    listener.let_go.set()
+    await until(lambda: not house.fanout.follows("room_1"))
+    assert 0 == house.fanout._held.used
