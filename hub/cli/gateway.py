@@ -37,6 +37,8 @@ def gateway(settings: Settings, console: Console, processes: int = 1) -> int:
         redis_url = check_shared(settings, "gateway")
         if settings.secret_key is None:
             raise CannotStart("set HUB_SECRET_KEY to the same random text on every gateway")
+        if settings.metrics_port == settings.port != 0:  # processes that share it would share both
+            raise CannotStart("HUB_METRICS_PORT must be another port than --port")
         check_folder(settings.data_dir)
         with open_listeners(settings, processes) as listeners:
             prepare_database(settings)

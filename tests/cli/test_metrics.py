@@ -99,6 +99,19 @@ def run_workers(folder: Path, cluster: Cluster) -> Iterator[str]:
         process.wait()
 
 
+def test_what_shares_a_port_with_others_has_another_for_its_figures(tmp_path: Path) -> None:
+    env = {k: v for k, v in os.environ.items() if not k.startswith("HUB_")} | {
+        "HUB_DATABASE_URL": "postgresql://127.0.0.1:1/none", "HUB_REDIS_URL": "redis://127.0.0.1:1",
+        "HUB_SECRET_KEY": "secret", "HUB_DATA_DIR": str(tmp_path), "HUB_METRICS_PORT": "8123",
+    }  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-m", "hub.cli", "gateway", "--processes", "2", "--port", "8123"],
+        env=env, capture_output=True, text=True, timeout=WAIT_S, check=False,
+    )  # fmt: skip
+    assert 1 == done.returncode
+    assert "HUB_METRICS_PORT must be another port than --port" in done.stderr
+
+
 def make_room(hub: HubProcess) -> str:
     """With a persona that answers."""
     persona = {"type": "persona", "id": "persona_eliza", "name": "Eliza"}
