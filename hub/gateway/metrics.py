@@ -27,7 +27,11 @@ from hub.metrics.text import text_of
 
 Guard = Callable[[Request], None]
 """Raises Unauthenticated for who may not read."""
-FORWARDED: Final = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
+FORWARDED: Final = (
+    "cf-connecting-ip", "forwarded", "true-client-ip", "via", "x-client-ip", "x-forwarded-",
+    "x-real-ip",
+)  # fmt: skip
+"""How the names of headers begin by which a proxy says for whom it asks."""
 
 
 def figures_of(gateway: Gateway, siblings: Siblings | None = None) -> Figures:
@@ -69,7 +73,7 @@ def _is_here(request: Request) -> None:
     """It was sent from this machine, to this machine, and not by a proxy for somebody else. Where
     it was sent to tells a web page that has its own name lead here, and most proxies."""
     peer = request.client.host if request.client else ""
-    forwarded = any(name in request.headers for name in FORWARDED)
+    forwarded = any(name.startswith(FORWARDED) for name in request.headers)
     if forwarded or not _is_loopback(peer) or not _is_loopback(_host(request)):
         raise Unauthenticated(
             "metrics are told to this machine alone; set HUB_METRICS_TOKEN for others",

@@ -8,7 +8,7 @@ import pytest
 from starlette.requests import Request
 
 from hub.core.errors import Unauthenticated
-from hub.gateway.metrics import FORWARDED, guard_of_hub, guard_of_port
+from hub.gateway.metrics import guard_of_hub, guard_of_port
 
 TOKEN = "a-token-of-at-least-16"
 HERE = {"host": "127.0.0.1:8000"}
@@ -47,7 +47,10 @@ def test_a_name_that_only_leads_here_is_not_here(host: str) -> None:
         guard_of_hub(None)(request({"host": host}))
 
 
-@pytest.mark.parametrize("header", FORWARDED)
+@pytest.mark.parametrize(
+    "header",
+    ["forwarded", "via", "x-real-ip", "x-forwarded-for", "x-forwarded-proto", "cf-connecting-ip"],
+)
 def test_who_comes_through_a_proxy_is_not_here(header: str) -> None:
     with pytest.raises(Unauthenticated):
         guard_of_hub(None)(request(HERE | {header: "127.0.0.1"}))
