@@ -155,21 +155,25 @@ class Answers:
         await self._may_answer(run)
         said = await self.speech_of(run, content)
         usage = {"prompt_tokens": 0, "completion_tokens": estimate_tokens(content)}
-        return await self._end(
-            run,
-            Reply(
-                "succeeded", content, self._now_ms(), finish_reason="stop",
-                usage=usage | {"estimated": True}, mention=said.mention, calls=said.calls,
-                summons=said.summons,
-            ),
+        reply = Reply(
+            "succeeded", content, self._now_ms(), finish_reason="stop",
+            usage=usage | {"estimated": True}, mention=said.mention, calls=said.calls,
+            summons=said.summons,
         )  # fmt: skip
+        try:
+            return await self._end(run, reply)
+        except Conflict:  # perhaps for this same answer, which was still on its way
+            return await self._again(run, content)
 
     async def _again(self, run: Run, content: str) -> Run:
-        store = self._store.messages
-        said = await store.get(run.tenant_id, run.room_id, run.reply_message_id)
+        """The run as this answer has ended it; a Conflict when something else did."""
+        found = await self._store.runs.get(run.tenant_id, run.id)
+        if found is None or (found.state, found.attempt) != ("succeeded", run.attempt):
+            raise _not_current()
+        said = await self._store.messages.get(run.tenant_id, run.room_id, run.reply_message_id)
         if said is None or said.content != content:
             raise _not_current()
-        return run
+        return found
 
     async def silence(self, run: Run) -> Run:
         """End a run without a word."""

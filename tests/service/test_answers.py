@@ -63,6 +63,19 @@ async def test_a_retry_of_an_answer_is_the_same_answer(parts: Parts) -> None:
     assert (2, 1) == (entries.count("message.created"), entries.count("run.finished"))
 
 
+async def test_a_retry_while_the_answer_is_on_its_way_is_the_same_answer(parts: Parts) -> None:
+    run = await working(parts)
+    first, second = await asyncio.gather(
+        parts.answers.reply(run, "once"), parts.answers.reply(run, "once")
+    )
+    assert first == second
+    for another, said in ((run, "twice"), (replace(run, attempt=run.attempt + 1), "once")):
+        with pytest.raises(Conflict):
+            await parts.answers.reply(another, said)
+    entries = [entry.type for entry, _ in await parts.store.log.read("room_1", 0, 99)]
+    assert (2, 1) == (entries.count("message.created"), entries.count("run.finished"))
+
+
 async def test_what_was_not_answered_is_not_answered_again(parts: Parts) -> None:
     run = await working(parts)
     await parts.answers.fail(run, "out of order")
