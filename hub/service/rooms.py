@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from hub.core import permissions
-from hub.core.errors import Denied, invalid, missing
+from hub.core.errors import Conflict, Denied, invalid, missing
 from hub.core.ids import IdMaker, is_ai
 from hub.core.posts import LogRow, RequestKey
 from hub.core.values import Actor, Json, Member, Room, RoomView
@@ -114,6 +114,8 @@ class Rooms:
         view = await self._views.fresh(actor, room_id)
         joins = body.id == actor.id and actor.id not in view.members and view.room.kind == "room"
         if joins and permissions.may_join_as(body.role, body.engagement):
+            if view.room.archived_ms is not None:
+                raise Conflict("the room is archived; nobody joins it now", code="ROOM_ARCHIVED")
             return view
         return await self._managed(actor, room_id)
 

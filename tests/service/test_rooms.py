@@ -125,6 +125,15 @@ async def test_who_may_read_a_room_joins_it_and_manages_nobody(parts: Parts) -> 
     await refused(asked, Missing, "ROOM_NOT_FOUND")
 
 
+async def test_nobody_joins_an_archived_room_by_themselves(parts: Parts) -> None:
+    room = (await made(parts, private=False)).room
+    await parts.rooms.archive(ALICE, room.id)
+    me = validate(NewMember, ref(BOB.id))
+    await refused(parts.rooms.add_member(BOB, room.id, me), Conflict, "ROOM_ARCHIVED")
+    await parts.rooms.restore(ALICE, room.id)
+    assert (await parts.rooms.add_member(BOB, room.id, me))[1]
+
+
 async def test_an_unknown_new_member_is_named(parts: Parts) -> None:
     room = (await made(parts)).room
     asked = parts.rooms.add_member(ALICE, room.id, validate(NewMember, ref("user_nobody")))
