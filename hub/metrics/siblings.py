@@ -48,7 +48,8 @@ class Siblings:
 
     @contextlib.asynccontextmanager
     async def telling(self, own: Own) -> AsyncIterator[None]:
-        """Tell the others what they ask for while the context lasts."""
+        """Tell the others what they ask for while the context lasts; once, since all end with one
+        that ends. The last takes the folder away, should their parent have been killed."""
 
         async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             try:
@@ -64,6 +65,13 @@ class Siblings:
             yield
         finally:
             server.close()
+            self._clear_away()
+
+    def _clear_away(self) -> None:
+        path = Path(self._paths[self._number])
+        with contextlib.suppress(OSError):
+            path.unlink()
+            path.parent.rmdir()
 
     async def ask(self, own: Sequence[Metric]) -> dict[int, Sequence[Metric] | None]:
         """What each tells, by its number; None for one that does not answer in time."""

@@ -81,3 +81,15 @@ def test_nobody_else_reaches_the_sockets_and_they_are_gone_in_the_end() -> None:
         folder = Path(os.fsdecode(listener.getsockname())).parent
         assert 0o700 == stat.S_IMODE(folder.stat().st_mode)
     assert not folder.exists()
+
+
+async def test_whoever_ends_last_leaves_nothing_behind() -> None:
+    """The parent may have been killed, and they end by that."""
+    with open_family(2) as family:
+        folder = Path(os.fsdecode(family[0].getsockname())).parent
+        first, second = Siblings(0, family), Siblings(1, family)
+        async with first.telling(lambda: told(0)):
+            async with second.telling(lambda: told(1)):
+                pass
+            assert [folder / "0"] == [*folder.iterdir()]
+        assert not folder.exists()
