@@ -8,7 +8,6 @@ to a known room go straight to the writer, everything else is done in order by a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from functools import partial
 from math import ceil
 from typing import Any, Final, Protocol
@@ -40,6 +39,7 @@ from hub.gateway.doing import ROOMS, Doing, posted_reply
 from hub.gateway.gateway import Gateway
 from hub.gateway.greeting import Greeting
 from hub.gateway.seats import Full
+from hub.gateway.volley import Target
 from hub.ports import Clock
 from hub.wire.bodies import Body
 from hub.wire.events import ephemeral_frame, error_frame, event_of, reply_frame
@@ -53,13 +53,10 @@ _POSTS: Final = (Post, PlainPost)
 log = structlog.get_logger("hub.connection")
 
 
-class Socket(Protocol):
+class Socket(Target, Protocol):
     """What a connection needs of its WebSocket."""
 
     congested: bool
-
-    @property
-    def straight(self) -> Callable[[bytes], None]: ...
 
     def write(self, frames: bytes) -> None: ...
 
@@ -96,7 +93,7 @@ class Connection:
     ) -> None:
         self.id = connection_id
         self.coding = coding
-        self.straight: Callable[[bytes], None] | None = None
+        self.straight: Target | None = None
         self.present = True
         self.rooms: set[str] = set()
         self.typed: dict[tuple[str, str | None], float] = {}
@@ -136,7 +133,7 @@ class Connection:
     def _straighten(self) -> None:
         """What everybody gets goes past this object while nothing is to be decided here."""
         free = not (self.closed or self._acks or self._socket.congested) and self.coding == PLAIN
-        self.straight = self._socket.straight if free else None
+        self.straight = self._socket if free else None
 
     def deliver(self, frames: bytes) -> None:
         """Write; a client that has let too much pile up is told to come back and resume."""

@@ -23,6 +23,7 @@ from hub.gateway.feed import Feed, Subscriber
 from hub.gateway.history import REPLAY_FIRST, History
 from hub.gateway.joining import Cursor, Joined, Joiner, Joining, fits
 from hub.gateway.mending import RETRY_S, Mender
+from hub.gateway.volley import WriteAll, one_by_one, open_volley
 from hub.ports import Bus, Listener, Standing, Store
 from hub.wire.packets import Packet
 
@@ -56,6 +57,7 @@ class Fanout:
         self._unsubscribe_delay_s = unsubscribe_delay_s
         self._feeds: dict[str, Feed] = {}
         self._held = Allowance()
+        self._write_all: WriteAll = one_by_one
         self._counts = counts = counts or Counts()
         self._history = History(store.log, counts)
         self._mender = Mender(
@@ -81,14 +83,15 @@ class Fanout:
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Listen and mend while the context lasts."""
-        async with self._bus.listen(self._hear) as self._listener, asyncio.TaskGroup() as group:
-            work = (self._tend, self._mender.tend, self._mender.check_all)
-            tasks = [group.create_task(enduring(each)) for each in work]
-            try:
-                yield
-            finally:
-                for task in tasks:
-                    await end(task)
+        with open_volley() as self._write_all:
+            async with self._bus.listen(self._hear) as self._listener, asyncio.TaskGroup() as group:
+                work = (self._tend, self._mender.tend, self._mender.check_all)
+                tasks = [group.create_task(enduring(each)) for each in work]
+                try:
+                    yield
+                finally:
+                    for task in tasks:
+                        await end(task)
 
     async def follow(self, name: str, hear: Callable[[Packet | None], None]) -> None:
         """Hear a channel that is no room's; `hear` is called with None after a gap."""
@@ -215,7 +218,8 @@ class Fanout:
         `complete`; or `leave`. ROOM_NOT_FOUND for who may not read the room."""
         feed = self._feeds.get(room_id)
         if feed is None:
-            feed = self._feeds[room_id] = Feed(room_id, self._held, self._counts)
+            feed = Feed(room_id, self._held, self._counts, self._write_all)
+            self._feeds[room_id] = feed
         feed.expect(subscriber)
         try:
             await self._start(feed)

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
 from typing import Final, Protocol
 
 from hub.core.timeline import Allowance, Timeline
 from hub.core.values import Actor
 from hub.gateway.counts import Counts
+from hub.gateway.volley import Target, WriteAll, one_by_one
 from hub.wire.frames import PLAIN, Coding, without_first
 from hub.wire.packets import Packet
 
@@ -28,9 +28,9 @@ class Subscriber(Protocol):
     def actor(self) -> Actor: ...
 
     @property
-    def straight(self) -> Callable[[bytes], None] | None:
-        """Writes to it what everybody gets, unless that is very much; None while it takes frames in
-        another way, is behind or has closed."""
+    def straight(self) -> Target | None:
+        """Where it is written to what everybody gets, unless that is very much; None while it takes
+        frames in another way, is behind or has closed."""
 
     @property
     def congested(self) -> bool:
@@ -97,10 +97,14 @@ class _Missed:
 
 class Feed:
     """A room's position, what waits to be written, who gets it. What came early is held within an
-    `allowance` that a gateway's feeds share, as they do `counts`."""
+    `allowance` that a gateway's feeds share, as they do `counts` and how to write to many."""
 
     def __init__(
-        self, room_id: str, allowance: Allowance | None = None, counts: Counts | None = None
+        self,
+        room_id: str,
+        allowance: Allowance | None = None,
+        counts: Counts | None = None,
+        write_all: WriteAll = one_by_one,
     ) -> None:
         self.room_id = room_id
         self.epoch = ""
@@ -112,6 +116,7 @@ class Feed:
         self.left_s: float | None = None  # when the last of them left, while that is counted
         self._missed = _Missed()
         self._counts = counts or Counts()
+        self._write_all = write_all
         self._counted = 0  # events up to this seq
         self._pending: list[tuple[bool, bytes]] = []
         self._access_changed = False
@@ -172,14 +177,15 @@ class Feed:
         return changed
 
     def _write(self, pending: list[tuple[bool, bytes]]) -> None:
-        tick = _Tick(pending)
-        everything = tick.frames(False, PLAIN)
-        little = len(everything) <= STRAIGHT_BYTES  # else everybody is weighed with it at once
+        tick, others = _Tick(pending), tuple(self.subscribers)
         self._count()
-        for subscriber in tuple(self.subscribers):
-            if little and (write := subscriber.straight):
-                write(everything)
-            elif frames := tick.frames(subscriber.congested, subscriber.coding):
+        everything = tick.frames(False, PLAIN)
+        if len(everything) <= STRAIGHT_BYTES:  # else everybody is weighed with it at once
+            targets = [target for each in others if (target := each.straight)]
+            others = tuple([each for each in others if not each.straight])
+            self._write_all(targets, everything)
+        for subscriber in others:
+            if frames := tick.frames(subscriber.congested, subscriber.coding):
                 subscriber.deliver(frames)
         if self.joining:
             for short, frames in pending:

@@ -32,6 +32,7 @@ from hub.gateway.heartbeat import Heartbeat
 from hub.gateway.inbound import take_texts
 from hub.gateway.pressure import Backlog, Unread, cut
 from hub.gateway.refusal import refusal
+from hub.gateway.volley import aim_at
 
 EXTENSION: Final = "roomhub.socket"
 SLICE: Final = 16_384
@@ -61,8 +62,9 @@ class HubSocket(asyncio.Protocol):
 
     __slots__ = (
         "_backlog", "_conn", "_extras", "_head", "_late_bytes", "_opening", "_owed_pong", "_state",
-        "_unread", "_writable", "close_sent", "close_timer", "congested", "curr_msg_data_type",
-        "disconnected", "frames", "heartbeat", "loop", "quiet", "read_paused", "sink", "transport",
+        "_unread", "_writable", "aim", "close_sent", "close_timer", "congested",
+        "curr_msg_data_type", "disconnected", "frames", "heartbeat", "loop", "quiet",
+        "read_paused", "sink", "transport",
     )  # fmt: skip
 
     def __init__(
@@ -77,7 +79,7 @@ class HubSocket(asyncio.Protocol):
         self.sink: FrameSink | None = None
         self._state = state
         self._opening: Opening | None = opening
-        self._head = b""
+        self._head = self.aim = b""
         self.quiet = True  # not yet opened, or ended: nothing more is written
         self.congested = self.close_sent = self.disconnected = self.read_paused = False
         self._conn: ServerProtocol | None = None
@@ -127,7 +129,7 @@ class HubSocket(asyncio.Protocol):
             return
         if opening.extensions:
             self.conn.extensions = list(opening.extensions)
-        self.sink = sink
+        self.sink, self.aim = sink, aim_at(self.transport)
         self._head = opening.response(subprotocol)
         if self._state.bounds.heartbeat_s > 0:
             self.heartbeat = Heartbeat(self, self.loop, self._state.bounds.heartbeat_s)
@@ -152,11 +154,6 @@ class HubSocket(asyncio.Protocol):
         return self._conn
 
     # Out.
-
-    @property
-    def straight(self) -> Callable[[bytes], None]:
-        """`write` without its checks, for as long as the socket is open and not congested."""
-        return self.transport.write
 
     def write(self, frames: bytes) -> None:
         """Send frames that are made already."""
@@ -401,6 +398,7 @@ class HubSocket(asyncio.Protocol):
         self._state.connections.discard(self)
         self._hush()
         self.disconnected = True
+        self.aim = b""
         self._flow()
         if self.close_timer is not None:
             self.close_timer.cancel()

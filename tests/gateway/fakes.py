@@ -96,12 +96,36 @@ class FakeBus:
             self.bring(room_id, packet)
 
 
+class FakeTarget(asyncio.WriteTransport):
+    """A `Target` that is written to by its transport, itself, alone."""
+
+    def __init__(self, write: Callable[[bytes], None], aim: bytes = b"") -> None:
+        super().__init__()
+        self.aim = aim
+        self.write = write  # type: ignore[assignment, method-assign]
+        self.waiting = 0
+        self.aborted = False
+
+    @property
+    def transport(self) -> FakeTarget:
+        return self
+
+    def is_closing(self) -> bool:
+        return self.aborted
+
+    def get_write_buffer_size(self) -> int:
+        return self.waiting
+
+    def abort(self) -> None:
+        self.aborted = True
+
+
 class Client:
     """A `Joiner` that keeps what it is sent."""
 
     def __init__(self, actor: Actor = ALICE) -> None:
         self.actor = actor
-        self.straight: Callable[[bytes], None] | None = None
+        self.straight: FakeTarget | None = None
         self.congested = False
         self.coding = PLAIN
         self.present = True
@@ -151,6 +175,8 @@ class FakeSocket:
     """A `Socket` whose client reads when it likes."""
 
     def __init__(self) -> None:
+        self.aim = b""
+        self.transport = FakeTarget(lambda frames: self.write(frames))
         self._congested = False
         self._sink: FrameSink | None = None
         self.pending_bytes = 0
@@ -174,10 +200,6 @@ class FakeSocket:
     def attach(self, sink: FrameSink) -> None:
         self._sink = sink
         sink.on_congestion()
-
-    @property
-    def straight(self) -> Callable[[bytes], None]:
-        return self.write
 
     def write(self, frames: bytes) -> None:
         self.written.append(frames)

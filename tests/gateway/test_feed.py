@@ -10,7 +10,7 @@ from hub.gateway.feed import EPHEMERAL_BYTES, EPHEMERAL_MOST, STRAIGHT_BYTES, Fe
 from hub.wire.frames import Coding, bodies, frame
 from hub.wire.packets import Packet
 
-from .fakes import Client
+from .fakes import Client, FakeTarget
 
 
 def durable(first: int, count: int = 1, *, access: bool = False) -> Packet:
@@ -52,7 +52,7 @@ def test_what_ripens_in_one_tick_is_one_write() -> None:
 def test_who_takes_everything_as_it_is_gets_it_straight() -> None:
     one, other = Client(), Client()
     straight: list[bytes] = []
-    one.straight = straight.append
+    one.straight = FakeTarget(straight.append)
     feed = live(one, other)
     feed.take(short())
     feed.take(durable(1))
@@ -69,7 +69,7 @@ def test_who_is_sent_very_much_at_once_is_weighed_with_it() -> None:
     """Not with what comes next: it might be as much again."""
     one = Client()
     straight: list[bytes] = []
-    one.straight = straight.append
+    one.straight = FakeTarget(straight.append)
     feed = live(one)
     half = frame(b"x" * (STRAIGHT_BYTES // 2 - 10))
     for seq in (1, 2):

@@ -109,7 +109,7 @@ async def test_a_sink_is_told_when_its_peer_falls_behind_and_when_it_has_caught_
     with contextlib.closing(peer):
         assert sink.free == [True]
         while not sink.socket.congested:
-            sink.socket.straight(BIG)
+            sink.socket.transport.write(BIG)
         assert sink.free == [True, False]
         reading = asyncio.create_task(read_to_end(peer))
         await until(lambda: sink.free == [True, False, True])
