@@ -182,7 +182,8 @@ class Feed:
         everything = tick.frames(False, PLAIN)
         if len(everything) <= STRAIGHT_BYTES:  # else everybody is weighed with it at once
             targets = [target for each in others if (target := each.straight)]
-            others = tuple([each for each in others if not each.straight])
+            some = len(targets) < len(others)
+            others = tuple([each for each in others if not each.straight]) if some else ()
             self._write_all(targets, everything)
         for subscriber in others:
             if frames := tick.frames(subscriber.congested, subscriber.coding):

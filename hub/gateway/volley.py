@@ -87,8 +87,8 @@ class Volley:
             target
             for target in targets
             if target.aim
-            and not target.transport.is_closing()
-            and not target.transport.get_write_buffer_size()
+            and not (transport := target.transport).is_closing()
+            and not transport.get_write_buffer_size()
         ]
         try:
             short = self._kernel.write([target.aim for target in ready], data)
