@@ -218,16 +218,20 @@ class SqliteDatabase:
     def _write_always(self) -> None:
         """What the writer does until it is told to end, after all that came before."""
         while (job := self._jobs.get()) is not None:
-            jobs = [job, *self._waiting()]
-            jobs = [each for each in jobs if not each.done.cancelled()]
-            try:
-                self._write(jobs)
-            except BaseException as error:
-                for each in jobs:
-                    each.fail(error)
-            for loop, some in groupby(jobs, attrgetter("loop")):
-                with contextlib.suppress(RuntimeError):  # it has ended: nobody waits
-                    loop.call_soon_threadsafe(_answer, list(some))
+            self._serve([job, *self._waiting()])
+            del job  # or it is kept, with what it wrote, until the next one comes
+
+    def _serve(self, jobs: Sequence[_Job[Any]]) -> None:
+        """Write, and tell those who wait for it."""
+        jobs = [job for job in jobs if not job.done.cancelled()]
+        try:
+            self._write(jobs)
+        except BaseException as error:
+            for job in jobs:
+                job.fail(error)
+        for loop, some in groupby(jobs, attrgetter("loop")):
+            with contextlib.suppress(RuntimeError):  # it has ended: nobody waits
+                loop.call_soon_threadsafe(_answer, list(some))
 
     def _waiting(self) -> list[_Job[Any]]:
         jobs: list[_Job[Any]] = []

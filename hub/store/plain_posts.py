@@ -71,7 +71,7 @@ class PlainPosts:
 
     def store(self, connection: Connection, posts: Sequence[NewPost]) -> list[Verdict] | None:
         """As `PostStore.commit`; None, with nothing stored, when one of them was posted before."""
-        self._posts, self._done, self._fault = posts, None, None
+        self._posts = posts
         keys = [(post.key.scope, post.key.key) for post in posts if post.key]
         try:
             _driver_of(connection).execute(_STORE, (each_text(rooms_of(posts)), each_text(keys)))
@@ -79,7 +79,9 @@ class PlainPosts:
             if self._fault is not None:
                 raise self._fault from None
             raise
-        return None if self._done is None else [*self._done.outcomes]
+        finally:
+            done, self._posts, self._done, self._fault = self._done, (), None, None
+        return None if done is None else [*done.outcomes]
 
     def _plan(self, rooms: str, known_keys: int) -> str:
         """What SQLite asks within the statement; what it raises is raised once more outside."""

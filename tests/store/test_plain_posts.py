@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from sqlalchemy import Connection, text
 from hub.core.posts import Posted
 from hub.store.store import SqlStore
 from tests.support.parts import ACME, Posts, add_room, database
+from tests.support.redis import until
 
 __all__ = ["database"]  # a SQLite file alone
 
@@ -42,3 +44,16 @@ async def test_what_goes_wrong_in_the_midst_of_it_is_told_as_what_it_is(store: S
     assert await rows(store, "SELECT id FROM messages") == []
     assert isinstance(await posts.send(), Posted)
     assert await store.messages.get(ACME, "room_1", "msg_00003") is not None
+
+
+async def test_nothing_of_a_batch_is_kept_when_it_is_stored(store: SqlStore) -> None:
+    class Said(str):
+        """A text that can be watched."""
+
+    await add_room(store)
+    posts = Posts(store)
+    new = await posts.new(content=Said("something large"))
+    kept = weakref.ref(new.content)
+    await store.posts.commit([new])
+    del new
+    await until(lambda: kept() is None, within_s=2)
