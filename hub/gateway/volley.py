@@ -109,7 +109,8 @@ class Kernel:
     """A context of Linux' asynchronous I/O; OSError where there is none."""
 
     def __init__(self) -> None:
-        calls = _CALLS.get(platform.machine()) if sys.platform == "linux" else None
+        wide = sys.platform == "linux" and sys.maxsize > 2**32  # the numbers are others in 32 bits
+        calls = _CALLS.get(platform.machine()) if wide else None
         if calls is None:
             raise OSError(errno.ENOSYS, "not on this system")
         setup, self._destroy, self._getevents, self._submit = calls

@@ -7,6 +7,7 @@ import contextlib
 import os
 import random
 import socket
+import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
 
 import pytest
@@ -181,12 +182,14 @@ async def test_a_few_are_written_to_one_by_one() -> None:
     assert [[MANY]] * len(targets) == written
 
 
-@pytest.mark.parametrize("lacking", ["not there", "does nothing"])
+@pytest.mark.parametrize("lacking", ["not there", "does nothing", "of 32 bits"])
 def test_where_the_system_cannot_each_is_written_to_by_itself(
     lacking: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if lacking == "not there":
         monkeypatch.setattr(volley, "_CALLS", {})
+    elif lacking == "of 32 bits":
+        monkeypatch.setattr(sys, "maxsize", 2**31 - 1)
     else:
         monkeypatch.setattr(Kernel, "write", lambda *_: {})
     with open_volley() as write:
