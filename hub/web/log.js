@@ -13,6 +13,9 @@ const END_PX = 24;
 const TOP_PX = 240;
 
 export class LogView {
+  #following = true;
+  #knownTop = 0;
+
   /** `actions`: reply, react, edit, remove, retry, takeBack, older, openThread, threadAgain, send, typing, of runs stop
    * and again, of sessions rephrase and regenerate; looked, when the end comes into sight; `outbox` for
    * pending rows. */
@@ -29,6 +32,17 @@ export class LogView {
     this.news = new NewsPill(this);
     this.resized = new ResizeObserver(() => this.atEnd && this.jump());
     this.resized.observe(this.scroller);
+  }
+
+  /** Whether the end is followed. A reader may have scrolled and the event not come yet: what has moved is looked at. */
+  get atEnd() {
+    if (this.scroller.scrollTop !== this.#knownTop) this.heed();
+    return this.#following;
+  }
+
+  set atEnd(following) {
+    this.#following = following;
+    this.#knownTop = this.scroller.scrollTop;
   }
 
   close() {
@@ -82,10 +96,11 @@ export class LogView {
 
   render() {
     if (!this.room?.loaded) return;
-    const held = this.atEnd ? null : this.anchor();
+    const following = this.atEnd;
+    const held = following ? null : this.anchor();
     reconcile(this.list, this.items(), this.rows);
     this.renderTop();
-    if (this.atEnd) this.jump();
+    if (following) this.jump();
     else this.restore(held);
     this.renderPill();
   }
@@ -230,9 +245,14 @@ export class LogView {
     if (moved) this.scroller.scrollTop += moved;
   }
 
-  scrolled() {
+  heed() {
     const { scrollTop, scrollHeight, clientHeight } = this.scroller;
     this.atEnd = scrollHeight - scrollTop - clientHeight < END_PX;
+  }
+
+  scrolled() {
+    this.heed();
+    const { scrollTop, scrollHeight, clientHeight } = this.scroller;
     if (this.atEnd) this.unread = 0;
     if (this.atEnd) this.actions.looked();
     this.renderPill();
@@ -241,10 +261,10 @@ export class LogView {
 
   jump() {
     this.scroller.scrollTop = this.scroller.scrollHeight;
+    this.atEnd = true;
   }
 
   toEnd() {
-    this.atEnd = true;
     this.jump();
     this.scrolled();
   }

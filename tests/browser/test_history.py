@@ -48,3 +48,22 @@ async def test_a_reader_above_is_told_of_new_messages_and_not_moved(desk: Desk) 
     await pill.click()
     await expect(window.messages().last).to_be_in_viewport()
     await expect(pill).to_be_hidden()
+
+
+async def test_who_has_just_scrolled_up_is_not_moved_by_what_comes_before_the_page_knows(
+    desk: Desk,
+) -> None:
+    """A browser tells of scrolling a frame later, here never."""
+    ann, ben = desk.person("ann"), desk.person("ben")
+    room_id = desk.room(ann, ben.id)
+    post(ann, room_id, *(f"Message {n}." for n in range(40)))
+    window = await (await desk.window(ann)).enter(room_id)
+    log = window.page.locator("#log")
+    await expect(window.messages()).to_have_count(40)
+    await window.page.evaluate(
+        "window.addEventListener('scroll', (event) => event.stopPropagation(), true)"
+    )
+    await log.evaluate("(node) => { node.scrollTop = 100 }")
+    post(ben, room_id, "News.")
+    await expect(window.page.locator("#pill")).to_have_text("1 new message")
+    assert 100 == await log.evaluate("(node) => node.scrollTop")

@@ -39,9 +39,7 @@ async def test_every_text_can_be_read_in_both_schemes(
     )  # fmt: skip
     path = f"/v1/rooms/{room_id}/messages/{root}/reply"
     ann.client.post(path, json={"content": "Folded away."}).raise_for_status()
-    called = {"content": "You?", "mention": [{"type": "user", "id": ann.id}]}
     other = desk.room(ann, ben.id, name="Elsewhere")
-    ben.client.post(f"/v1/rooms/{other}/messages", json=called).raise_for_status()
     window = await desk.window(ann, color_scheme=scheme, reduced_motion="reduce")
     page = window.page
     await page.goto(window.address)
@@ -49,6 +47,8 @@ async def test_every_text_can_be_read_in_both_schemes(
     assert GROUNDS[scheme] == await page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert [] == await poor_contrast(page)
     await window.enter(room_id)
+    called = {"content": "You?", "mention": [{"type": "user", "id": ann.id}]}
+    ben.client.post(f"/v1/rooms/{other}/messages", json=called).raise_for_status()
     voice.say("A streamed line")
     await window.say(f"@{handle} sing")
     await expect(page.locator(".streaming")).to_contain_text("streamed")
