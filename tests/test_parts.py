@@ -93,8 +93,8 @@ async def test_no_work_in_the_background_ends_whatever_each_of_its_calls_raises(
     settings: Settings, store: SqlStore, valkey: str, fault: Callable[[], BaseException]
 ) -> None:
     await add_room(store)
-    socket = FakeSocket()
     async with open_house(settings, store, valkey, fault) as house:
+        socket = FakeSocket(house.gateway.apart)
         connection = Connection("conn_1", socket, house.gateway, now_ms)
         connection.greet(ALICE)
         await _use(house, socket, connection)

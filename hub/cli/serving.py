@@ -121,9 +121,8 @@ async def serve_gateway(
     ):
         for name, sidecar in sidecars.items():
             group.create_task(_supervise(name, sidecar, parts, stopping))
-        server = make_server(
-            make_app(gateway, figures), _bounds(settings), gateway.pressure, gateway.counts
-        )
+        app, bounds = make_app(gateway, figures), _bounds(settings)
+        server = make_server(app, bounds, gateway.pressure, gateway.counts, gateway.apart)
         serving = group.create_task(server.serve(sockets=[listener]))
         await started()
         await stopping.wait()

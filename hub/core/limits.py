@@ -17,9 +17,13 @@ class Bucket:
 
     def take(self, now_s: float) -> float:
         """Take one token: 0 when there was one, else the seconds until there will be."""
-        self._left = min(self._rate, self._left + (now_s - self._at) * self._rate)
+        rate = self._rate
+        left = self._left + (now_s - self._at) * rate
+        if left > rate:
+            left = rate
         self._at = now_s
-        if self._left >= 1:
-            self._left -= 1
+        if left >= 1:
+            self._left = left - 1
             return 0.0
-        return ceil((1 - self._left) / self._rate * 1000) / 1000
+        self._left = left
+        return ceil((1 - left) / rate * 1000) / 1000

@@ -19,6 +19,8 @@ def text_fault(text: str) -> str | None:
     """Why a text cannot be stored, or None: it must be Unicode without NUL or surrogates."""
     if "\0" in text:
         return "must not contain NUL (U+0000)"
+    if text.isascii():
+        return None
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -31,9 +33,9 @@ def content_fault(content: str) -> str | None:
     fault = text_fault(content)
     if fault:
         return fault
-    if not content.strip():
+    if not content or content.isspace():
         return "must not be empty"
-    size = len(content.encode())
+    size = len(content) if content.isascii() else len(content.encode())
     if size > CONTENT_BYTES:
         return f"must be at most {CONTENT_BYTES} bytes of UTF-8, was {size}"
     return None

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LAST_MS = 253_402_300_799_999
-_last: tuple[int, str] = (0, "1970-01-01T00:00:00")
 
 
+@lru_cache(maxsize=1_024)
 def rfc3339(ms: int) -> str:
-    """`2026-05-18T15:01:28.004Z`; the text of the last second is kept, most calls share it."""
-    global _last
+    """`2026-05-18T15:01:28.004Z`; most calls are for the same few milliseconds."""
     second, rest = divmod(ms, 1000)
-    known, text = _last
-    if known != second:
-        text = (_EPOCH + timedelta(seconds=second)).strftime("%Y-%m-%dT%H:%M:%S")
-        _last = (second, text)
-    return f"{text}.{rest:03d}Z"
+    return f"{_to_the_second(second)}.{rest:03d}Z"
+
+
+@lru_cache(maxsize=16)
+def _to_the_second(second: int) -> str:
+    return (_EPOCH + timedelta(seconds=second)).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def optional_rfc3339(ms: int | None) -> str | None:

@@ -8,6 +8,7 @@ from typing import Final
 from uvicorn.server import ServerState
 
 from hub.gateway.counts import Counts
+from hub.gateway.crowd import Apart
 from hub.gateway.pressure import Pressure
 
 FRAME_BYTES: Final = 65_536
@@ -33,11 +34,12 @@ class Bounds:
 @dataclass
 class SharedState(ServerState):
     """uvicorn's state of a server, and ours. What waits for clients counts into one `pressure`,
-    whether on a connection or before it."""
+    whether on a connection or before it; who is not to be written to straight now is `apart`."""
 
     bounds: Bounds = field(default_factory=Bounds)
     pressure: Pressure = field(default_factory=lambda: Pressure(PENDING_TOTAL_BYTES))
     counts: Counts = field(default_factory=Counts)
+    apart: Apart = field(default_factory=Apart)
 
     def __post_init__(self) -> None:
         super().__init__()

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Final, Literal
+from typing import Annotated, Any, Final, Literal, NamedTuple
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -80,16 +79,14 @@ class Post(PostMessage):
     thread_id: Id | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class PlainPost:
+class PlainPost(NamedTuple):
     """A `Post` as most are: text into a room, for nobody in particular."""
-
-    mention: ClassVar[tuple[ParticipantRef, ...]] = ()
 
     room_id: str
     content: str
     client_id: str | None
     thread_id: str | None
+    mention: tuple[ParticipantRef, ...] = ()
 
 
 class Edit(EditMessage):

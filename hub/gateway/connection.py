@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 from math import ceil
+from time import monotonic
 from typing import Any, Final, Protocol
 
 import orjson
@@ -34,15 +35,15 @@ from hub.gateway.closes import (
     retry,
 )
 from hub.gateway.commands import Auth, PlainPost, Post, command_id, decoded, parsed, plain_post
+from hub.gateway.crowd import Target
 from hub.gateway.desk import Desk
 from hub.gateway.doing import ROOMS, Doing, posted_reply
 from hub.gateway.gateway import Gateway
 from hub.gateway.greeting import Greeting
 from hub.gateway.seats import Full
-from hub.gateway.volley import Target
 from hub.ports import Clock
 from hub.wire.bodies import Body
-from hub.wire.events import ephemeral_frame, error_frame, event_of, reply_frame
+from hub.wire.events import ephemeral_frame, error_frame, event_of, reply_frame, stored_frame
 from hub.wire.frames import PLAIN, Coding, frame
 
 INBOX: Final = 256
@@ -57,8 +58,9 @@ class Socket(Target, Protocol):
     """What a connection needs of its WebSocket."""
 
     congested: bool
+    owes: bool
 
-    def write(self, frames: bytes) -> None: ...
+    def owe(self) -> None: ...
 
     @property
     def pending_bytes(self) -> int: ...
@@ -93,7 +95,7 @@ class Connection:
     ) -> None:
         self.id = connection_id
         self.coding = coding
-        self.straight: Target | None = None
+        self.straight: Target | None = socket if coding == PLAIN else None
         self.present = True
         self.rooms: set[str] = set()
         self.typed: dict[tuple[str, str | None], float] = {}
@@ -126,14 +128,6 @@ class Connection:
     @property
     def congested(self) -> bool:
         return self._socket.congested
-
-    def on_congestion(self) -> None:
-        self._straighten()
-
-    def _straighten(self) -> None:
-        """What everybody gets goes past this object while nothing is to be decided here."""
-        free = not (self.closed or self._acks or self._socket.congested) and self.coding == PLAIN
-        self.straight = self._socket if free else None
 
     def deliver(self, frames: bytes) -> None:
         """Write; a client that has let too much pile up is told to come back and resume."""
@@ -340,7 +334,7 @@ class Connection:
             self._greet(data)
             return
         about: Any = None
-        now_s = asyncio.get_running_loop().time()
+        now_s = monotonic()
         wait_s = self._allowed.take(now_s)
         if wait_s and self._patience.take(now_s):
             self.close(TOO_MUCH, retry(1 + ceil(wait_s)))
@@ -393,7 +387,11 @@ class Connection:
             self._in_flight -= 1
             self._gave(size)
             if isinstance(outcome, Posted):
-                self._acknowledge(reply_frame(about, posted_reply(outcome)))
+                self._acknowledge(
+                    reply_frame(about, posted_reply(outcome))
+                    if outcome.runs
+                    else stored_frame(about, outcome.message_id, outcome.seq)
+                )
             elif isinstance(outcome, StaleAccess):
                 self._parts.views.forget(post.room_id)
                 self._queue(about, parsed(value), size)
@@ -421,7 +419,7 @@ class Connection:
         events they made if the client follows the room."""
         self._acks.append(reply)
         if len(self._acks) == 1:
-            self._straighten()
+            self._socket.owe()
             self._gateway.answer_soon(self)
 
     def flush_acks(self) -> None:
@@ -430,7 +428,7 @@ class Connection:
 
     def _take_acks(self) -> bytes:
         acks, self._acks = self._acks, []
-        self._straighten()
+        self._socket.owes = False
         return self.coding.encode(b"".join(acks))
 
     def _refuse(self, about: Any, error: HubError) -> None:

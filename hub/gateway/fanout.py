@@ -19,7 +19,8 @@ from hub.core.timeline import Allowance
 from hub.core.values import Actor, Json
 from hub.enduring import enduring, tell
 from hub.gateway.counts import Counts
-from hub.gateway.feed import Feed, Subscriber
+from hub.gateway.crowd import Apart, Subscriber
+from hub.gateway.feed import Feed
 from hub.gateway.history import REPLAY_FIRST, History
 from hub.gateway.joining import Cursor, Joined, Joiner, Joining, fits
 from hub.gateway.mending import RETRY_S, Mender
@@ -50,6 +51,7 @@ class Fanout:
         restored: Callable[[str, str], Awaitable[None]],
         moved: Callable[[str], None] = lambda room_id: None,
         counts: Counts | None = None,
+        apart: Apart | None = None,
     ) -> None:
         self._moved = moved
         self._bus = bus
@@ -58,6 +60,7 @@ class Fanout:
         self._feeds: dict[str, Feed] = {}
         self._held = Allowance()
         self._write_all: WriteAll = one_by_one
+        self._apart = apart or Apart()
         self._counts = counts = counts or Counts()
         self._history = History(store.log, counts)
         self._mender = Mender(
@@ -159,6 +162,7 @@ class Fanout:
 
     def flush(self) -> None:
         """Write what this tick brought."""
+        self._apart.tidy()
         dirty, self._dirty = self._dirty, set()
         for feed in dirty:
             self._flush_one(feed)
@@ -218,7 +222,7 @@ class Fanout:
         `complete`; or `leave`. ROOM_NOT_FOUND for who may not read the room."""
         feed = self._feeds.get(room_id)
         if feed is None:
-            feed = Feed(room_id, self._held, self._counts, self._write_all)
+            feed = Feed(room_id, self._held, self._counts, self._write_all, self._apart)
             self._feeds[room_id] = feed
         feed.expect(subscriber)
         try:

@@ -7,51 +7,18 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import Final, Protocol
+from typing import Final
 
 from hub.core.timeline import Allowance, Timeline
-from hub.core.values import Actor
 from hub.gateway.counts import Counts
-from hub.gateway.volley import Target, WriteAll, one_by_one
+from hub.gateway.crowd import Apart, Crowd, Subscriber
+from hub.gateway.volley import WriteAll, one_by_one
 from hub.wire.frames import PLAIN, Coding, without_first
 from hub.wire.packets import Packet
 
 EPHEMERAL_MOST: Final = 256
 EPHEMERAL_BYTES: Final = 65_536
 STRAIGHT_BYTES: Final = 262_144
-
-
-class Subscriber(Protocol):
-    """A connection as a feed sees it."""
-
-    @property
-    def actor(self) -> Actor: ...
-
-    @property
-    def straight(self) -> Target | None:
-        """Where it is written to what everybody gets, unless that is very much; None while it takes
-        frames in another way, is behind or has closed."""
-
-    @property
-    def congested(self) -> bool:
-        """True while what was written before has not left yet."""
-
-    @property
-    def coding(self) -> Coding:
-        """How it takes frames."""
-
-    @property
-    def present(self) -> bool:
-        """Whether it shows that its participant is there."""
-
-    def deliver(self, frames: bytes) -> None:
-        """Take joined frames of its own encoding, now; may close itself when it cannot keep up."""
-
-    def expelled(self, room_id: str) -> None:
-        """Learn that the room may no longer be read and was left."""
-
-    def outdated(self, room_id: str) -> None:
-        """Learn that the room has another log now and was left: subscribe again."""
 
 
 class _Tick:
@@ -97,7 +64,8 @@ class _Missed:
 
 class Feed:
     """A room's position, what waits to be written, who gets it. What came early is held within an
-    `allowance` that a gateway's feeds share, as they do `counts` and how to write to many."""
+    `allowance` that a gateway's feeds share, as they do `counts`, which sockets are `apart` now and
+    how to write to many."""
 
     def __init__(
         self,
@@ -105,6 +73,7 @@ class Feed:
         allowance: Allowance | None = None,
         counts: Counts | None = None,
         write_all: WriteAll = one_by_one,
+        apart: Apart | None = None,
     ) -> None:
         self.room_id = room_id
         self.epoch = ""
@@ -117,6 +86,8 @@ class Feed:
         self._missed = _Missed()
         self._counts = counts or Counts()
         self._write_all = write_all
+        self._apart = apart or Apart()
+        self._crowd: Crowd | None = None
         self._counted = 0  # events up to this seq
         self._pending: list[tuple[bool, bytes]] = []
         self._access_changed = False
@@ -177,14 +148,16 @@ class Feed:
         return changed
 
     def _write(self, pending: list[tuple[bool, bytes]]) -> None:
-        tick, others = _Tick(pending), tuple(self.subscribers)
+        tick = _Tick(pending)
         self._count()
         everything = tick.frames(False, PLAIN)
-        if len(everything) <= STRAIGHT_BYTES:  # else everybody is weighed with it at once
-            targets = [target for each in others if (target := each.straight)]
-            some = len(targets) < len(others)
-            others = tuple([each for each in others if not each.straight]) if some else ()
-            self._write_all(targets, everything)
+        if len(everything) <= STRAIGHT_BYTES:
+            crowd = self._everybody()
+            apart = crowd.places(self._apart.sockets)
+            others = [*crowd.others, *crowd.members(apart)]
+            self._write_all(crowd, apart, everything)
+        else:  # everybody is weighed with it at once
+            others = [*self.subscribers]
         for subscriber in others:
             if frames := tick.frames(subscriber.congested, subscriber.coding):
                 subscriber.deliver(frames)
@@ -192,6 +165,12 @@ class Feed:
             for short, frames in pending:
                 if short:
                     self._missed.add(frames)
+
+    def _everybody(self) -> Crowd:
+        crowd = self._crowd
+        if crowd is None or crowd.lost != self._apart.lost:
+            crowd = self._crowd = Crowd(self.subscribers, self._apart.lost)
+        return crowd
 
     def _count(self) -> None:
         """Everybody here gets what there is up to the position."""
@@ -212,11 +191,13 @@ class Feed:
         ephemeral = self._missed.since(came)
         self._let_join()
         self.subscribers.add(subscriber)
+        self._crowd = None
         if ephemeral and not subscriber.congested:
             subscriber.deliver(subscriber.coding.encode(ephemeral))
 
     def leave(self, subscriber: Subscriber) -> None:
         self.subscribers.discard(subscriber)
+        self._crowd = None
         self.joining.pop(subscriber, None)
         self._let_join()
 

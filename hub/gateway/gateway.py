@@ -17,6 +17,7 @@ from hub.core.values import Actor, Json
 from hub.enduring import Errands, enduring
 from hub.gateway.closes import RESTARTING, REVOKED, spread
 from hub.gateway.counts import Counts
+from hub.gateway.crowd import Apart
 from hub.gateway.fanout import Fanout
 from hub.gateway.joining import Joined
 from hub.gateway.keeping import Keeping
@@ -55,6 +56,7 @@ class Gateway:
         self.turns = Turns()
         self._pacing = asyncio.Semaphore(_WOKEN_AT_ONCE)
         self.errands = Errands()
+        self.apart = Apart()
         self.pressure = Pressure(limits.pending_total_bytes)
         self.stopping = False
         self.fanout = Fanout(
@@ -66,6 +68,7 @@ class Gateway:
             restored=parts.timeline.restored,
             moved=lambda room_id: self.presence.moved(room_id),
             counts=self.counts,
+            apart=self.apart,
         )
         self.presence = Presence(
             self.fanout,

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from hub.core.values import Json
-from hub.gateway.feed import Feed, Subscriber
+from hub.gateway.crowd import Subscriber
+from hub.gateway.feed import Feed
 from hub.ports import Head
 
 REPLAY_MOST: Final = 1_000

@@ -49,9 +49,6 @@ class FrameSink(Protocol):
 
     def on_frame(self, data: str | bytes) -> None: ...
 
-    def on_congestion(self) -> None:
-        """`congested` has changed."""
-
     def on_closed(self) -> None: ...
 
 
@@ -63,7 +60,7 @@ class HubSocket(asyncio.Protocol):
     __slots__ = (
         "_backlog", "_conn", "_extras", "_head", "_late_bytes", "_opening", "_owed_pong", "_state",
         "_unread", "_writable", "aim", "close_sent", "close_timer", "congested",
-        "curr_msg_data_type", "disconnected", "frames", "heartbeat", "loop", "quiet",
+        "curr_msg_data_type", "disconnected", "frames", "heartbeat", "loop", "owes", "quiet",
         "read_paused", "sink", "transport",
     )  # fmt: skip
 
@@ -79,7 +76,9 @@ class HubSocket(asyncio.Protocol):
         self.sink: FrameSink | None = None
         self._state = state
         self._opening: Opening | None = opening
-        self._head = self.aim = b""
+        self._head = b""
+        self.aim = 0
+        self.owes = False  # what is written next has something to take along
         self.quiet = True  # not yet opened, or ended: nothing more is written
         self.congested = self.close_sent = self.disconnected = self.read_paused = False
         self._conn: ServerProtocol | None = None
@@ -161,11 +160,21 @@ class HubSocket(asyncio.Protocol):
             if not self._head:
                 return
             self.quiet, frames, self._head = False, self._head + frames, b""
-            self._set_congested(False)
         behind = self.congested
         self.transport.write(frames)
+        if self.transport.get_write_buffer_size():
+            self._state.apart.sockets.add(self)
         if behind:  # whoever falls behind by this write is weighed with it
             self._weighed.grow(len(frames))
+
+    def owe(self) -> None:
+        """Until further notice nothing is written to it but by its sink."""
+        self.owes = True
+        self._state.apart.sockets.add(self)
+
+    @property
+    def waiting(self) -> bool:
+        return self.owes or bool(self.pending_bytes)
 
     @property
     def pending_bytes(self) -> int:
@@ -345,21 +354,16 @@ class HubSocket(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self._writable = asyncio.Event()
-        self._set_congested(True)
+        self.congested = True
         self._weighed.begin()
 
     def resume_writing(self) -> None:
         self._flow()
-        self._set_congested(False)
+        self.congested = False
         self._weighed.end()
         owed, self._owed_pong = self._owed_pong, b""
         if owed:
             self.write(owed)
-
-    def _set_congested(self, congested: bool) -> None:
-        self.congested = congested
-        if self.sink is not None:
-            self.sink.on_congestion()
 
     def _flow(self) -> None:
         if self._writable is not None:
@@ -398,7 +402,8 @@ class HubSocket(asyncio.Protocol):
         self._state.connections.discard(self)
         self._hush()
         self.disconnected = True
-        self.aim = b""
+        self.aim = 0
+        self._state.apart.lost += 1
         self._flow()
         if self.close_timer is not None:
             self.close_timer.cancel()

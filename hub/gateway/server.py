@@ -11,6 +11,7 @@ from starlette.types import ASGIApp
 
 from hub.gateway.bounds import PENDING_TOTAL_BYTES, Bounds, SharedState
 from hub.gateway.counts import Counts
+from hub.gateway.crowd import Apart
 from hub.gateway.http import HubHttp
 from hub.gateway.pressure import Pressure
 from hub.gateway.protocol import HubSocket
@@ -36,11 +37,15 @@ class Server(uvicorn.Server):
 
 
 def make_server(
-    app: ASGIApp, bounds: Bounds, pressure: Pressure | None = None, counts: Counts | None = None
+    app: ASGIApp,
+    bounds: Bounds,
+    pressure: Pressure | None = None,
+    counts: Counts | None = None,
+    apart: Apart | None = None,
 ) -> Server:
     """A server for the application. h11 parses HTTP because it bounds headers."""
     pressure = pressure or Pressure(PENDING_TOTAL_BYTES)
-    state = SharedState(bounds, pressure, counts or Counts())
+    state = SharedState(bounds, pressure, counts or Counts(), apart or Apart())
     config = uvicorn.Config(
         app,
         interface="asgi3",

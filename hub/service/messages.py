@@ -114,21 +114,10 @@ class Messages:
             self._ids.make,
         )  # fmt: skip
         return NewPost(
-            tenant_id=room.tenant_id,
-            room_id=room.id,
-            acl_version=room.acl_version,
-            message_id=self._ids.make("msg"),
-            author=actor.author,
-            content=body.content,
-            at_ms=self._now_ms(),
-            mention=said.mention,
-            thread_id=thread_id,
-            client_id=body.client_id,
-            key=key,
-            summons=said.summons,
-            calls=said.calls,
-            budget=said.budget,
-        )
+            room.tenant_id, room.id, room.acl_version, self._ids.make("msg"), actor.author,
+            body.content, self._now_ms(), said.mention, thread_id, body.client_id, key,
+            said.summons, said.calls, said.budget,
+        )  # fmt: skip
 
     async def preview(
         self, actor: Actor, room_id: str, body: Said, *, thread_id: str | None = None
@@ -167,7 +156,9 @@ class Messages:
         return await self._store.log.read(room_id, since, limit)
 
 
-def _named(view: RoomView, body: Said) -> list[str]:
+def _named(view: RoomView, body: Said) -> Sequence[str]:
+    if not body.mention:
+        return ()
     for index, ref in enumerate(body.mention):
         if ref.id not in view.members:
             raise invalid(f"mention[{index}].id", f"{ref.id} is no member of this room")

@@ -37,7 +37,7 @@ def parse_object(data: bytes | str) -> dict[str, Any]:
         raise Invalid(f"the body is not valid JSON: {error.args[0]}") from None
     if not isinstance(value, dict):
         raise Invalid("the body must be a JSON object")
-    if _brackets(data) > JSON_DEPTH and _too_deep(value):
+    if _may_nest(data) and _too_deep(value):
         raise Invalid(f"the body must not nest deeper than {JSON_DEPTH}")
     return value
 
@@ -63,10 +63,13 @@ def _no_extension(code: int, data: bytes) -> Any:
     raise ValueError(f"extension type {code} is not part of the protocol")
 
 
-def _brackets(data: bytes | str) -> int:
-    if isinstance(data, str):
-        return data.count("[") + data.count("{")
-    return data.count(b"[") + data.count(b"{")
+def _may_nest(data: bytes | str) -> bool:
+    """Whether there are brackets enough for that; most objects have no second one, soon seen."""
+    if isinstance(data, bytes):
+        return data.count(b"[") + data.count(b"{") > JSON_DEPTH
+    if "[" not in data and data.find("{", 1) < 0:
+        return False
+    return data.count("[") + data.count("{") > JSON_DEPTH
 
 
 def _too_deep(value: Any) -> bool:

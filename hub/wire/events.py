@@ -97,6 +97,13 @@ def reply_frame(command_id: Any, data: dict[str, Any]) -> bytes:
     return frame(orjson.dumps({"type": "reply", "id": command_id, "ok": True, "data": data}))
 
 
+def stored_frame(command_id: Any, message_id: str, seq: int) -> bytes:
+    """The answer to a post that set nobody to work, joined from its pieces: most are that."""
+    about = command_id if type(command_id) is int else _text(command_id)
+    stored = f'{{"id":"{message_id}","seq":{seq},"runs":[]}}'
+    return frame(f'{{"type":"reply","id":{about},"ok":true,"data":{stored}}}'.encode())
+
+
 def error_frame(command_id: Any, error: dict[str, Any]) -> bytes:
     """The answer to a command that was refused."""
     return frame(orjson.dumps({"type": "reply", "id": command_id, "ok": False, "error": error}))

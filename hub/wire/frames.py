@@ -6,6 +6,7 @@ What a client takes otherwise, MessagePack or compressed, is made of them once f
 
 from __future__ import annotations
 
+import struct
 import zlib
 from typing import Final, NamedTuple
 
@@ -19,6 +20,7 @@ COMPRESSED_FROM: Final = 128
 _FIN: Final = 0x80
 _RSV1: Final = 0x40
 _OPCODE: Final = 0x0F
+_LONG: Final = struct.Struct(">BBH")
 
 
 def frame(body: bytes, opcode: int = TEXT) -> bytes:
@@ -27,7 +29,7 @@ def frame(body: bytes, opcode: int = TEXT) -> bytes:
     if size < 126:
         return bytes((_FIN | opcode, size)) + body
     if size < 65_536:
-        return bytes((_FIN | opcode, 126)) + size.to_bytes(2, "big") + body
+        return _LONG.pack(_FIN | opcode, 126, size) + body
     return bytes((_FIN | opcode, 127)) + size.to_bytes(8, "big") + body
 
 

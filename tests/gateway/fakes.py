@@ -12,7 +12,7 @@ import orjson
 from hub.core.errors import Unavailable
 from hub.core.posts import LogRow
 from hub.core.values import Actor, Draft
-from hub.gateway.protocol import FrameSink
+from hub.gateway.crowd import Apart, Target
 from hub.ports import Hear
 from hub.service.publisher import packets_of
 from hub.wire.frames import PLAIN, bodies
@@ -96,28 +96,17 @@ class FakeBus:
             self.bring(room_id, packet)
 
 
-class FakeTarget(asyncio.WriteTransport):
-    """A `Target` that is written to by its transport, itself, alone."""
+class FakeTarget:
+    """A `Target` that is written to by a function, alone."""
 
-    def __init__(self, write: Callable[[bytes], None], aim: bytes = b"") -> None:
-        super().__init__()
+    def __init__(self, write: Callable[[bytes], None], aim: int = 1) -> None:
+        self.write = write
         self.aim = aim
-        self.write = write  # type: ignore[assignment, method-assign]
-        self.waiting = 0
-        self.aborted = False
+        self.waiting = False
+        self.gone = False
 
-    @property
-    def transport(self) -> FakeTarget:
-        return self
-
-    def is_closing(self) -> bool:
-        return self.aborted
-
-    def get_write_buffer_size(self) -> int:
-        return self.waiting
-
-    def abort(self) -> None:
-        self.aborted = True
+    def let_go(self) -> None:
+        self.gone = True
 
 
 class Client:
@@ -125,7 +114,7 @@ class Client:
 
     def __init__(self, actor: Actor = ALICE) -> None:
         self.actor = actor
-        self.straight: FakeTarget | None = None
+        self.straight: Target | None = None
         self.congested = False
         self.coding = PLAIN
         self.present = True
@@ -174,11 +163,10 @@ class Client:
 class FakeSocket:
     """A `Socket` whose client reads when it likes."""
 
-    def __init__(self) -> None:
-        self.aim = b""
-        self.transport = FakeTarget(lambda frames: self.write(frames))
-        self._congested = False
-        self._sink: FrameSink | None = None
+    def __init__(self, apart: Apart | None = None) -> None:
+        self.aim = 1
+        self._apart = apart or Apart()
+        self.congested = self.owes = False
         self.pending_bytes = 0
         self.written: list[bytes] = []
         self.closed: tuple[int, str] | None = None
@@ -188,18 +176,22 @@ class FakeSocket:
         self._changed = asyncio.Event()
 
     @property
-    def congested(self) -> bool:
-        return self._congested
+    def waiting(self) -> bool:
+        return self.owes or self.congested
 
-    @congested.setter
-    def congested(self, congested: bool) -> None:
-        self._congested = congested
-        if self._sink is not None:
-            self._sink.on_congestion()
+    def fall_behind(self) -> None:
+        self.congested = True
+        self._apart.sockets.add(self)
 
-    def attach(self, sink: FrameSink) -> None:
-        self._sink = sink
-        sink.on_congestion()
+    def catch_up(self) -> None:
+        self.congested = False
+
+    def owe(self) -> None:
+        self.owes = True
+        self._apart.sockets.add(self)
+
+    def let_go(self) -> None:
+        raise AssertionError("nobody is cut")
 
     def write(self, frames: bytes) -> None:
         self.written.append(frames)

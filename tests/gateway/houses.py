@@ -52,9 +52,8 @@ class Pair:
         """A connection past its hello, whose own channel is heard."""
         at = self.gateways[gateway]
         self.count += 1
-        socket = socket or FakeSocket()
+        socket = socket or FakeSocket(at.apart)
         connection = Connection(f"conn_{self.count}", socket, at, now_ms)
-        socket.attach(connection)
         connection.greet(actor)
         self.stack.callback(connection.close, 1000, "bye")
         here = Here(connection, socket)

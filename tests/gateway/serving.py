@@ -23,7 +23,6 @@ class Sink:
     def __init__(self, socket: HubSocket) -> None:
         self.socket = socket
         self.frames: list[str | bytes] = []
-        self.free: list[bool] = []
         self.gone = asyncio.Event()
         self.pauses = False
 
@@ -31,9 +30,6 @@ class Sink:
         self.frames.append(data)
         if self.pauses:
             self.socket.pause()
-
-    def on_congestion(self) -> None:
-        self.free.append(not self.socket.congested)
 
     def on_closed(self) -> None:
         self.gone.set()

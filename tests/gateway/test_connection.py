@@ -45,9 +45,8 @@ class Talk:
     """A connection with its socket; commands are numbered."""
 
     def __init__(self, gateway: Gateway, clock: Ticker) -> None:
-        self.socket = FakeSocket()
+        self.socket = FakeSocket(gateway.apart)
         self.connection = Connection("conn_1", self.socket, gateway, clock)
-        self.socket.attach(self.connection)
         self._count = 0
 
     def send(self, kind: str, **fields: Any) -> int:
@@ -325,7 +324,7 @@ async def test_a_slow_client_is_closed_and_left_out_in_the_same_call(gateway: Ga
     async with talking(gateway) as slow, talking(gateway, BOB) as quick:
         for talk in (slow, quick):
             await talk.ask("subscribe", room_id="room_1")
-        slow.socket.congested = True
+        slow.socket.fall_behind()
         big = "x" * 30_000
         for _ in range(most // 30_000 + 2):
             await quick.ask("post", room_id="room_1", content=big)
@@ -346,13 +345,12 @@ class Full(FakeSocket):
         super().write(frames)
         if not self.congested and len(frames) > 65_536:
             self.pending_bytes += len(frames)
-            self.congested = True
+            self.fall_behind()
 
 
 async def test_who_is_too_slow_for_one_large_write_is_closed_by_it(gateway: Gateway) -> None:
-    socket = Full()
+    socket = Full(gateway.apart)
     connection = Connection("conn_1", socket, gateway, now_ms)
-    socket.attach(connection)
     connection.greet(ALICE)
     connection.on_frame('{"id":1,"type":"subscribe","room_id":"room_1"}')
     assert (await socket.reply_to(1))["ok"]
@@ -361,18 +359,12 @@ async def test_who_is_too_slow_for_one_large_write_is_closed_by_it(gateway: Gate
     assert socket.closed == (4408, "slow, resume")
 
 
-async def test_events_go_straight_to_the_socket_only_while_nothing_is_to_be_decided(
+async def test_events_go_straight_to_the_socket_until_the_close(
     gateway: Gateway,
 ) -> None:
     async with talking(gateway) as talk:
         assert talk.connection.straight is talk.socket
-        talk.socket.congested = True
-        assert talk.connection.straight is None
-        talk.socket.congested = False
-        assert talk.connection.straight is talk.socket
         talk.connection.close(1000, "")
-        assert talk.connection.straight is None
-        talk.connection.on_congestion()
         assert talk.connection.straight is None
 
 
@@ -380,14 +372,13 @@ async def test_events_are_not_written_straight_to_who_takes_them_otherwise(
     gateway: Gateway,
 ) -> None:
     packed = Connection("conn_1", FakeSocket(), gateway, now_ms, Coding(packed=True))
-    packed.on_congestion()
     assert packed.straight is None
 
 
 async def test_a_client_that_asks_and_never_reads_is_closed_too(gateway: Gateway) -> None:
     """Answers count as well: memory is bounded whatever a client does."""
     async with talking(gateway) as talk:
-        talk.socket.congested = True
+        talk.socket.fall_behind()
         for _ in range(100_000):
             talk.raw("nonsense")
             if talk.socket.closed:
@@ -404,7 +395,7 @@ async def test_a_client_with_much_to_catch_up_is_not_slow(gateway: Gateway) -> N
             [await posts.new(content="x" * 25_000) for _ in range(100)]
         )
     async with talking(gateway) as talk:
-        talk.socket.congested = True
+        talk.socket.fall_behind()
         talk.socket.reading.clear()
         talk.send("subscribe", room_id="room_1", since=0)
         await talk.socket.wait_for(lambda _: len(talk.seqs) >= REPLAY_FIRST)

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgpack
 
+from hub.gateway.crowd import Apart
 from hub.gateway.feed import EPHEMERAL_BYTES, EPHEMERAL_MOST, STRAIGHT_BYTES, Feed
 from hub.wire.frames import Coding, bodies, frame
 from hub.wire.packets import Packet
@@ -22,8 +23,8 @@ def short(body: bytes = b'{"typing":1}') -> Packet:
     return Packet(0, 1, frame(body))
 
 
-def live(*clients: Client, head: int = 0) -> Feed:
-    feed = Feed("room_1")
+def live(*clients: Client, head: int = 0, apart: Apart | None = None) -> Feed:
+    feed = Feed("room_1", apart=apart)
     feed.start(head, "e1")
     for client in clients:
         feed.expect(client)
@@ -59,10 +60,50 @@ def test_who_takes_everything_as_it_is_gets_it_straight() -> None:
     feed.flush()
     assert one.writes == []
     assert straight == other.writes
-    one.straight = None
+
+
+def test_who_is_apart_gets_it_by_itself_meanwhile() -> None:
+    one, other, apart = Client(), Client(), Apart()
+    straight: list[list[bytes]] = [[], []]
+    one.straight, other.straight = (FakeTarget(each.append) for each in straight)
+    feed = live(one, other, apart=apart)
+    for seq, now in ((1, {one.straight}), (2, set()), (3, {one.straight, other.straight})):
+        apart.sockets = {*now}
+        feed.take(durable(seq))
+        feed.flush()
+    assert ([1, 3], [3]) == (one.seqs, other.seqs)
+    assert [1, 2] == [len(each) for each in straight]
+
+
+def test_who_comes_is_written_to_and_who_has_left_is_not() -> None:
+    one, other = Client(), Client()
+    straight: list[list[bytes]] = [[], []]
+    one.straight, other.straight = (FakeTarget(each.append) for each in straight)
+    feed = live(one)
+    feed.take(durable(1))
+    feed.flush()
+    feed.expect(other)
+    feed.enter(other)
     feed.take(durable(2))
     feed.flush()
-    assert one.seqs == [2]
+    feed.leave(one)
+    feed.take(durable(3))
+    feed.flush()
+    assert [2, 2] == [len(each) for each in straight]
+
+
+def test_when_a_socket_is_lost_everybody_is_looked_at_again() -> None:
+    """Whether or not somebody has left by then: what was its descriptor may be another one's."""
+    one, apart = Client(), Apart()
+    straight: list[bytes] = []
+    one.straight = FakeTarget(straight.append)
+    feed = live(one, apart=apart)
+    for seq in (1, 2):
+        feed.take(durable(seq))
+        feed.flush()
+        one.straight.aim = 0
+        apart.lost += 1
+    assert (1, [2]) == (len(straight), one.seqs)
 
 
 def test_who_is_sent_very_much_at_once_is_weighed_with_it() -> None:

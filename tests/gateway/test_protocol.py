@@ -102,19 +102,36 @@ async def test_a_peer_that_pings_and_reads_nothing_is_owed_one_pong(served: Serv
         assert b"499" not in await read_to_end(peer)
 
 
-async def test_a_sink_is_told_when_its_peer_falls_behind_and_when_it_has_caught_up(
-    served: Served,
-) -> None:
+async def test_a_socket_is_apart_while_something_waits_for_its_peer(served: Served) -> None:
     peer, sink = await upgraded(served, receive_bytes=STALLED)
+    apart = served.state.apart
     with contextlib.closing(peer):
-        assert sink.free == [True]
-        while not sink.socket.congested:
-            sink.socket.transport.write(BIG)
-        assert sink.free == [True, False]
+        sink.socket.write(BIG[:10])
+        assert (set(), False) == (apart.sockets, sink.socket.waiting)
+        while not sink.socket.waiting:
+            sink.socket.write(BIG)
+        apart.tidy()
+        assert ({sink.socket}, 0) == (apart.sockets, apart.lost)
         reading = asyncio.create_task(read_to_end(peer))
-        await until(lambda: sink.free == [True, False, True])
+        await until(lambda: not sink.socket.waiting)
+        apart.tidy()
+        assert set() == apart.sockets
         sink.socket.close_with(1000, "")
         await reading
+        await until(lambda: apart.lost == 1)
+        assert sink.socket.aim == 0
+
+
+async def test_a_socket_that_owes_something_is_apart_until_that_is_written(served: Served) -> None:
+    peer, sink = await upgraded(served)
+    apart = served.state.apart
+    with contextlib.closing(peer):
+        sink.socket.owe()
+        apart.tidy()
+        assert {sink.socket} == apart.sockets
+        sink.socket.owes = False
+        apart.tidy()
+        assert set() == apart.sockets
 
 
 async def test_the_owed_pong_comes_when_the_peer_reads_again(served: Served) -> None:

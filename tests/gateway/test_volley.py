@@ -7,15 +7,20 @@ import contextlib
 import os
 import random
 import socket
+import stat
 import sys
-from collections.abc import AsyncIterator, Iterator, Sequence
+from array import array
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from typing import cast
 
 import pytest
+import uvloop
 
 from hub.gateway import volley
+from hub.gateway.crowd import Crowd, Target
 from hub.gateway.volley import FEWEST, MOST, Kernel, Volley, aim_at, one_by_one, open_volley
 
-from .fakes import FakeTarget
+from .fakes import Client, FakeTarget
 
 NUMBERS = range(2 * FEWEST)
 MANY = b"x" * 3_000
@@ -34,13 +39,30 @@ def kernel() -> Iterator[Kernel]:
 class Peer(asyncio.Protocol):
     """One end of a connection, as a `Target`."""
 
+    straight: Peer
+
     def __init__(self) -> None:
-        self.aim = b""
+        self.aim = 0
+        self.lost = asyncio.get_running_loop().create_future()
+        self.straight = self
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast(asyncio.Transport, transport)
         self.aim = aim_at(transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Whether what was its descriptor is still the socket's."""
+        self.lost.set_result(stat.S_ISSOCK(os.fstat(self.aim >> 32).st_mode))
+
+    @property
+    def waiting(self) -> bool:
+        return self.transport.get_write_buffer_size() > 0
+
+    def write(self, frames: bytes) -> None:
+        self.transport.write(frames)
+
+    def let_go(self) -> None:
+        self.transport.abort()
 
 
 @contextlib.asynccontextmanager
@@ -75,16 +97,30 @@ async def test_everybody_has_everything_in_its_order(seed: int, kernel: Kernel) 
         for _ in range(60):
             said = pick.randbytes(pick.choice((1, 200, 5_000, 40_000)))
             sent += said
-            write([peer for peer, _ in pairs], said)
+            behind = {peer for peer, _ in pairs if peer.waiting}
+            crowd = crowd_of([peer for peer, _ in pairs])
+            write(crowd, crowd.places(behind), said)
+            for peer in behind:
+                peer.write(said)
             for at, (_, reader) in enumerate(pairs):
                 got[at] += read(reader, (0, 300, 1 << 20)[at % 3])
             await asyncio.sleep(0)
-        assert any(peer.transport.get_write_buffer_size() for peer, _ in pairs)
+        assert any(peer.waiting for peer, _ in pairs)
         while min(map(len, got)) < len(sent):
             got = [g + read(reader) for g, (_, reader) in zip(got, pairs, strict=True)]
             await asyncio.sleep(0)
         assert {sent} == set(got)
         assert [b""] * len(pairs) == [read(reader) for _, reader in pairs]
+
+
+def crowd_of(targets: Sequence[Target]) -> Crowd:
+    """A crowd of clients who are written to straight."""
+    clients = []
+    for target in targets:
+        client = Client()
+        client.straight = target
+        clients.append(client)
+    return Crowd(clients, 0)
 
 
 def recorded(count: int = len(NUMBERS)) -> tuple[list[list[bytes]], list[FakeTarget]]:
@@ -107,18 +143,24 @@ def aimed(targets: Sequence[FakeTarget]) -> Iterator[list[socket.socket]]:
         yield readers
 
 
-async def test_whoever_has_something_waiting_or_no_aim_is_written_to_by_the_transport(
-    kernel: Kernel,
-) -> None:
+@contextlib.contextmanager
+def nowhere() -> Iterator[int]:
+    """An aim that takes everything."""
+    number = os.open(os.devnull, os.O_WRONLY)
+    try:
+        yield volley._aim(number)
+    finally:
+        os.close(number)
+
+
+async def test_whoever_is_left_out_is_not_written_to(kernel: Kernel) -> None:
     written, targets = recorded()
     with aimed(targets) as readers:
-        targets[1].waiting = 1
-        targets[2].aim = b""
-        Volley(kernel).write(targets, MANY)
-        by_transport = [at for at, each in enumerate(written) if each]
+        crowd = crowd_of(targets)
+        Volley(kernel).write(crowd, crowd.places({targets[1], targets[2], targets[-1]}), MANY)
         by_kernel = [at for at, reader in enumerate(readers) if read(reader) == MANY]
-    assert [1, 2] == by_transport
-    assert [at for at in NUMBERS if at not in (1, 2)] == by_kernel
+    assert [at for at in NUMBERS if at not in (1, 2, NUMBERS[-1])] == by_kernel
+    assert not any(written)
 
 
 def test_what_is_encrypted_is_written_by_its_transport() -> None:
@@ -126,18 +168,30 @@ def test_what_is_encrypted_is_written_by_its_transport() -> None:
     with ours, theirs:
         plain = asyncio.BaseTransport({"socket": ours})
         encrypted = asyncio.BaseTransport({"socket": ours, "sslcontext": object()})
-        assert (True, b"") == (bool(aim_at(plain)), aim_at(encrypted))
-    assert b"" == aim_at(asyncio.BaseTransport())
+        assert (True, 0) == (bool(aim_at(plain)), aim_at(encrypted))
+    assert 0 == aim_at(asyncio.BaseTransport())
 
 
-async def test_the_descriptor_of_who_has_left_may_be_another_ones_by_now(kernel: Kernel) -> None:
-    _, targets = recorded()
-    with aimed(targets) as readers:
-        targets[3].abort()
-        Volley(kernel).write(targets, MANY)
-        assert [at for at in NUMBERS if at != 3] == [
-            at for at, reader in enumerate(readers) if read(reader)
-        ]
+@pytest.mark.parametrize("loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+@pytest.mark.parametrize("end", ["close", "abort", "reset", "end"])
+def test_a_descriptor_is_given_back_when_its_owner_knows_that_it_is_lost(
+    loop: Callable[[], asyncio.AbstractEventLoop], end: str
+) -> None:
+    """Not before: until then what is written to it reaches nobody else."""
+
+    async def lose() -> bool:
+        async with pair(4_096) as (peer, theirs):
+            if end in ("close", "abort"):
+                getattr(peer.transport, end)()
+            elif end == "reset":
+                peer.write(MANY * 10)
+                theirs.close()
+            else:
+                theirs.close()
+            return await asyncio.wait_for(peer.lost, 10)
+
+    with asyncio.Runner(loop_factory=loop) as runner:
+        assert runner.run(lose())
 
 
 async def test_a_descriptor_that_is_none_keeps_nothing_from_the_others(kernel: Kernel) -> None:
@@ -146,7 +200,7 @@ async def test_a_descriptor_that_is_none_keeps_nothing_from_the_others(kernel: K
         gone = os.dup(0)
         os.close(gone)
         targets[4].aim = volley._aim(gone)
-        Volley(kernel).write(targets, MANY)
+        Volley(kernel).write(crowd_of(targets), (), MANY)
         got = [[read(reader), *each] for reader, each in zip(readers, written, strict=True)]
     assert {MANY} == {b"".join(each) for each in got}
     assert [MANY] == written[4]
@@ -154,10 +208,12 @@ async def test_a_descriptor_that_is_none_keeps_nothing_from_the_others(kernel: K
 
 async def test_more_than_the_kernel_takes_at_once_are_written_to_in_parts(kernel: Kernel) -> None:
     written, targets = recorded(MOST + FEWEST)
-    with aimed(targets[:1] + targets[-1:]) as readers:
-        Volley(kernel).write(targets, MANY)
+    with aimed(targets[:1] + targets[-1:]) as readers, nowhere() as aim:
+        for target in targets[1:-1]:
+            target.aim = aim
+        Volley(kernel).write(crowd_of(targets), (), MANY)
         assert [MANY, MANY] == [*map(read, readers)]
-    assert [[MANY]] * (len(targets) - 2) == written[1:-1]
+    assert not any(written)
 
 
 async def test_who_may_have_been_sent_anything_is_cut() -> None:
@@ -165,21 +221,22 @@ async def test_who_may_have_been_sent_anything_is_cut() -> None:
         def __init__(self) -> None:
             pass
 
-        def write(self, aims: Sequence[bytes], data: bytes) -> dict[bytes, int]:
+        def write(self, aims: array[int], data: bytes) -> dict[int, int]:
             raise OSError("no answer")
 
     written, targets = recorded()
     with aimed(targets):
-        targets[0].aim = b""
-        Volley(Silent()).write(targets, MANY)
-    assert [False, *[True] * (len(targets) - 1)] == [each.aborted for each in targets]
-    assert [[MANY], *[[]] * (len(targets) - 1)] == written
+        crowd = crowd_of(targets)
+        Volley(Silent()).write(crowd, crowd.places({targets[0]}), MANY)
+    assert [False, *[True] * (len(targets) - 1)] == [each.gone for each in targets]
+    assert not any(written)
 
 
 async def test_a_few_are_written_to_one_by_one() -> None:
-    written, targets = recorded(FEWEST - 1)
-    Volley(None).write(targets, MANY)  # type: ignore[arg-type]
-    assert [[MANY]] * len(targets) == written
+    written, targets = recorded(FEWEST)
+    crowd = crowd_of(targets)
+    Volley(None).write(crowd, crowd.places({targets[3]}), MANY)  # type: ignore[arg-type]
+    assert [[MANY] if at != 3 else [] for at in range(FEWEST)] == written
 
 
 @pytest.mark.parametrize("lacking", ["not there", "does nothing", "of 32 bits"])

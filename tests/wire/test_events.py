@@ -9,7 +9,14 @@ import pytest
 
 from hub.core.posts import LogEntry
 from hub.core.values import Author, Message
-from hub.wire.events import ephemeral_frame, error_frame, event, event_frame, reply_frame
+from hub.wire.events import (
+    ephemeral_frame,
+    error_frame,
+    event,
+    event_frame,
+    reply_frame,
+    stored_frame,
+)
 from hub.wire.frames import bodies, frame
 from tests.core.nouns import ALICE, AT_MS, message
 
@@ -70,6 +77,12 @@ def test_an_ephemeral_event_has_no_seq() -> None:
     assert body_of(ephemeral_frame("typing", "room_1", AT_MS, {"a": 1})) == {
         "type": "typing", "room_id": "room_1", "at": AT, "data": {"a": 1}
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("command_id", [7, -1, 2**53, None, "", 'a "b" \\ \u20ac'])
+def test_a_posts_reply_is_the_same_joined_from_pieces(command_id: Any) -> None:
+    told = {"id": "msg_1", "seq": 5, "runs": []}
+    assert stored_frame(command_id, "msg_1", 5) == reply_frame(command_id, told)
 
 
 def test_a_reply_names_its_command_and_whether_it_went_well() -> None:
