@@ -417,6 +417,8 @@ class Connection:
     def _acknowledge(self, reply: bytes) -> None:
         """Many posts are stored by one transaction: their replies leave in one write, with the
         events they made if the client follows the room."""
+        if self.closed:
+            return
         self._acks.append(reply)
         if len(self._acks) == 1:
             self._socket.owe()

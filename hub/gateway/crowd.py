@@ -75,6 +75,11 @@ class Apart:
         self.sockets: set[Target] = set()
         self.lost = 0
 
+    def lose(self, socket: Target) -> None:
+        """It is gone, and so is what waited."""
+        self.lost += 1
+        self.sockets.discard(socket)
+
     def tidy(self) -> None:
         """Forget those for which nothing waits any more."""
         if self.sockets:

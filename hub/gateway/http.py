@@ -215,6 +215,8 @@ class HubHttp(H11Protocol):
         assert isinstance(self.server_state, SharedState)
         socket = HubSocket(self.transport, self.server_state, opening, self.loop)
         self.transport.set_protocol(socket)
+        if self.flow.write_paused:  # by answers before it, and nobody is told of that again
+            socket.pause_writing()
         socket.serve(self.app, self.scope)
         self._backlog.end()
         del self._backlog  # it knows us as we know it: none of us would be freed for a long time

@@ -162,7 +162,7 @@ class HubSocket(asyncio.Protocol):
             self.quiet, frames, self._head = False, self._head + frames, b""
         behind = self.congested
         self.transport.write(frames)
-        if self.transport.get_write_buffer_size():
+        if self._held:
             self._state.apart.sockets.add(self)
         if behind:  # whoever falls behind by this write is weighed with it
             self._weighed.grow(len(frames))
@@ -174,7 +174,12 @@ class HubSocket(asyncio.Protocol):
 
     @property
     def waiting(self) -> bool:
-        return self.owes or bool(self.pending_bytes)
+        return self.owes or self._held
+
+    @property
+    def _held(self) -> bool:
+        """Whether something written has not left, or never will."""
+        return self.transport.get_write_buffer_size() > 0 or self.transport.is_closing()
 
     @property
     def pending_bytes(self) -> int:
@@ -397,13 +402,14 @@ class HubSocket(asyncio.Protocol):
         self._cut_later()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self.aim = 0
+        self.owes = False
+        self._state.apart.lose(self)
         self.stop_keepalive()
         self._tell_gone()
         self._state.connections.discard(self)
         self._hush()
         self.disconnected = True
-        self.aim = 0
-        self._state.apart.lost += 1
         self._flow()
         if self.close_timer is not None:
             self.close_timer.cancel()

@@ -53,6 +53,17 @@ async def test_posts_stored_together_are_answered_in_one_write(gateway: Gateway)
         assert [sent] == [replies(frames) for frames in talk.socket.written if replies(frames)]
 
 
+async def test_what_is_stored_of_who_has_left_is_owed_to_nobody(gateway: Gateway) -> None:
+    async with talking(gateway) as talk, talking(gateway, BOB) as listener:
+        await listener.ask("subscribe", room_id="room_1")
+        await talk_of_a_known_room(talk)
+        talk.send("post", room_id="room_1", content="last words")
+        talk.connection.on_closed()
+        await listener.socket.wait_for(lambda s: "last words" in told(s))
+        gateway.apart.tidy()
+        assert set() == gateway.apart.sockets
+
+
 async def test_what_is_stored_is_answered_before_a_close(gateway: Gateway) -> None:
     async with talking(gateway) as talk:
         await talk_of_a_known_room(talk)

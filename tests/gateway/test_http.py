@@ -165,6 +165,23 @@ async def test_little_waits_before_a_peer_is_behind_whatever_it_becomes() -> Non
             assert 16_384 == sink.socket.transport.get_write_buffer_limits()[1]
 
 
+async def test_who_is_behind_with_answers_is_behind_as_a_socket() -> None:
+    async with serving(Bounds(drain_s=1)) as served:
+        peer = await served.connect(receive_bytes=4_096)
+        with contextlib.closing(peer):
+            await sent(peer, b"GET /?2000000x1 HTTP/1.1\r\nHost: x\r\n\r\n")
+            await until(lambda: bool(served.bodies))
+            await sent(peer, HANDSHAKE)
+            socket = (await served.sink()).socket
+            assert (True, True) == (socket.congested, socket.pending_bytes > 16_384)
+            assert served.state.pressure.total >= socket.pending_bytes
+            reading = asyncio.create_task(read_to_end(peer))
+            await until(lambda: not socket.congested)
+            socket.close_with(1000, "")
+            assert [200, 101] == statuses(await reading)
+        assert served.state.pressure.total == 0
+
+
 async def test_who_takes_nothing_of_a_last_answer_is_cut() -> None:
     """It is too little for anybody to be paused."""
     async with serving(Bounds(drain_s=1, stalled_s=0.1)) as served:

@@ -122,6 +122,31 @@ async def test_a_socket_is_apart_while_something_waits_for_its_peer(served: Serv
         assert sink.socket.aim == 0
 
 
+async def test_nothing_is_kept_of_a_socket_that_is_lost(served: Served) -> None:
+    peer, sink = await upgraded(served, receive_bytes=STALLED)
+    apart = served.state.apart
+    with contextlib.closing(peer):
+        sink.socket.owe()
+        while not sink.socket.pending_bytes:
+            sink.socket.write(BIG)
+        assert {sink.socket} == apart.sockets
+    await until(lambda: apart.lost == 1)
+    assert (set(), False) == (apart.sockets, sink.socket.owes)
+
+
+async def test_a_socket_that_is_being_lost_is_apart_from_its_next_write_on(served: Served) -> None:
+    """What a transport that is closing was given is never sent; nothing may follow it."""
+    peer, sink = await upgraded(served)
+    apart = served.state.apart
+    with contextlib.closing(peer):
+        sink.socket.transport.abort()
+        sink.socket.write(BIG)
+        apart.tidy()
+        assert ({sink.socket}, 0) == (apart.sockets, apart.lost)
+        await until(lambda: apart.lost == 1)
+        assert set() == apart.sockets
+
+
 async def test_a_socket_that_owes_something_is_apart_until_that_is_written(served: Served) -> None:
     peer, sink = await upgraded(served)
     apart = served.state.apart
