@@ -21,6 +21,7 @@ from hub.service.post_counts import PostCounts
 from hub.service.publisher import Publisher
 
 BATCH_POSTS: Final = 500
+FEW_POSTS: Final = 64
 WAITING_POSTS: Final = 20_000
 WAITING_BYTES: Final = 64 * 1_048_576  # of content, in characters
 DEFERRALS: Final = 3
@@ -129,9 +130,12 @@ class Writer:
             self._answer(each, refused)
 
     def _next_batch(self) -> list[_Waiting]:
-        """The oldest posts, those to rooms that are being waited for put aside."""
-        batch = self._waiting[:BATCH_POSTS]
-        del self._waiting[:BATCH_POSTS]
+        """The oldest posts, those to rooms that are being waited for put aside. Of more than a few
+        one half goes first, to be passed on while the other is stored."""
+        half = (len(self._waiting) + 1) // 2
+        many = min(BATCH_POSTS, max(FEW_POSTS, half))
+        batch = self._waiting[:many]
+        del self._waiting[:many]
         if not self._aside:
             return batch
         for each in batch:

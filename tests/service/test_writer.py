@@ -11,7 +11,7 @@ import pytest
 from hub.core.errors import Conflict, HubError, Unavailable
 from hub.core.posts import Deferred, NewPost, Posted, StaleAccess, Verdict
 from hub.parts import Parts
-from hub.service.writer import BATCH_POSTS, Writer
+from hub.service.writer import BATCH_POSTS, FEW_POSTS, Writer
 from tests.support.parts import ACME, AT_MS, Posts, add_room, author
 
 from .fakes import Answers, GatedPosts, RecordingBus, RoomsLog, publisher_on, stored
@@ -51,12 +51,28 @@ async def test_posts_that_come_meanwhile_share_the_next_transaction() -> None:
     store = GatedPosts()
     async with running(store) as writer:
         first = await begun(store, writer)
-        others = [asyncio.create_task(writer.post(post(n))) for n in range(1, 101)]
+        numbers = range(1, FEW_POSTS + 1)
+        others = [asyncio.create_task(writer.post(post(n))) for n in numbers]
         await asyncio.sleep(0)
         store.gate.set()
         posted = await asyncio.gather(first, *others)
-    assert [len(batch) for batch in store.batches] == [1, 100]
-    assert [p.message_id for p in posted] == [post(n).message_id for n in range(101)]
+    assert [len(batch) for batch in store.batches] == [1, FEW_POSTS]
+    assert [p.message_id for p in posted] == [post(n).message_id for n in (0, *numbers)]
+
+
+async def test_of_many_posts_one_half_is_passed_on_while_the_other_is_stored() -> None:
+    """Else whoever passes them on has nothing to do meanwhile."""
+    store = GatedPosts()
+    async with running(store) as writer:
+        first = await begun(store, writer)
+        answers = Answers()
+        for n in range(1, 4 * FEW_POSTS + 1):
+            writer.submit(post(n), answers)
+        store.gate.set()
+        await first
+    sizes = [len(batch) for batch in store.batches]
+    assert sizes == [1, 2 * FEW_POSTS, FEW_POSTS, FEW_POSTS]
+    assert len(answers.outcomes) == 4 * FEW_POSTS
 
 
 async def test_a_batch_has_a_limit() -> None:
@@ -68,7 +84,7 @@ async def test_a_batch_has_a_limit() -> None:
             writer.submit(post(n), answers)
         store.gate.set()
         await first
-    assert [len(batch) for batch in store.batches] == [1, BATCH_POSTS, BATCH_POSTS, 1]
+    assert [len(batch) for batch in store.batches][:3] == [1, BATCH_POSTS, BATCH_POSTS // 2 + 1]
     assert len(answers.outcomes) == BATCH_POSTS * 2 + 1
 
 
