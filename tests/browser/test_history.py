@@ -7,6 +7,8 @@ from typing import Final
 from playwright.async_api import expect
 
 from tests.browser.desk import Desk, post
+from tests.browser.windows import Window
+from tests.e2e.people import Person
 
 COUNT: Final = 130
 
@@ -32,13 +34,19 @@ async def test_scrolling_back_brings_the_whole_history_and_does_not_move_what_is
     await expect(window.page.locator(".intro")).to_be_in_viewport()
 
 
-async def test_a_reader_above_is_told_of_new_messages_and_not_moved(desk: Desk) -> None:
+async def at_the_end(desk: Desk) -> tuple[Window, Person, str]:
+    """A reader at the end of forty messages, somebody else in the room, and the room."""
     ann, ben = desk.person("ann"), desk.person("ben")
     room_id = desk.room(ann, ben.id)
     post(ann, room_id, *(f"Message {n}." for n in range(40)))
     window = await (await desk.window(ann)).enter(room_id)
-    log = window.page.locator("#log")
     await expect(window.messages()).to_have_count(40)
+    return window, ben, room_id
+
+
+async def test_a_reader_above_is_told_of_new_messages_and_not_moved(desk: Desk) -> None:
+    window, ben, room_id = await at_the_end(desk)
+    log = window.page.locator("#log")
     await log.evaluate("(node) => { node.scrollTop = 100 }")
     pill = window.page.locator("#pill")
     await expect(pill).to_be_hidden()
@@ -54,12 +62,8 @@ async def test_who_has_just_scrolled_up_is_not_moved_by_what_comes_before_the_pa
     desk: Desk,
 ) -> None:
     """A browser tells of scrolling a frame later, here never."""
-    ann, ben = desk.person("ann"), desk.person("ben")
-    room_id = desk.room(ann, ben.id)
-    post(ann, room_id, *(f"Message {n}." for n in range(40)))
-    window = await (await desk.window(ann)).enter(room_id)
+    window, ben, room_id = await at_the_end(desk)
     log = window.page.locator("#log")
-    await expect(window.messages()).to_have_count(40)
     await window.page.evaluate(
         "window.addEventListener('scroll', (event) => event.stopPropagation(), true)"
     )

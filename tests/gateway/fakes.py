@@ -102,8 +102,7 @@ class FakeTarget:
     def __init__(self, write: Callable[[bytes], None], aim: int = 1) -> None:
         self.write = write
         self.aim = aim
-        self.waiting = False
-        self.gone = False
+        self.waiting = self.gone = False
 
     def let_go(self) -> None:
         self.gone = True
@@ -182,9 +181,6 @@ class FakeSocket:
     def fall_behind(self) -> None:
         self.congested = True
         self._apart.sockets.add(self)
-
-    def catch_up(self) -> None:
-        self.congested = False
 
     def owe(self) -> None:
         self.owes = True
