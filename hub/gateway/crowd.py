@@ -130,5 +130,7 @@ class Crowd:
 
     def targets_but(self, places: Sequence[int]) -> list[Target]:
         """All targets but those at these places."""
+        if not places:
+            return self.targets
         out = set(places)
         return [each for at, each in enumerate(self.targets) if at not in out]
