@@ -57,7 +57,7 @@ from hub.service.views import RoomViews
 from hub.service.writer import Writer
 from hub.settings import Settings
 from hub.store.kept import KeptMarks
-from hub.store.opening import open_store
+from hub.store.opening import make_room, open_store
 from hub.store.store import SqlStore
 from hub.wire.packets import Packet
 
@@ -197,6 +197,7 @@ async def open_catalogue(settings: Settings, store: SqlStore) -> AsyncIterator[M
 async def open_parts(settings: Settings, redis_url: str) -> AsyncIterator[Parts]:
     """Everything but the edges, open until the context ends; then posts that were accepted are
     stored and published first. The database must have been migrated."""
+    await asyncio.to_thread(make_room, settings.database)
     async with (
         open_store(settings.database, limits_of(settings)) as store,
         open_bus(redis_url, settings.redis_prefix, secrets.token_hex(6)) as bus,

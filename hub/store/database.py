@@ -22,6 +22,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, exc
 from sqlalchemy.pool import QueuePool
 
 from hub.core.errors import Unavailable
+from hub.store.wal import CHECKPOINT_PAGES
 
 if sys.platform == "linux":
     from pysqlite3 import dbapi2 as _driver
@@ -40,7 +41,7 @@ _PRAGMAS: Final = (
     "PRAGMA busy_timeout=5000",
     "PRAGMA temp_store=MEMORY",
     "PRAGMA cache_size=-32768",
-    "PRAGMA wal_autocheckpoint=4000",
+    f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}",
 )
 
 

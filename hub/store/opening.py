@@ -14,6 +14,7 @@ from hub.store.database import open_engine, open_sqlite
 from hub.store.migrate import UnusableDatabase, migrate, migrate_on
 from hub.store.posts import SqlitePosts
 from hub.store.store import LIMITS, SqlStore
+from hub.store.wal import lay_out
 
 SQLITE = "sqlite:///"
 _USE = "use sqlite:///path/to/hub.db or postgresql://user:password@host:port/database"
@@ -57,6 +58,12 @@ async def _prepare_postgres(url: str) -> bool:
         raise UnusableDatabase(f"HUB_DATABASE_URL: the database: {reason}") from error
     finally:
         await engine.dispose()
+
+
+def make_room(url: str) -> None:
+    """For many posts, before the first one comes: PostgreSQL does so by itself."""
+    if not is_postgres(url):
+        lay_out(Path(url.removeprefix(SQLITE)))
 
 
 @contextlib.asynccontextmanager
