@@ -19,6 +19,7 @@ from hub.gateway.gateway import Gateway
 from hub.parts import Parts, assemble, now_ms, open_catalogue, working
 from hub.service.writer import Writer
 from hub.settings import Settings
+from hub.store.access_changes import note_change
 from hub.store.store import SqlStore
 from tests.gateway.fakes import Event, FakeSocket
 from tests.service.fakes import Answers, GatedPosts
@@ -97,6 +98,7 @@ async def test_no_work_in_the_background_ends_whatever_each_of_its_calls_raises(
         socket = FakeSocket(house.gateway.apart)
         connection = Connection("conn_1", socket, house.gateway, now_ms)
         connection.greet(ALICE)
+        await store.database.write(lambda c: note_change(c, "key", "key_nobody_has", now_ms()))
         await _use(house, socket, connection)
         connection.close(1000, "bye")
 

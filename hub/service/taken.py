@@ -39,15 +39,20 @@ class Taken:
             for kind, subject_id in again:
                 self._heed(kind, subject_id)
             try:
-                while found := await self._store.after(self._number, PAGE):
-                    for change in found:
-                        self._heed(change.kind, change.subject_id)
-                    self._number = found[-1].number
-                if (latest := await self._store.latest()) < self._number:
-                    log.error("the list of what was taken away has lost its end: it was put back")
-                    self._number = latest
+                await self._read_on(await self._store.latest())
             except Exception as error:
                 tell(log, "it cannot be read now what was taken away", error)
+
+    async def _read_on(self, latest: int) -> None:
+        """Most of the time there is nothing new, which one number says."""
+        if latest < self._number:
+            log.error("the list of what was taken away has lost its end: it was put back")
+            self._number = latest
+        while self._number < latest:
+            found = await self._store.after(self._number, PAGE)
+            for change in found:
+                self._heed(change.kind, change.subject_id)
+            self._number = found[-1].number if found else latest
 
     def _heed(self, kind: str, subject_id: str) -> None:
         """One that cannot be heeded now holds up no other."""

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import Connection, delete, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from hub.ports import AccessChange
 from hub.store.database import Database
+from hub.store.queries import fetch
 from hub.store.schema import access_changes, counters
 
 _COUNTER: Final = "access"
+_LATEST: Final = "SELECT coalesce(max(value), 0) FROM counters WHERE name = $1"
 
 
 class SqlAccessChanges:
@@ -52,8 +54,8 @@ def note_change(connection: Connection, kind: str, subject_id: str, at_ms: int) 
 
 
 def _latest(connection: Connection) -> int:
-    newest = select(func.coalesce(func.max(counters.c.value), 0)).where(counters.c.name == _COUNTER)
-    return int(connection.execute(newest).scalar_one())
+    ((value,),) = fetch(connection, _LATEST, _COUNTER)
+    return int(value)
 
 
 def _after(connection: Connection, number: int, limit: int) -> list[AccessChange]:

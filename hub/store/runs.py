@@ -6,14 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    and_,
-    func,
-    select,
-    update,
-)
+from sqlalchemy import ColumnElement, Connection, and_, func, select, update
 
 from hub.core.governor import Limits
 from hub.core.posts import RequestKey
@@ -23,8 +16,10 @@ from hub.ports import Ended, Page, Pause, Renewed, Reply
 from hub.store import rows, run_again, run_cancels, run_ends, run_leases
 from hub.store.common import date_of, made_by
 from hub.store.database import Database
+from hub.store.queries import fetch
 from hub.store.schema import participants, runs
 
+_COUNT_OPEN: Final = "SELECT state, count(*) FROM runs WHERE finished_ms IS NULL GROUP BY state"
 _GROUPS: Final = {
     "run": runs.c.id,
     "room": runs.c.room_id,
@@ -158,8 +153,7 @@ def _waits_for(tenant_id: str, participant_id: str) -> ColumnElement[bool]:
 
 
 def _count_open(connection: Connection) -> dict[str, int]:
-    statement = select(runs.c.state, func.count()).where(runs.c.finished_ms.is_(None))
-    return {row[0]: row[1] for row in connection.execute(statement.group_by(runs.c.state))}
+    return {row[0]: row[1] for row in fetch(connection, _COUNT_OPEN)}
 
 
 def _release_all(connection: Connection) -> int:

@@ -20,14 +20,15 @@ class Changes:
     def __init__(self, *subject_ids: str) -> None:
         self.found = [AccessChange(n, "key", each) for n, each in enumerate(subject_ids, 1)]
         self.faults: list[Exception] = []
-        self.begun = False
+        self.polls = 0
         self.asked: list[int] = []
 
     async def latest(self) -> int:
-        return self.found[-1].number if self.found and self.begun else 0
+        """All of them come after the first question."""
+        self.polls += 1
+        return self.found[-1].number if self.found and self.polls > 1 else 0
 
     async def after(self, number: int, limit: int) -> list[AccessChange]:
-        self.begun = True
         self.asked.append(number)
         if self.faults:
             raise self.faults.pop()
@@ -92,6 +93,26 @@ async def test_after_the_list_was_put_back_what_comes_is_heeded() -> None:
     async with watching(changes, heard):
         await until(lambda: 3 == len(heard.heeded))
         del changes.found[1:]
-        await until(lambda: 1 == changes.asked[-1])
+        polls = changes.polls
+        await until(lambda: polls + 1 < changes.polls)
         changes.found.append(AccessChange(2, "key", "key_new"))
         await until(lambda: "key_new" == heard.heeded[-1])
+
+
+async def test_where_nothing_is_new_the_list_is_not_read() -> None:
+    changes, heard = Changes("key_1"), Heard()
+    async with watching(changes, heard):
+        await until(lambda: 4 == changes.polls)
+    assert [0] == changes.asked
+
+
+async def test_what_was_forgotten_meanwhile_is_not_waited_for() -> None:
+    changes, heard = Changes("key_1", "key_2"), Heard()
+    changes.after = forgotten  # type: ignore[method-assign]
+    async with watching(changes, heard):
+        await until(lambda: 4 == changes.polls)
+    assert [] == heard.heeded
+
+
+async def forgotten(number: int, limit: int) -> list[AccessChange]:
+    return []
