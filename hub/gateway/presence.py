@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Iterator
 from typing import Final
 
 import structlog
@@ -26,7 +26,7 @@ from hub.wire.packets import Packet
 
 CHANNEL: Final = "presence"
 LISTED_MOST: Final = 500
-SLICE: Final = 200
+SLICE: Final = 200  # rooms and people
 Work = Callable[[set[str]], Awaitable[Collection[str]]]
 """What is done for rooms; it returns those for which it could not be done."""
 log = structlog.get_logger("hub.presence")
@@ -115,7 +115,7 @@ class Presence:
         while True:
             rooms = self._fanout.rooms()
             self._told = {room: self._told[room] for room in rooms if room in self._told}
-            slices = [rooms[i : i + SLICE] for i in range(0, len(rooms), SLICE)]
+            slices = list(slices_of(rooms, lambda room: len(self._told.get(room, ()))))
             for part in slices:
                 peopled = {room for room in part if self._fanout.people(room)}
                 await self._tried(self._write, peopled)
@@ -164,6 +164,21 @@ class Presence:
             self._told[room_id] = present
             data = difference(before, present)
             self._fanout.tell(room_id, ephemeral_frame("presence", room_id, self._now_ms(), data))
+
+
+def slices_of(rooms: Iterable[str], people: Callable[[str], int]) -> Iterator[list[str]]:
+    """Some at a time, so that nobody's messages wait for long: those to a few rooms of many people,
+    or to many of a few."""
+    part: list[str] = []
+    size = 0
+    for room in rooms:
+        part.append(room)
+        size += 1 + people(room)
+        if size >= SLICE:
+            yield part
+            part, size = [], 0
+    if part:
+        yield part
 
 
 def difference(before: frozenset[str], present: frozenset[str]) -> Json:

@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 from hub.bus.names import Names
 from hub.core.errors import Unavailable
 from hub.core.values import Actor, Author
-from hub.gateway.presence import LISTED_MOST, Presence, difference
+from hub.gateway.presence import LISTED_MOST, SLICE, Presence, difference, slices_of
 from hub.gateway.reader import open_reader, prepare_reader
 from tests.support.parts import ADMIN, ALICE, AT_MS, BOB, CAROL, Ticker, add_room
 from tests.support.redis import until
@@ -245,3 +245,13 @@ async def test_what_a_part_of_redis_does_not_take_is_tried_again_and_holds_up_no
             await until(lambda: counts() == [1, 1] and {"room_1", "room_2"} == set(bus.hinted))
             await until(lambda: len(told) == 2)
     assert ["warning", "info"] == [each["log_level"] for each in told]
+
+
+def test_leases_are_renewed_for_few_people_at_a_time_and_for_all_rooms() -> None:
+    sizes = {f"room_{n}": size for n, size in enumerate((100, 100, 5_000, *[1] * 150, 0, 199))}
+    slices = list(slices_of(sizes, sizes.__getitem__))
+    assert [*sizes] == [room for part in slices for room in part]
+    but_last = [sum(1 + sizes[room] for room in part[:-1]) for part in slices]
+    assert max(but_last) < SLICE
+    assert 4 == len(slices)
+    assert [] == list(slices_of([], sizes.__getitem__))
