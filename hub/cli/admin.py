@@ -27,7 +27,9 @@ def list_keys(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     if as_json:
         print_json(found)
         return
-    columns = ("id", "name", "participant_id", "role", "created_at", "expires_at", "revoked_at")
+    columns = (
+        "id", "name", "participant_id", "role", "scopes", "created_at", "expires_at", "revoked_at",
+    )  # fmt: skip
     print_table(found, columns)
 
 
@@ -38,6 +40,9 @@ def create_key(
         str, typer.Option(help="Whose key, such as user_alice; default: the admin's.")
     ] = ADMIN,
     admin: Annotated[bool, typer.Option("--admin", help="With a tenant_admin's rights.")] = False,
+    read_only: Annotated[
+        bool, typer.Option("--read-only", help="To read and listen with, and nothing else.")
+    ] = False,
     expires: Annotated[str | None, typer.Option(help="Such as 2030-01-31T12:00:00Z.")] = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
@@ -45,6 +50,7 @@ def create_key(
     """Make a key and print it, this once."""
     body: Json = {"name": name, "participant_id": participant}
     body |= {"role": "tenant_admin"} if admin else {}
+    body |= {"scopes": ["read"]} if read_only else {}
     body |= {"expires_at": expires} if expires else {}
     made = at_desk(data_dir, lambda desk: desk.create_key(body))
     if as_json:

@@ -36,7 +36,8 @@ def print_table(items: list[Json], columns: tuple[str, ...]) -> None:
 
 def _cell(column: str, value: Any) -> str:
     """Times to the minute, in UTC."""
-    text = "" if value is None else printable(str(value))
+    shown = " ".join(value) if isinstance(value, list) else value
+    text = "" if shown is None else printable(str(shown))
     return text[:16].replace("T", " ") if column.endswith("_at") else text
 
 

@@ -169,6 +169,11 @@ def invalid(field: str, message: str) -> Invalid:
     return Invalid(f"{field}: {message}", details=(FieldError(field, message),))
 
 
+def only_reads() -> Denied:
+    """Something is to be changed by a key that may not."""
+    return Denied("this key may only read: its scopes lack write")
+
+
 def reused_key() -> Conflict:
     """An Idempotency-Key that was used before, for something else."""
     return Conflict(

@@ -168,6 +168,8 @@ class Auth(Command):
     token: Annotated[str, Field(max_length=8192)]
 
 
+READING: Final = (Subscribe, Unsubscribe, Ping, Auth)
+"""For a key that may only read, too."""
 _PLAIN: Final = frozenset({"id", "type", "room_id", "content", "client_id", "thread_id"})
 _IDS: Final = (str, int, type(None))
 

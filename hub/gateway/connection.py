@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol
 import orjson
 import structlog
 
-from hub.core.errors import HubError, Limited, Unauthenticated, invalid
+from hub.core.errors import HubError, Limited, Unauthenticated, invalid, only_reads
 from hub.core.limits import Bucket
 from hub.core.posts import Outcome, Posted, StaleAccess
 from hub.core.times import optional_rfc3339, rfc3339
@@ -34,7 +34,16 @@ from hub.gateway.closes import (
     TOO_MUCH,
     retry,
 )
-from hub.gateway.commands import Auth, PlainPost, Post, command_id, decoded, parsed, plain_post
+from hub.gateway.commands import (
+    READING,
+    Auth,
+    PlainPost,
+    Post,
+    command_id,
+    decoded,
+    parsed,
+    plain_post,
+)
 from hub.gateway.crowd import Target
 from hub.gateway.desk import Desk
 from hub.gateway.doing import ROOMS, Doing, posted_reply
@@ -309,7 +318,7 @@ class Connection:
     # Runs of a bot that has no other address.
 
     def reoffer(self) -> None:
-        if self.actor.author.is_ai:
+        if self.actor.author.is_ai and self.actor.may_write:
             self._offers_due = True
             self._go_on()
 
@@ -345,6 +354,8 @@ class Connection:
             if wait_s:
                 raise Limited("too many commands; send fewer", retry_after=wait_s)
             said = plain_post(value) or parsed(value)
+            if not (self._actor.may_write or isinstance(said, READING)):
+                raise only_reads()
             hot = type(said) in _POSTS and not self._inbox
             if hot and self._submit(about, said, value, len(data)):  # type: ignore[arg-type]
                 return

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import orjson
 
-from hub.core.values import Actor
+from hub.core.values import Actor, Json
 from hub.wire.frames import Coding, bodies
 from hub.wire.packets import Packet, own_channel
 
@@ -93,13 +93,15 @@ class Personal:
             for owner in tuple(owners):
                 owner.reoffer()
             return
-        gone = _room_removed(packet.frames)
+        event = orjson.loads(bodies(packet.frames)[0])
         for owner in tuple(owners):
-            if gone not in owner.rooms:  # who follows the room is told when it leaves its feed
+            if _is_for(owner, event):
                 owner.deliver(owner.coding.encode(packet.frames))
 
 
-def _room_removed(frames: bytes) -> str | None:
-    """The room that a `room.removed` is about."""
-    event = orjson.loads(bodies(frames)[0])
-    return event.get("room_id") if event["type"] == "room.removed" else None
+def _is_for(owner: Owner, event: Json) -> bool:
+    """Who follows a room is told of its end when it leaves the feed, and an offer has the token
+    with which it is answered."""
+    if event["type"] == "room.removed":
+        return event.get("room_id") not in owner.rooms
+    return event["type"] != "run.offered" or owner.actor.may_write

@@ -18,7 +18,7 @@ from hub.core.errors import Denied, Unauthenticated, invalid, missing
 from hub.core.ids import IdMaker
 from hub.core.posts import RequestKey
 from hub.core.times import parse_rfc3339
-from hub.core.values import Actor, ApiKey, Json
+from hub.core.values import Actor, ApiKey, Json, Scope
 from hub.ports import AuditEntry, Clock, Page, Store, StoredKey
 from hub.service.shared import Gathered
 from hub.service.tickets import Tickets
@@ -106,7 +106,9 @@ class Access:
         expires = parse_rfc3339(body.expires_at) if body.expires_at else None
         if expires is not None and expires <= now:
             raise invalid("expires_at", "must lie in the future")
-        return await self._issue(actor, owner, body.name, body.role, expires, request)
+        return await self._issue(
+            actor, owner, body.name, body.role, tuple(body.scopes), expires, request
+        )
 
     async def _issue(
         self,
@@ -114,6 +116,7 @@ class Access:
         owner: str,
         name: str,
         role: str,
+        scopes: tuple[Scope, ...],
         expires_ms: int | None,
         request: RequestKey | None = None,
     ) -> Json:
@@ -121,8 +124,10 @@ class Access:
         key = ApiKey(
             key_id, actor.tenant_id, owner, name,
             "tenant_admin" if role == "tenant_admin" else "tenant_user", now, expires_ms, None,
+            scopes,
         )  # fmt: skip
-        audit = self._audit(actor, "key.created", key_id, {"participant_id": owner, "role": role})
+        about = {"participant_id": owner, "role": role, "scopes": list(scopes)}
+        audit = self._audit(actor, "key.created", key_id, about)
         written = await self._store.keys.create(key, digest_of(secret), audit, request)
         if written.earlier is not None:
             found = await self._store.keys.find(written.earlier)
@@ -172,7 +177,7 @@ class Access:
         """A key for the web app, good for twelve hours."""
         actor = await self.redeem(ticket, "login")
         expires = min(self._now_ms() + LOGIN_KEY_MS, actor.expires_ms or 2**53)
-        made = await self._issue(actor, actor.id, "web log-in", actor.role, expires)
+        made = await self._issue(actor, actor.id, "web log-in", actor.role, actor.scopes, expires)
         return {"key": made["key"], "expires_at": made["expires_at"]}
 
     async def authenticate_socket(self, token: str) -> Actor:
@@ -202,4 +207,5 @@ class Access:
 
 def _actor(found: StoredKey) -> Actor:
     key = found.key
-    return Actor(key.tenant_id, found.participant.author(), key.role, key.id, key.expires_ms)
+    author = found.participant.author()
+    return Actor(key.tenant_id, author, key.role, key.id, key.expires_ms, key.scopes)

@@ -64,6 +64,7 @@ def _create(
     if earlier := claim_key(connection, request, key.id, key.created_ms):
         return Written(earlier=earlier)
     row = {c.name: getattr(key, c.name) for c in api_keys.c if c.name != "digest"}
+    row["scopes"] = " ".join(key.scopes)
     connection.execute(insert(api_keys).values(**row, digest=digest))
     write_audit(connection, audit)
     return Written()
@@ -71,7 +72,9 @@ def _create(
 
 def _find(connection: Connection, key_ids: Sequence[str]) -> dict[str, StoredKey]:
     return {
-        row[1]: StoredKey(ApiKey(*row[1:_KEY]), row[0], rows.participant_of_text(row[_KEY:]))
+        row[1]: StoredKey(
+            rows.key_of_text(row[1:_KEY]), row[0], rows.participant_of_text(row[_KEY:])
+        )
         for row in fetch(connection, _FIND, list(key_ids))
     }
 

@@ -5,12 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import fields, replace
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from sqlalchemy import ColumnElement, Row, Select, select
 
 from hub.core.posts import LogEntry
-from hub.core.values import ApiKey, Author, Member, Message, Participant, Room, Run, Session
+from hub.core.values import (
+    SCOPES,
+    ApiKey,
+    Author,
+    Member,
+    Message,
+    Participant,
+    Room,
+    Run,
+    Scope,
+    Session,
+)
 from hub.store.queries import json_value
 from hub.store.schema import members, messages, participants, rooms, runs, sessions
 
@@ -71,7 +82,19 @@ def participant_of_text(row: Sequence[Any]) -> Participant:
 def key_of(row: AnyRow) -> ApiKey:
     fields = dict(row._mapping)
     fields.pop("digest")
-    return ApiKey(**fields)
+    return _with_scopes(ApiKey(**fields))
+
+
+def key_of_text(row: Sequence[Any]) -> ApiKey:
+    """A key from its columns in the order of its fields."""
+    return _with_scopes(ApiKey(*row))
+
+
+def _with_scopes(found: ApiKey) -> ApiKey:
+    """They are one text; a key from before there were any has none."""
+    text = cast("str | None", found.scopes)
+    words = SCOPES if text is None else cast("tuple[Scope, ...]", tuple(text.split()))
+    return replace(found, scopes=words)
 
 
 @cache

@@ -27,6 +27,7 @@ async function signIn(key, typed = true) {
     else retryLater(key, explain(error));
     return;
   }
+  if (!me.scopes.includes("write")) return signOut("That key may only read. Sign in with one that may write, too.");
   storeKey(key);
   chat?.close();
   byId("login").hidden = true;

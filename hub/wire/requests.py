@@ -12,7 +12,16 @@ from hub.core import text
 from hub.core.errors import invalid
 from hub.core.ids import HANDLE, participant_type
 from hub.core.times import LAST_MS, parse_rfc3339
-from hub.core.values import Busy, Engagement, Json, MemberRole, SessionBusy, TenantRole
+from hub.core.values import (
+    SCOPES,
+    Busy,
+    Engagement,
+    Json,
+    MemberRole,
+    Scope,
+    SessionBusy,
+    TenantRole,
+)
 from hub.wire.bodies import At, Body
 
 
@@ -52,6 +61,12 @@ def _handle(value: str) -> str:
     if not HANDLE.fullmatch(value):
         raise ValueError("must be 1 to 64 of a-z 0-9 _ -")
     return value
+
+
+def _scopes(value: list[Scope]) -> list[Scope]:
+    if "read" not in value or len(set(value)) < len(value):
+        raise ValueError('must be ["read"] or ["read", "write"]')
+    return sorted(value)
 
 
 def _room_settings(value: Json) -> Json:
@@ -336,6 +351,7 @@ class CreateKey(Body):
     name: Name
     participant_id: Id | None = None
     role: TenantRole = "tenant_user"
+    scopes: Annotated[list[Scope], AfterValidator(_scopes)] = Field(default=[*SCOPES])
     expires_at: Time | None = None
 
 

@@ -53,6 +53,17 @@ async def test_a_key_signs_in_and_a_wrong_one_says_so(desk: Desk) -> None:
     assert ann.key not in page.url
 
 
+async def test_a_key_that_only_reads_is_told_what_is_missing(desk: Desk) -> None:
+    ann = desk.person("ann")
+    made = ann.client.post("/v1/api-keys", json={"name": "screen", "scopes": ["read"]})
+    window = await desk.window(ann)
+    await window.page.goto(window.address)
+    field = window.page.get_by_label("API key")
+    await field.fill(made.raise_for_status().json()["data"]["key"])
+    await field.press("Enter")
+    await expect(window.page.get_by_role("alert")).to_contain_text("may only read")
+
+
 async def test_a_revoked_key_leads_back_to_the_sign_in(desk: Desk) -> None:
     ann = desk.person("ann")
     room_id = desk.room(ann)

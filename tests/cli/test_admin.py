@@ -27,9 +27,17 @@ def test_a_key_is_made_listed_and_revoked(data_dir: Path) -> None:
     assert ("for a test", "user_bob", "tenant_user") == (
         made["name"], made["participant_id"], made["role"],
     )  # fmt: skip
+    assert ["read", "write"] == made["scopes"]
     roomhub("keys", "revoke", made["id"], "--json", data_dir=data_dir)
     revoked = of(roomhub("keys", "list", "--json", data_dir=data_dir).json, made["id"])
     assert revoked is not None and revoked["revoked_at"] is not None
+
+
+def test_a_key_may_be_made_for_reading_alone(data_dir: Path) -> None:
+    made = roomhub("keys", "create", "screen", "--read-only", "--json", data_dir=data_dir).json
+    assert ["read"] == made["scopes"]
+    table = roomhub("keys", "list", data_dir=data_dir).out.splitlines()
+    assert any(made["id"] in line and line.count("read") == 1 for line in table)
 
 
 def test_a_participant_is_made_listed_and_disabled(data_dir: Path) -> None:

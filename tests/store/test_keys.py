@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -33,6 +34,19 @@ async def test_a_key_is_found_with_its_digest_and_participant(store: SqlStore) -
     assert (found.key, found.digest, found.participant.id) == (key("key_1"), "digest", "user_alice")
     assert await store.keys.find("key_2") is None
     assert await trail(store) == ["key.created"]
+
+
+async def test_what_a_key_may_do_is_kept_and_one_from_before_may_do_everything(
+    store: SqlStore,
+) -> None:
+    await store.keys.create(replace(key("key_1"), scopes=("read",)), "digest", None, None)
+    await store.keys.create(key("key_2"), "digest", None, None)
+    before = text("UPDATE api_keys SET scopes = NULL WHERE id = 'key_2'")
+    await store.database.write(lambda c: c.execute(before))
+    found = await store.keys.find_all(["key_1", "key_2"])
+    listed = await store.keys.page(ACME, "user_alice", Page(10))
+    assert [("read",), ("read", "write")] == [each.scopes for each in listed]
+    assert listed == [found[key_id].key for key_id in ("key_1", "key_2")]
 
 
 async def test_a_key_without_its_audit_record_is_not_made(store: SqlStore) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from hub.core.values.kinds import (
     MEMBER_ROLES,
+    SCOPES,
     Busy,
     Engagement,
     Json,
     MemberRole,
+    Scope,
     SessionBusy,
     TenantRole,
     WhenBusy,
@@ -20,6 +22,7 @@ from hub.core.values.sessions import Session
 
 __all__ = [
     "MEMBER_ROLES",
+    "SCOPES",
     "Actor",
     "ApiKey",
     "Author",
@@ -34,6 +37,7 @@ __all__ = [
     "Room",
     "RoomView",
     "Run",
+    "Scope",
     "Session",
     "SessionBusy",
     "TenantRole",

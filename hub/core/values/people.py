@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from hub.core.ids import AI_TYPES
 from hub.core.times import optional_rfc3339, rfc3339
-from hub.core.values.kinds import Json, TenantRole
+from hub.core.values.kinds import SCOPES, Json, Scope, TenantRole
 
 
 class Author(NamedTuple):
@@ -65,6 +65,12 @@ class Actor:
     role: TenantRole
     key_id: str
     expires_ms: int | None = None
+    scopes: tuple[Scope, ...] = SCOPES
+
+    @property
+    def may_write(self) -> bool:
+        """Whether the key may do more than read."""
+        return "write" in self.scopes
 
     @property
     def id(self) -> str:
@@ -87,6 +93,7 @@ class ApiKey:
     created_ms: int
     expires_ms: int | None
     revoked_ms: int | None
+    scopes: tuple[Scope, ...] = SCOPES
 
     def as_dict(self) -> Json:
         return {
@@ -94,6 +101,7 @@ class ApiKey:
             "name": self.name,
             "participant_id": self.participant_id,
             "role": self.role,
+            "scopes": list(self.scopes),
             "created_at": rfc3339(self.created_ms),
             "expires_at": optional_rfc3339(self.expires_ms),
             "revoked_at": optional_rfc3339(self.revoked_ms),

@@ -15,6 +15,7 @@ async def me(call: Call) -> Answer:
             "participant": actor.author.as_dict(),
             "tenant": actor.tenant_id,
             "role": actor.role,
+            "scopes": list(actor.scopes),
             "key_id": actor.key_id,
             "expires_at": optional_rfc3339(actor.expires_ms),
         }
@@ -49,6 +50,7 @@ OPERATIONS = [
     Operation("GET", "/v1/api-keys", keys, "List API keys", query=("limit", "cursor")),
     Operation("DELETE", "/v1/api-keys/{key_id}", revoke_key, "Revoke an API key"),
     Operation(
-        "POST", "/v1/tickets", create_ticket, "Create a single-use ticket", CreateTicket, keyed=True
+        "POST", "/v1/tickets", create_ticket, "Create a single-use ticket", CreateTicket,
+        keyed=True, reads=True,
     ),
-]
+]  # fmt: skip

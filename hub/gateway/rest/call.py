@@ -141,7 +141,7 @@ Handler = Callable[[Call], Awaitable[Answer | Response]]
 class Operation:
     """One line of the API: how it is called, what it takes, who serves it. `entries` is how many
     its answer may have when no limit is given; an answer that is `live` takes its turns itself;
-    what is `keyed` takes an Idempotency-Key."""
+    what is `keyed` takes an Idempotency-Key; what `reads` is for keys that may only read, too."""
 
     method: str
     path: str
@@ -152,6 +152,7 @@ class Operation:
     entries: int | None = None
     live: bool = False
     keyed: bool = False
+    reads: bool = False
 
     def weight(self, call: Call) -> int:
         """How many entries the answer to a call may have."""

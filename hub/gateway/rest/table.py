@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from hub.core.errors import MethodNotAllowed
+from hub.core.errors import MethodNotAllowed, only_reads
 from hub.gateway.auth import caller
 from hub.gateway.gateway import Gateway
 from hub.gateway.rest import (
@@ -76,6 +76,8 @@ def _endpoint(gateway: Gateway, operations: dict[str, Operation]) -> Endpoint:
                 f"{request.method} is not possible here; use {allowed}", allowed=allowed
             )
         actor = await caller(request, gateway.parts.access)
+        if not (actor.may_write or operation.method == "GET" or operation.reads):
+            raise only_reads()
         call = Call(request, gateway, actor)
         check_query(request, operation.query)
         if operation.method != "GET" and operation.body is None:

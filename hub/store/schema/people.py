@@ -55,6 +55,7 @@ api_keys = Table(
     Column("created_ms", BigInteger, nullable=False),
     Column("expires_ms", BigInteger),
     Column("revoked_ms", BigInteger),
+    Column("scopes", String),  # NULL: all of them
     ForeignKeyConstraint(["tenant_id", "participant_id"], ["participants.tenant_id",
                                                            "participants.id"]),
     Index(None, "tenant_id", "id"),
