@@ -39,7 +39,7 @@ def _link_zeros(path: Path, mode: int) -> None:
     for left_behind in path.parent.glob(f"{path.name}-*"):
         left_behind.unlink(missing_ok=True)
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f"{path.name}-") as draft:
-        os.fchmod(draft.fileno(), mode)
+        Path(draft.name).chmod(mode)
         for start in range(0, LENGTH, _AT_ONCE):
             draft.write(bytes(min(_AT_ONCE, LENGTH - start)))
         draft.flush()
