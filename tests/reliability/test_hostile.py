@@ -72,7 +72,8 @@ def test_who_means_harm_is_closed_and_costs_little_memory(
 
 def test_streams_that_nobody_reads_count_with_all_that_waits(tmp_path: Path) -> None:
     """None of them is slow enough to be ended for itself: what waits in all is too much."""
-    env = ENV | {"HUB_STALLED_S": "60", "HUB_PENDING_TOTAL_BYTES": "6000000"}
+    patient = {"HUB_HEAD_S": "60", "HUB_STALLED_S": "60"}  # the last one asks when all others have
+    env = ENV | patient | {"HUB_PENDING_TOTAL_BYTES": "6000000"}
     with run_hub(tmp_path, env=env) as hub, open_peers(hub.address, 30) as peers:
         target = make_target(hub, 0, 0)
         for peer in peers:
