@@ -7,6 +7,7 @@ is an empty one (https://sqlite.org/fileformat2.html#walformat).
 
 from __future__ import annotations
 
+import glob
 import os
 import tempfile
 from pathlib import Path
@@ -35,10 +36,12 @@ def lay_out(database: Path) -> None:
 
 
 def _link_zeros(path: Path, mode: int) -> None:
-    """Whole at once and never in place of another: somebody may open the database meanwhile."""
-    for left_behind in path.parent.glob(f"{path.name}-*"):
+    """Whole at once and never in place of another: somebody may open the database meanwhile. That
+    its name reaches the disk SQLite sees to with the first commit."""
+    name = f".{path.name}.draft-"
+    for left_behind in path.parent.glob(f"{glob.escape(name)}*"):
         left_behind.unlink(missing_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f"{path.name}-") as draft:
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=name) as draft:
         Path(draft.name).chmod(mode)
         for start in range(0, LENGTH, _AT_ONCE):
             draft.write(bytes(min(_AT_ONCE, LENGTH - start)))

@@ -88,10 +88,12 @@ def test_who_may_read_the_database_may_read_its_log_and_nobody_else(path: Path) 
     assert 0o640 == log_of(path).stat().st_mode & 0o777
 
 
-def test_a_draft_that_was_left_behind_goes(path: Path) -> None:
-    Path(f"{path}-wal-left").write_bytes(bytes(10))
+def test_a_draft_that_was_left_behind_goes_and_nothing_of_anybody_else(path: Path) -> None:
+    (path.parent / ".hub.db-wal.draft-left").write_bytes(bytes(10))
+    Path(f"{path}-wal-copy").write_bytes(b"a log that somebody put by")
     lay_out(path)
-    assert {"hub.db", "hub.db-wal"} == {each.name for each in path.parent.iterdir()}
+    there = {each.name for each in path.parent.iterdir()}
+    assert {"hub.db", "hub.db-wal", "hub.db-wal-copy"} == there
 
 
 async def test_where_there_is_no_room_for_it_the_database_is_opened_all_the_same(
