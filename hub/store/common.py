@@ -87,7 +87,7 @@ def now_ms(connection: Connection) -> ColumnElement[int]:
     if connection.dialect.name == "sqlite":
         julian: ColumnElement[float] = literal_column("(julianday('now') - 2440587.5) * 86400000.0")
         return cast(func.round(julian), BigInteger)
-    return cast(func.extract("epoch", func.clock_timestamp()) * 1000, BigInteger)
+    return cast(func.floor(func.extract("epoch", func.clock_timestamp()) * 1000), BigInteger)
 
 
 def date_of(connection: Connection, ms: ColumnElement[int]) -> ColumnElement[str]:

@@ -24,7 +24,7 @@ _LOCK: Final = re.compile("FOR NO KEY UPDATE( SKIP LOCKED)?")
 _ANY: Final = re.compile(r"= ANY\(\?(\d+)\)")
 _NOW: Final = "now_ms()"
 _SQLITE_NOW: Final = "CAST(round((julianday('now') - 2440587.5) * 86400000.0) AS BIGINT)"
-_POSTGRES_NOW: Final = "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)"
+_POSTGRES_NOW: Final = "CAST(floor(extract(epoch FROM clock_timestamp()) * 1000) AS BIGINT)"
 
 
 @lru_cache(1_000)

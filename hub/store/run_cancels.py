@@ -60,7 +60,8 @@ def end_cancelled(connection: Connection, run_id: str, at_ms: int) -> Ended | No
         runs.c.state.in_(("queued", "waiting")),
     )
     values = {
-        "state": "cancelled", "finished_ms": at_ms, "lease_until_ms": None, "awaits": None,
+        "state": "cancelled", "lease_until_ms": None, "awaits": None,
+        "finished_ms": case((runs.c.started_ms > at_ms, runs.c.started_ms), else_=at_ms),
         "reason": case((runs.c.cancelled_by == NEWER, NEWER_CAME),
                        else_=literal("cancelled by ") + runs.c.cancelled_by),
     }  # fmt: skip

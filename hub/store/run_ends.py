@@ -33,8 +33,11 @@ from hub.store.triggers import read_ground, write_effects, write_use
 
 _LOCK_ROOM: Final = """SELECT settings FROM rooms WHERE id = (SELECT room_id FROM runs
     WHERE id = $1) FOR NO KEY UPDATE"""
+# It began by the database's clock and ends by that of who worked it, which may be behind.
 _END: Final = """UPDATE runs SET state = $3, reason = $4, usage = $5, error = $6, context = $7,
-    first_delta_ms = $8, finished_ms = $9, lease_until_ms = NULL, awaits = NULL
+    first_delta_ms = CASE WHEN $8 < started_ms THEN started_ms ELSE $8 END,
+    finished_ms = CASE WHEN $9 < started_ms THEN started_ms ELSE $9 END,
+    lease_until_ms = NULL, awaits = NULL
     WHERE id = $1 AND attempt = $2"""
 _ENDS: Final = {
     state: f"{_END} AND state IN {sources_of(state)} RETURNING {RUN_TEXT}"
@@ -212,7 +215,7 @@ def _count_use(
     usage = run.usage or {}
     tokens = usage.get("prompt_tokens", 0) + usage.get("completion_tokens", 0)
     end = run.finished_ms or 0
-    used = Spent(0, tokens, max(0, end - (run.started_ms or end)))
+    used = Spent(0, tokens, end - (run.started_ms or end))
     warning = drive(connection, write_use(run, used, budget, limits))
     if warning is None:
         return run, None

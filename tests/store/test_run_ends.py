@@ -155,7 +155,7 @@ async def test_a_run_nobody_works_on_ends_at_once(store: SqlStore, waiting: bool
     assert ["run.finished"] == kinds(ended)
     assert ((run.id,) if waiting else ()) == ended.woken  # so that a worker ends what it began
     after = await found(store, run)
-    assert ("cancelled", "cancelled by user_bob", AT_MS) == (
+    assert ("cancelled", "cancelled by user_bob", after.started_ms or AT_MS) == (
         after.state, after.reason, after.finished_ms,
     )  # fmt: skip
     (again,) = await store.runs.cancel(ACME, run.id, "user_alice", AT_MS + 1)
@@ -468,6 +468,17 @@ async def test_tenants_and_rooms_take_turns(store: SqlStore) -> None:
     assert {many[0], one, foreign} >= set(due[:2])
     assert foreign in due[:2]
     assert one in (await store.runs.due(0, 4))[:4]
+
+
+async def test_no_run_ends_before_it_began(store: SqlStore) -> None:
+    run = await working(store, await room_of(store))
+    behind = run.started_ms - 5_000 if run.started_ms else 0
+    told = replace(DONE, at_ms=behind, first_delta_ms=behind - 1)
+    await store.runs.finish(run.id, 1, told)
+    ended = await found(store, run)
+    assert run.started_ms == ended.first_delta_ms == ended.finished_ms
+    (row,) = await store.runs.usage(ACME, "tenant", 0)
+    assert 0 == row["seconds"]
 
 
 async def test_usage_sums_up_by_whatever_is_asked(store: SqlStore) -> None:
