@@ -4,7 +4,7 @@ pieces in their time."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,10 +13,11 @@ HEAD: Final = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection
 
 @dataclass(frozen=True, slots=True)
 class Streamer:
-    """`pieces` makes those of an answer from the request's body, each when its time has come: the
-    first at once, then one every `interval_s`, and then the `end`."""
+    """`answer` reads the request's body; what it returns makes the piece of a number when its time
+    has come: the first of `count` at once, then one every `interval_s`, the `end` with the last."""
 
-    pieces: Callable[[bytes], Iterator[bytes]]
+    answer: Callable[[bytes], Callable[[int], bytes]]
+    count: int
     end: bytes
     interval_s: float
 
@@ -29,12 +30,13 @@ class Streamer:
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            asked = await _body(reader)
+            piece = self.answer(await _body(reader))
             writer.write(HEAD)
-            for piece in self.pieces(asked):
-                writer.write(piece)
+            for number in range(self.count):
+                if number:
+                    await asyncio.sleep(self.interval_s)
+                writer.write(piece(number))
                 await writer.drain()
-                await asyncio.sleep(self.interval_s)
             writer.write(self.end)
             await writer.drain()
         except (OSError, asyncio.IncompleteReadError):

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import httpx
 import pytest
 
 from hub.bench import fanout, post
+from hub.bench import runs as running
 from hub.bench.fanout import Shape
 from hub.bench.post import Posting, Via
 from hub.bench.process import BenchError, Drive, run_load
 from hub.bench.stage import open_api, open_stage
 from hub.gateway.volley import FEWEST
-from tests.support.hub import HubProcess
+from tests.bench.processes import free_port
+from tests.support.hub import HubProcess, run_hub
 
 SMALL = Shape(rooms=2, members=3, window=2, secs=0.3, settle_s=0)
 
@@ -63,6 +66,18 @@ async def test_there_is_no_figure_when_posts_are_refused(hub: HubProcess, drive:
         await api.call("DELETE", f"/v1/rooms/{stage.room_ids[0]}")
         with pytest.raises(BenchError, match=r"refused.*archived"):
             await fanout.measure(api, stage, SMALL, drive=drive)
+
+
+async def test_one_mention_is_answered_before_the_next(tmp_path: Path) -> None:
+    """Whoever else hears an answer does not stand for the next one's."""
+    port, answers, gap_s = free_port(), 4, 0.2
+    shape = running.Shape(2, subscribers=3, chunks=2, interval_s=gap_s, rounds=answers, port=port)
+    with run_hub(tmp_path, env={"HUB_OUTBOUND_ALLOW": f"127.0.0.1:{port}"}) as hub:
+        async with open_api(hub.address, hub.key) as api:
+            found = await running.run(api, shape)
+    assert found["pieces_seen"] == found["pieces_sent"] == 2 * 4 * answers * shape.chunks
+    assert found["took_s"] >= answers * gap_s
+    assert 0 < found["mention_to_bot_p50_ms"] <= found["mention_to_bot_p99_ms"]
 
 
 async def test_a_key_that_is_not_good_is_an_error_that_says_so(hub: HubProcess) -> None:

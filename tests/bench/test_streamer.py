@@ -39,6 +39,16 @@ async def test_each_mark_of_an_answer_is_made_when_it_is_sent() -> None:
         assert ("data: [DONE]", "") == (end, rest)
 
 
+async def test_an_answer_ends_with_its_last_piece() -> None:
+    """Nobody waits for a piece that will not come."""
+    async with (
+        run_server("hub.bench.endpoint", "0", "1", "3600") as url,
+        httpx.AsyncClient() as http,
+    ):
+        answer = await http.post(url, json={})
+    assert answer.text.endswith('"}\n\ndata: [DONE]\n\n')
+
+
 async def test_the_words_of_a_reply_follow_from_what_was_said() -> None:
     chat = {"messages": [{"role": "user", "content": "old"}, {"role": "user", "content": "hi"}]}
     async with run_server("tests.bench.upstream", "2", "0") as url, httpx.AsyncClient() as http:

@@ -6,15 +6,15 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable
 
 from hub.bench.streamer import Streamer
 from hub.wire.sse import DONE, sse
 
 
-def words(said: str, chunks: int) -> list[str]:
-    """The pieces of the reply to a message."""
-    return [f"{said}-{n} " for n in range(chunks)]
+def word(said: str, number: int) -> str:
+    """A piece of the reply to a message."""
+    return f"{said}-{number} "
 
 
 def chunk(text: str, finish: str | None = None) -> bytes:
@@ -25,16 +25,16 @@ def chunk(text: str, finish: str | None = None) -> bytes:
     return sse(body | {"choices": [choice]})
 
 
-def reply(asked: bytes, chunks: int) -> Iterator[bytes]:
-    """The answer to a chat, all but its end."""
+def reply(asked: bytes) -> Callable[[int], bytes]:
+    """What makes the pieces of the answer to a chat."""
     said = json.loads(asked)["messages"][-1]["content"]
-    yield from map(chunk, words(said, chunks))
+    return lambda number: chunk(word(said, number))
 
 
 def serve(chunks: int, interval_s: float) -> None:
     """Answer until killed; prints its port."""
     end = chunk("", "stop") + DONE
-    asyncio.run(Streamer(lambda asked: reply(asked, chunks), end, interval_s).serve())
+    asyncio.run(Streamer(reply, chunks, end, interval_s).serve())
 
 
 if __name__ == "__main__":
