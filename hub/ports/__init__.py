@@ -21,13 +21,24 @@ from hub.ports.reading import ReadStore
 from hub.ports.rooms import RoomStore
 from hub.ports.runs import Ended, Pause, Renewed, Reply, RunStore
 from hub.ports.search import Search, SearchStore
-from hub.ports.sessions import Changed, Drafts, Edit, Edited, Promotion, SessionStore
+from hub.ports.sessions import (
+    ANY_METADATA,
+    Asked,
+    Changed,
+    Drafts,
+    Edit,
+    Edited,
+    Promotion,
+    SessionStore,
+)
 from hub.ports.store import Store
 from hub.ports.timeline import Mark, TimelineStore, Witness
 
 __all__ = [
+    "ANY_METADATA",
     "AccessChange",
     "AccessChangeStore",
+    "Asked",
     "AuditEntry",
     "AuditRecord",
     "AuditStore",

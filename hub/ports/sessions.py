@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from hub.core.posts import LogRow, RequestKey
 from hub.core.values import Json, Member, Message, Participant, Room, Run, Session
 from hub.ports.audit import AuditEntry
 from hub.ports.common import Page, Written
 
+Asked = Mapping[str, str]
+"""What the metadata of sessions must have: keys of its top level, each with its value as text."""
+
+ANY_METADATA: Final[Asked] = {}
 Drafts = Mapping[str, tuple[int, str]]
 """The text that is being written, with its attempt, by run."""
 
@@ -66,14 +70,23 @@ class SessionStore(Protocol):
         """The session; one that was deleted only when asked for."""
 
     async def page(
-        self, tenant_id: str, owner: str | None, status: str | None, page: Page
+        self,
+        tenant_id: str,
+        owner: str | None,
+        status: str | None,
+        page: Page,
+        asked: Asked = ANY_METADATA,
     ) -> list[Session]: ...
 
-    async def waiting(self, tenant_id: str, owner: str | None, page: Page) -> list[Session]:
+    async def waiting(
+        self, tenant_id: str, owner: str | None, page: Page, asked: Asked = ANY_METADATA
+    ) -> list[Session]:
         """The sessions that wait for a person, the longest wait first; `page.after` is the last
         one's `waiting_ms:id`."""
 
-    async def taken(self, tenant_id: str, handler: str, page: Page) -> list[Session]:
+    async def taken(
+        self, tenant_id: str, handler: str, page: Page, asked: Asked = ANY_METADATA
+    ) -> list[Session]:
         """The active sessions in which a person answers, the newest first; `page.after` is the
         last one's id."""
 

@@ -11,7 +11,7 @@ from hub.core.errors import Conflict, Denied, ModelUnavailable, invalid, missing
 from hub.core.ids import MODEL_PERSONA, IdMaker, participant_type
 from hub.core.posts import Posted, RequestKey, session_closed
 from hub.core.values import Actor, Author, Json, Member, Message, Participant, Session
-from hub.ports import AuditEntry, Changed, Clock, Page, Store
+from hub.ports import ANY_METADATA, Asked, AuditEntry, Changed, Clock, Page, Store
 from hub.service.messages import Messages
 from hub.service.publisher import Publisher
 from hub.service.rooms import Rooms
@@ -137,25 +137,33 @@ class Sessions:
         )
 
     async def page(
-        self, actor: Actor, *, whole_tenant: bool, status: str | None, page: Page
+        self,
+        actor: Actor,
+        *,
+        whole_tenant: bool,
+        status: str | None,
+        page: Page,
+        asked: Asked = ANY_METADATA,
     ) -> list[Session]:
         """Newest first; with `whole_tenant` everybody's, for admins."""
         if whole_tenant and not actor.is_admin:
             raise Denied("scope=tenant is for a tenant_admin")
         owner = None if whole_tenant else actor.id
-        return await self._store.sessions.page(actor.tenant_id, owner, status, page)
+        return await self._store.sessions.page(actor.tenant_id, owner, status, page, asked)
 
-    async def queue(self, actor: Actor, page: Page, *, whole_tenant: bool) -> list[Session]:
+    async def queue(
+        self, actor: Actor, page: Page, *, whole_tenant: bool, asked: Asked = ANY_METADATA
+    ) -> list[Session]:
         """Who waits for a person, the longest wait first: all of the tenant for its admins, else
         the caller's own."""
         if whole_tenant and not actor.is_admin:
             raise Denied("scope=tenant is for a tenant_admin")
         owner = None if actor.is_admin else actor.id
-        return await self._store.sessions.waiting(actor.tenant_id, owner, page)
+        return await self._store.sessions.waiting(actor.tenant_id, owner, page, asked)
 
-    async def taken(self, actor: Actor, page: Page) -> list[Session]:
+    async def taken(self, actor: Actor, page: Page, asked: Asked = ANY_METADATA) -> list[Session]:
         """Those that the caller has taken over, the newest first."""
-        return await self._store.sessions.taken(actor.tenant_id, actor.id, page)
+        return await self._store.sessions.taken(actor.tenant_id, actor.id, page, asked)
 
     async def post(
         self, actor: Actor, session: Session, body: SendMessage, key: RequestKey | None

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, select, update
 
 from hub.core.posts import LogRow, session_closed
 from hub.core.values import Actor, Json, Session
-from hub.store import rows
+from hub.store import rows, session_metadata
 from hub.store.common import append, bare
 from hub.store.schema import rooms, sessions
 
@@ -49,6 +49,8 @@ def change(
     values = changes | {"updated_ms": at_ms}
     changed = update(sessions).where(mine).values(**values).returning(*sessions.c)
     after = rows.session_of(connection.execute(changed).one())
+    if "metadata" in changes:
+        session_metadata.replace(connection, session.tenant_id, session.id, after.metadata)
     if after.title != session.title:
         named = {"name": after.title or ""}
         connection.execute(update(rooms).where(rooms.c.id == session.id).values(**named))

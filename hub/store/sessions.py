@@ -19,8 +19,19 @@ from sqlalchemy import (
 from hub.core.governor import Limits
 from hub.core.posts import RequestKey, session_closed
 from hub.core.values import Json, Member, Room, Session
-from hub.ports import AuditEntry, Changed, Drafts, Edit, Edited, Page, Promotion, Written
-from hub.store import editing, handling, promoting, rows, session_rows
+from hub.ports import (
+    ANY_METADATA,
+    Asked,
+    AuditEntry,
+    Changed,
+    Drafts,
+    Edit,
+    Edited,
+    Page,
+    Promotion,
+    Written,
+)
+from hub.store import editing, handling, promoting, rows, session_metadata, session_rows
 from hub.store.access_changes import note_change
 from hub.store.common import append, bare, write_audit
 from hub.store.database import Database
@@ -48,15 +59,24 @@ class SqlSessions:
         )
 
     async def page(
-        self, tenant_id: str, owner: str | None, status: str | None, page: Page
+        self,
+        tenant_id: str,
+        owner: str | None,
+        status: str | None,
+        page: Page,
+        asked: Asked = ANY_METADATA,
     ) -> list[Session]:
-        return await self._database.read(lambda c: _page(c, tenant_id, owner, status, page))
+        return await self._database.read(lambda c: _page(c, tenant_id, owner, status, page, asked))
 
-    async def waiting(self, tenant_id: str, owner: str | None, page: Page) -> list[Session]:
-        return await self._database.read(lambda c: _waiting(c, tenant_id, owner, page))
+    async def waiting(
+        self, tenant_id: str, owner: str | None, page: Page, asked: Asked = ANY_METADATA
+    ) -> list[Session]:
+        return await self._database.read(lambda c: _waiting(c, tenant_id, owner, page, asked))
 
-    async def taken(self, tenant_id: str, handler: str, page: Page) -> list[Session]:
-        return await self._database.read(lambda c: _taken(c, tenant_id, handler, page))
+    async def taken(
+        self, tenant_id: str, handler: str, page: Page, asked: Asked = ANY_METADATA
+    ) -> list[Session]:
+        return await self._database.read(lambda c: _taken(c, tenant_id, handler, page, asked))
 
     async def update(
         self, tenant_id: str, session_id: str, changes: Json, audit: AuditEntry
@@ -125,30 +145,38 @@ def _create(
     if written.earlier is None:
         row = {c.name: getattr(session, c.name) for c in sessions.c}
         connection.execute(insert(sessions).values(row))
+        session_metadata.keep(connection, session.tenant_id, session.id, session.metadata)
     return written
 
 
 def _page(
-    connection: Connection, tenant_id: str, owner: str | None, status: str | None, page: Page
+    connection: Connection,
+    tenant_id: str,
+    owner: str | None,
+    status: str | None,
+    page: Page,
+    asked: Asked,
 ) -> list[Session]:
-    statement = sessions.select().where(
+    statement = select(sessions).where(
         sessions.c.tenant_id == tenant_id, sessions.c.deleted_ms.is_(None)
     )
-    if owner is not None:
-        statement = statement.where(sessions.c.owner == owner)
     if status is not None:
         statement = statement.where(sessions.c.status == status)
     if page.after:
         statement = statement.where(sessions.c.id < page.after)
+    if owner is not None:
+        statement = session_metadata.having(statement.where(sessions.c.owner == owner), asked)
+    elif asked:
+        statement = session_metadata.of_tenant(connection, statement, tenant_id, asked)
     found = connection.execute(statement.order_by(sessions.c.id.desc()).limit(page.limit))
     return [rows.session_of(row) for row in found]
 
 
 def _waiting(
-    connection: Connection, tenant_id: str, owner: str | None, page: Page
+    connection: Connection, tenant_id: str, owner: str | None, page: Page, asked: Asked
 ) -> list[Session]:
     """Who has waited longest comes first; `page.after` is `waiting_ms:id`."""
-    statement = sessions.select().where(
+    statement = select(sessions).where(
         sessions.c.tenant_id == tenant_id, sessions.c.waiting_ms.is_not(None)
     )
     if owner is not None:
@@ -158,21 +186,25 @@ def _waiting(
         place = tuple_(sessions.c.waiting_ms, sessions.c.id)
         statement = statement.where(place > tuple_(int(since), after))
     order = statement.order_by(sessions.c.waiting_ms, sessions.c.id).limit(page.limit)
-    return [rows.session_of(row) for row in connection.execute(order)]
+    found = connection.execute(session_metadata.having(order, asked))
+    return [rows.session_of(row) for row in found]
 
 
-def _taken(connection: Connection, tenant_id: str, handler: str, page: Page) -> list[Session]:
+def _taken(
+    connection: Connection, tenant_id: str, handler: str, page: Page, asked: Asked
+) -> list[Session]:
     """Found by membership, which is indexed: who has a session is a member of its room."""
     inside = select(members.c.room_id).where(
         members.c.tenant_id == tenant_id, members.c.participant_id == handler
     )
-    statement = sessions.select().where(
+    statement = select(sessions).where(
         sessions.c.tenant_id == tenant_id, sessions.c.id.in_(inside),
         sessions.c.handler == handler, sessions.c.status == "active",
     )  # fmt: skip
     if page.after:
         statement = statement.where(sessions.c.id < page.after)
-    found = connection.execute(statement.order_by(sessions.c.id.desc()).limit(page.limit))
+    order = statement.order_by(sessions.c.id.desc()).limit(page.limit)
+    found = connection.execute(session_metadata.having(order, asked))
     return [rows.session_of(row) for row in found]
 
 

@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
-from sqlalchemy import text
+from typing import Any
 
+import pytest
+from sqlalchemy import Connection, select, text
+
+from hub.core.metadata import FOUND_CHARS
 from hub.core.posts import RequestKey
-from hub.ports import AuditEntry, Page, Reply, Written
+from hub.core.values import Json
+from hub.ports import Asked, AuditEntry, Page, Reply, Written
+from hub.store.schema import sessions
+from hub.store.session_metadata import of_tenant
 from hub.store.store import SqlStore
-from tests.support.parts import ACME, ADMIN, AT_MS, ELIZA, Posts, add_session, member, room
+from tests.support.parts import (
+    ACME,
+    ADMIN,
+    AT_MS,
+    ELIZA,
+    RIVAL,
+    Posts,
+    add_session,
+    audit,
+    member,
+    room,
+)
 
 AUDIT = AuditEntry("audit_1", ADMIN, "session.erased", "sess_1", AT_MS, {"owner": "user_alice"})
 
@@ -91,3 +109,115 @@ async def test_sessions_are_listed_by_owner_and_status_newest_first(store: SqlSt
     assert await listed("user_alice", None, Page(10)) == ["sess_2", "sess_0"]
     assert await listed("user_alice", "active", Page(10)) == ["sess_2"]
     assert await listed(None, None, Page(1, after="sess_2")) == ["sess_1"]
+
+
+AWKWARD = [
+    "a.b", "$.a", '$."a"', 'a"b', "a'b", "a' OR '1'='1", "a\\b", "a%b", "a_b", "*", "[0]", "a[0]",
+    "#>>", ":x", "?", "$1", "ключ", "👍", " ",
+]  # fmt: skip
+
+
+async def found(store: SqlStore, asked: Asked, owner: str | None = None, **page: Any) -> list[str]:
+    wanted = Page(page.pop("limit", 10), page.pop("after", None))
+    status = page.pop("status", None)
+    return [s.id for s in await store.sessions.page(ACME, owner, status, wanted, asked)]
+
+
+async def test_sessions_are_found_by_what_is_kept_with_them(store: SqlStore) -> None:
+    values: list[Any] = ["5", 5, 5.0, "true", True, "5.0", None, ["5"], {"n": "5"}, "x" * 300]
+    for n, value in enumerate(values):
+        await add_session(store, f"sess_{n}", metadata={"n": value, "all": "yes"})
+    await add_session(store, "sess_foreign", tenant=RIVAL, metadata={"n": "5"})
+    for owner in (None, "user_alice"):
+        assert ["sess_2", "sess_1", "sess_0"] == await found(store, {"n": "5"}, owner)
+        assert ["sess_4", "sess_3"] == await found(store, {"n": "true"}, owner)
+        assert ["sess_5"] == await found(store, {"n": "5.0"}, owner)
+        for absent in ("null", "", '["5"]', "x" * 300, "05", "5 ", "%", "TRUE"):
+            assert [] == await found(store, {"n": absent}, owner), absent
+        assert [] == await found(store, {"N": "5"}, owner)
+        assert 10 == len(await found(store, {"all": "yes"}, owner))
+    assert [] == await found(store, {"n": "5"}, "user_bob")
+
+
+@pytest.mark.parametrize("key", AWKWARD)
+async def test_a_key_is_a_key_whatever_is_in_it(store: SqlStore, key: str) -> None:
+    await add_session(store, "sess_1", metadata={"a": {"b": "deep"}, "b": [1]})
+    await add_session(store, "sess_2", metadata={key: "it's"})
+    await add_session(store, "sess_3", metadata={"x": key})
+    for owner in (None, "user_alice"):
+        assert ["sess_2"] == await found(store, {key: "it's"}, owner)
+        assert ["sess_3"] == await found(store, {"x": key}, owner)
+        for other in ("deep", "1", "its", "' OR ''='"):
+            assert [] == await found(store, {key: other}, owner)
+
+
+async def test_the_longest_key_and_value_are_found(store: SqlStore) -> None:
+    """An index of PostgreSQL takes no more than 2.7 KB."""
+    signs = [chr(0x1F300 + n) for n in range(FOUND_CHARS)]
+    key, value = "".join(signs), "".join(reversed(signs))
+    await add_session(store, metadata={key: value})
+    assert ["sess_1"] == await found(store, {key: value})
+
+
+async def test_all_that_is_asked_for_must_be_had_page_by_page(store: SqlStore) -> None:
+    """What few have is read first, wherever it stands in the question."""
+    for n in range(6):
+        metadata = {"env": "prod", "part": "even" if n % 2 == 0 else "odd", "half": n // 3}
+        await add_session(store, f"sess_{n}", ["user_alice", "user_bob"][n // 3], metadata=metadata)
+    await store.sessions.update(ACME, "sess_4", {"status": "closed"}, AUDIT)
+    for asked in ({"env": "prod", "part": "even"}, {"part": "even", "env": "prod"}):
+        assert ["sess_4", "sess_2", "sess_0"] == await found(store, asked)
+        assert ["sess_2", "sess_0"] == await found(store, asked, "user_alice")
+        assert ["sess_4"] == await found(store, asked, status="closed")
+        assert ["sess_4", "sess_2"] == await found(store, asked, limit=2)
+        assert ["sess_0"] == await found(store, asked, limit=2, after="sess_2")
+        assert ["sess_4"] == await found(store, asked | {"half": "1"})
+        assert [] == await found(store, asked | {"third": "x"})
+
+
+async def test_a_session_is_found_by_what_it_has_now(store: SqlStore) -> None:
+    await add_session(store, metadata={"project": "old", "kept": "yes"})
+    await add_session(store, "sess_2", metadata={"project": "old"})
+    changes: Json = {"metadata": {"project": "new", "more": 1}}
+    await store.sessions.update(ACME, "sess_1", changes, AUDIT)
+    assert ["sess_2"] == await found(store, {"project": "old"})
+    assert [] == await found(store, {"kept": "yes"})
+    assert ["sess_1"] == await found(store, {"project": "new", "more": "1"})
+    titled = AuditEntry("audit_2", ADMIN, "session.changed", "sess_1", AT_MS, {})
+    await store.sessions.update(ACME, "sess_1", {"title": "t"}, titled)
+    assert ["sess_1"] == await found(store, {"project": "new"})
+    gone = AuditEntry("audit_3", ADMIN, "session.deleted", "sess_1", AT_MS, {})
+    await store.sessions.delete(ACME, "sess_1", gone)
+    assert [] == await found(store, {"project": "new"})
+    erased = AuditEntry("audit_4", ADMIN, "session.erased", "sess_1", AT_MS, {})
+    await store.sessions.erase(ACME, "sess_1", erased)
+    assert 1 == await count(store, "session_metadata")
+
+
+async def test_those_that_wait_or_were_taken_are_found_too(store: SqlStore) -> None:
+    for n in range(4):
+        await add_session(store, f"sess_{n}", metadata={"half": str(n % 2)})
+        await store.sessions.escalate(ACME, f"sess_{n}", None, audit(f"sess_{n}"))
+    waiting = await store.sessions.waiting(ACME, None, Page(10), {"half": "1"})
+    assert ["sess_1", "sess_3"] == [s.id for s in waiting]
+    for n in range(4):
+        agent = member("user_bob")
+        await store.sessions.take_over(ACME, f"sess_{n}", agent, {}, audit(f"sess_{n}"))
+    taken = await store.sessions.taken(ACME, "user_bob", Page(10), {"half": "0"})
+    assert ["sess_2", "sess_0"] == [s.id for s in taken]
+
+
+async def test_what_few_have_is_read_first(store: SqlStore) -> None:
+    """A tenant's sessions are never walked through for what one of them has."""
+    for n in range(3):
+        await add_session(store, f"sess_{n}", metadata={"env": "prod", "id": str(n)})
+
+    def first(connection: Connection) -> str:
+        asked = {"env": "prod", "id": "1"}
+        found = of_tenant(connection, select(sessions.c.id), ACME, asked)
+        literal = found.compile(connection, compile_kwargs={"literal_binds": True})
+        return str(literal).partition("EXISTS")[0]
+
+    told = await store.database.read(first)
+    assert "'id'" in told
+    assert "'prod'" not in told

@@ -34,6 +34,7 @@ READS: dict[str, Ask] = {
     "session": lambda s, t: s.sessions.get(t, "sess_1"),
     "deleted session": lambda s, t: s.sessions.get(t, "sess_1", deleted=True),
     "sessions": lambda s, t: s.sessions.page(t, None, None, Page(10)),
+    "sessions by metadata": lambda s, t: s.sessions.page(t, None, None, Page(10), {"of": "acme"}),
     "sessions that wait": lambda s, t: s.sessions.waiting(t, None, Page(10)),
     "sessions that were taken": lambda s, t: s.sessions.taken(t, "user_bob", Page(10)),
     "sessions of an owner": lambda s, t: s.sessions.page(t, "user_alice", None, Page(10)),
@@ -71,7 +72,7 @@ async def filled(store: SqlStore) -> SqlStore:
     await store.participants.create(participant("user_only_acme"), None)
     await add_room(store)
     for session_id in ("sess_1", "sess_waits", "sess_taken"):
-        await add_session(store, session_id)
+        await add_session(store, session_id, metadata={"of": "acme"})
     await store.sessions.escalate(ACME, "sess_waits", None, audit("sess_waits"))
     await store.sessions.take_over(ACME, "sess_taken", member("user_bob"), {}, audit("sess_taken"))
     await Posts(store).send(calls=(ELIZA,))

@@ -171,11 +171,15 @@ async def add_room(
 
 
 async def add_session(
-    store: SqlStore, session_id: str = "sess_1", owner: str = "user_alice", tenant: str = ACME
+    store: SqlStore,
+    session_id: str = "sess_1",
+    owner: str = "user_alice",
+    tenant: str = ACME,
+    metadata: Json | None = None,
 ) -> Session:
     session = Session(
         id=session_id, tenant_id=tenant, owner=owner, participant_id=ELIZA, model="builtin/eliza",
-        title=None, system_prompt=None, metadata={}, status="active", handling="ai",
+        title=None, system_prompt=None, metadata=metadata or {}, status="active", handling="ai",
         message_count=0, created_ms=AT_MS, updated_ms=AT_MS,
     )  # fmt: skip
     members = [member(owner, "owner"), member(ELIZA, engagement="always")]

@@ -10,6 +10,7 @@ from typing import Final
 
 from pydantic import BaseModel
 
+from hub.core.metadata import ASKED, FOUND_CHARS
 from hub.core.values import Json
 from hub.gateway.docs.codes import CODES
 from hub.gateway.docs.schemas import Schemas
@@ -23,6 +24,11 @@ _BY_TIME: Final = frozenset({"/v1/search", "/v1/usage"})
 OPENAI: Final = "/v1/chat/"
 METRICS: Final = "/metrics"
 _FLAGS: Final = frozenset({"dry_run", "hard"})
+_BEGINNING: Final = {
+    "metadata.*": "`metadata.project_id=proj_123`: those whose metadata has this value under this "
+    "key of its top level, a text as it is, 5 or true for a number or a boolean; several must all "
+    "be had",
+}
 _HEADERS: Final = {
     "Idempotency-Key": "The same key again is the same request, for 24 hours",
     "Last-Event-ID": "Where a stream stopped, `epoch:seq`",
@@ -133,16 +139,28 @@ def _parameters(operation: Entry) -> list[Json]:
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
         for name in _PATH_PART.findall(operation.path)
     ]
-    found += [
-        {"name": name, "in": "query", "schema": _query(operation.path, name)}
-        for name in operation.query
-    ]
+    found += [_asked(operation.path, name) for name in operation.query]
     header = "Idempotency-Key" if operation.keyed else None
     header = "Last-Event-ID" if operation.path.endswith("/stream") else header
     if header is not None:
         about = {"description": _HEADERS[header], "schema": {"type": "string"}}
         found.append({"name": header, "in": "header"} | about)
     return found
+
+
+def _asked(path: str, name: str) -> Json:
+    """A query parameter. One that stands for all that begin so is an object of them, exploded:
+    each of its properties is a parameter of its own."""
+    if not name.endswith("*"):
+        return {"name": name, "in": "query", "schema": _query(path, name)}
+    names = {"pattern": f"^{re.escape(name[:-1])}."}
+    return {
+        "name": name, "in": "query", "style": "form", "explode": True,
+        "description": _BEGINNING[name],
+        "schema": {"type": "object", "propertyNames": names, "maxProperties": ASKED,
+                   "additionalProperties": {"type": "string", "maxLength": FOUND_CHARS}},
+        "example": {f"{name[:-1]}project_id": "proj_123"},
+    }  # fmt: skip
 
 
 def _query(path: str, name: str) -> Json:

@@ -46,6 +46,9 @@ def _operation(title: str, operation: Json, document: Json) -> str:
     inside = []
     if names := [f"{p['name']} ({p['in']})" for p in operation["parameters"]]:
         inside.append(f"<p>{escape(', '.join(names))}</p>")
+    for each in operation["parameters"]:
+        if each["in"] == "query" and "description" in each:
+            inside.append(f"<p>{escape(each['description'])}.</p>")
     if body := operation.get("requestBody"):
         schema = body["content"]["application/json"]["schema"]
         inside.append(_schema(_resolved(schema, document)))

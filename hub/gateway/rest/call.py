@@ -80,6 +80,11 @@ class Call:
     def query(self, name: str) -> str | None:
         return self.request.query_params.get(name)
 
+    def queries(self, prefix: str) -> dict[str, str]:
+        """Those whose names begin so, by what follows."""
+        found = self.request.query_params.items()
+        return {name[len(prefix) :]: value for name, value in found if name.startswith(prefix)}
+
     def number(self, name: str, *, least: int = 0, most: int = 2**53) -> int | None:
         text = self.query(name)
         if text is None:
@@ -141,7 +146,8 @@ Handler = Callable[[Call], Awaitable[Answer | Response]]
 class Operation:
     """One line of the API: how it is called, what it takes, who serves it. `entries` is how many
     its answer may have when no limit is given; an answer that is `live` takes its turns itself;
-    what is `keyed` takes an Idempotency-Key; what `reads` is for keys that may only read, too."""
+    what is `keyed` takes an Idempotency-Key; what `reads` is for keys that may only read, too. A
+    `query` parameter that ends in `*` stands for all that begin so."""
 
     method: str
     path: str
@@ -163,9 +169,10 @@ class Operation:
 
 def check_query(request: Request, names: Collection[str] = ()) -> None:
     """Refuse query parameters that a call does not have, repeated ones, and what is no text."""
+    begins = tuple(name[:-1] for name in names if name.endswith("*"))
     seen: set[str] = set()
     for name, value in request.query_params.multi_items():
-        if name not in names:
+        if name not in names and not name.startswith(begins):
             raise invalid(name, "is not a parameter of this call")
         if name in seen:
             raise invalid(name, "must be given once")

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from starlette.responses import Response
 
 from hub.core.errors import invalid
+from hub.core.metadata import ASKED, FOUND_CHARS
 from hub.core.sessions import session_message
+from hub.core.text import text_fault
 from hub.core.values import Session
 from hub.gateway.rest import rooms
 from hub.gateway.rest.call import Answer, Call, Operation
 from hub.gateway.rest.messages import between, paged
 from hub.gateway.rest.whole import ANSWER, JSON_FILE, MARKDOWN, whole
+from hub.ports import Asked
 from hub.wire.requests import ChangeSession, CreateSession, PromoteSession
+
+_ONE: Final = "/v1/sessions/{session_id}"
+_METADATA: Final = "metadata."
 
 
 async def create(call: Call) -> Answer:
@@ -22,23 +30,44 @@ async def create(call: Call) -> Answer:
 
 async def page(call: Call) -> Answer:
     """Newest first; those that wait for a person by how long they have. A `queue` is of those that
-    wait, or of those that the caller has taken over."""
+    wait, or of those that the caller has taken over. `metadata.KEY` narrows each of these down."""
     whole_tenant = call.choice("scope", "tenant") == "tenant"
     status = call.choice("status", "active", "closed")
     sessions = call.parts.sessions
     queue = call.choice("queue", "waiting", "taken")
     if queue and status:
         raise invalid("status", "give either queue or status")
+    asked = _asked(call)
     if queue == "taken":
-        taken = await sessions.taken(call.actor, call.page("taken"))
+        taken = await sessions.taken(call.actor, call.page("taken"), asked)
         return call.listed("taken", taken, lambda session: str(session.id), Session.as_dict)
     if queue:
-        waiting = await sessions.queue(call.actor, call.page("queue"), whole_tenant=whole_tenant)
+        waiting = await sessions.queue(
+            call.actor, call.page("queue"), whole_tenant=whole_tenant, asked=asked
+        )
         return call.listed("queue", waiting, _place_in_queue, Session.as_dict)
     found = await sessions.page(
-        call.actor, whole_tenant=whole_tenant, status=status, page=call.page("sessions")
-    )
+        call.actor, whole_tenant=whole_tenant, status=status, page=call.page("sessions"),
+        asked=asked,
+    )  # fmt: skip
     return call.listed("sessions", found, lambda session: str(session.id), Session.as_dict)
+
+
+def _asked(call: Call) -> Asked:
+    """What `metadata.KEY=VALUE` asks for, all of it at once. The key is all that follows the first
+    dot: no path leads into a value."""
+    asked = call.queries(_METADATA)
+    if len(asked) > ASKED:
+        raise invalid("metadata", f"at most {ASKED} keys can be asked for at once")
+    for key, value in asked.items():
+        name = f"{_METADATA}{key}"
+        if fault := text_fault(key):
+            raise invalid("metadata", f"a key {fault}")
+        if not 1 <= len(key) <= FOUND_CHARS:
+            raise invalid(name, f"name a key of 1 to {FOUND_CHARS} characters after the dot")
+        if len(value) > FOUND_CHARS:
+            raise invalid(name, f"must be at most {FOUND_CHARS} characters")
+    return asked
 
 
 def _place_in_queue(session: Session) -> str:
@@ -100,11 +129,10 @@ async def promote(call: Call) -> Answer:
     return Answer(rooms.whole(view), 201 if new else 200)
 
 
-_ONE = "/v1/sessions/{session_id}"
 OPERATIONS = [
     Operation("POST", "/v1/sessions", create, "Create a session", CreateSession, keyed=True),
     Operation("GET", "/v1/sessions", page, "List the caller's sessions",
-              query=("limit", "cursor", "scope", "status", "queue")),
+              query=("limit", "cursor", "scope", "status", "queue", f"{_METADATA}*")),
     Operation("GET", _ONE, read, "Read a session and its messages", query=("limit", "before"),
               live=True),
     Operation("PATCH", _ONE, change, "Change a session", ChangeSession),

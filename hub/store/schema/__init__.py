@@ -10,7 +10,7 @@ from hub.store.schema.messages import events, messages, reactions, read_cursors
 from hub.store.schema.models import completions, models
 from hub.store.schema.people import access_changes, api_keys, counters, participants, tenants
 from hub.store.schema.requests import audit_log, idempotency
-from hub.store.schema.rooms import members, rooms, sessions
+from hub.store.schema.rooms import members, rooms, session_metadata, sessions
 from hub.store.schema.runs import addressed, budgets, chains, runs
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "read_cursors",
     "rooms",
     "runs",
+    "session_metadata",
     "sessions",
     "tenants",
 ]

@@ -80,6 +80,19 @@ sessions = Table(
 )  # fmt: skip
 
 
+session_metadata = Table(
+    "session_metadata",
+    metadata,
+    Column("session_id", String, ForeignKey("sessions.id", ondelete="CASCADE"), nullable=False),
+    Column("key", String, nullable=False),
+    Column("tenant_id", String, nullable=False),
+    Column("value", String, nullable=False),
+    PrimaryKeyConstraint("session_id", "key"),
+    Index("ix_session_metadata_found", "tenant_id", "key", "value", "session_id"),
+    sqlite_with_rowid=False,
+)
+
+
 members = Table(
     "members",
     metadata,

@@ -98,6 +98,18 @@ def test_a_parameter_is_a_seq_or_a_time(path: str, name: str, schema: dict[str, 
     assert schema == described[name]["schema"]
 
 
+def test_parameters_that_begin_alike_are_an_object_of_them() -> None:
+    """Which OpenAPI sends as `metadata.KEY=VALUE`, each a parameter of its own."""
+    described = {p["name"]: p for p in HTTP["paths"]["/v1/sessions"]["get"]["parameters"]}
+    found = described["metadata.*"]
+    assert ("form", True, "object") == (found["style"], found["explode"], found["schema"]["type"])
+    (name,) = found["example"]
+    pattern = found["schema"]["propertyNames"]["pattern"]
+    assert re.search(pattern, name)
+    assert not any(re.search(pattern, other) for other in ("metadata.", "metadata", "metadataX"))
+    assert "project_id" in page(HTTP, SOCKET)
+
+
 def test_operations_have_names_of_their_own_and_answers() -> None:
     found = [each for path in HTTP["paths"].values() for each in path.values()]
     assert len(found) == len({each["operationId"] for each in found})
