@@ -66,6 +66,7 @@ KEYS_KEPT_MS: Final = 24 * 3600 * 1000
 TIDY_S: Final = 600.0
 COUNTED_S: Final = 5.0
 MOVED_S: Final = 2.0
+NOTED_S: Final = 2.0
 Tell = Callable[[], Iterable[Metric]]
 """Says what Prometheus is told of something; never waits."""
 log = structlog.get_logger("hub.parts")
@@ -215,6 +216,7 @@ async def working(parts: Parts, stored_s: float = STORED_S) -> AsyncIterator[Par
     work = (
         parts.writer.run, publisher.run, publisher.unpublished.run, parts.usage.run,
         parts.timeline.run, partial(_tidy, parts.store), parts.pulse.look, parts.pulse.beat,
+        parts.access.uses.run,
     )  # fmt: skip
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(enduring(each)) for each in work]
@@ -236,6 +238,8 @@ async def working(parts: Parts, stored_s: float = STORED_S) -> AsyncIterator[Par
                 await end(task)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(parts.timeline.move(), MOVED_S)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(parts.access.uses.flush(), NOTED_S)
 
 
 async def _say_bye(bus: RedisBus) -> None:

@@ -22,13 +22,15 @@ participants = typer.Typer(no_args_is_help=True, help="List, create and disable 
 
 @keys.command("list")
 def list_keys(data_dir: DataDir = None, as_json: AsJson = False) -> None:
-    """Every key of the hub; the secrets themselves are not kept anywhere."""
+    """Every key of the hub and when it was last used; the secrets themselves are not kept
+    anywhere."""
     found = at_desk(data_dir, lambda desk: desk.keys())
     if as_json:
         print_json(found)
         return
     columns = (
         "id", "name", "participant_id", "role", "scopes", "created_at", "expires_at", "revoked_at",
+        "last_used_at",
     )  # fmt: skip
     print_table(found, columns)
 

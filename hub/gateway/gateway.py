@@ -83,6 +83,7 @@ class Gateway:
         self.taken = Taken(parts.store.access_changes, self._take_away)
         parts.lost.listeners.append(self.fanout.suspect)
         parts.near.listeners.append(self.fanout.hear)
+        parts.access.uses.live.append(self.seats.keys)
         self._answered: list[Connection] = []
 
     async def may_read(self, actor: Actor, room_id: str) -> bool:

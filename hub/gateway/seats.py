@@ -21,6 +21,10 @@ class Seats:
     def __len__(self) -> int:
         return len(self._taken)
 
+    def keys(self) -> set[str]:
+        """The keys with which something is open."""
+        return {who for kind, who in self._count if kind == "key"}
+
     def take(self, socket: object, address: str | None) -> None:
         """A socket has come, of nobody yet; without an address it has said who it is, and is no
         stranger while its key is looked up. Raises Full."""

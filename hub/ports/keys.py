@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -38,6 +38,9 @@ class KeyStore(Protocol):
     async def revoke(
         self, tenant_id: str, key_id: str, at_ms: int, audit: AuditEntry | None
     ) -> ApiKey | None: ...
+
+    async def used(self, last_ms: Mapping[str, int]) -> None:
+        """When keys were last used, by id; what is known to be later stays."""
 
     async def admins(self, tenant_id: str, now_ms: int) -> list[str]:
         """The participants who have a tenant_admin's key that is valid now."""

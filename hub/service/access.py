@@ -20,6 +20,7 @@ from hub.core.posts import RequestKey
 from hub.core.times import parse_rfc3339
 from hub.core.values import Actor, ApiKey, Json, Scope
 from hub.ports import AuditEntry, Clock, Page, Store, StoredKey
+from hub.service.key_uses import KeyUses
 from hub.service.shared import Gathered
 from hub.service.tickets import Tickets
 from hub.wire.requests import CreateKey
@@ -48,6 +49,7 @@ class Access:
         self._keys = Gathered(store.keys.find_all, _KEYS_AT_ONCE)
         self._known: OrderedDict[str, tuple[str, Actor, int]] = OrderedDict()
         self._revoked: dict[str, None] = {}
+        self.uses = KeyUses(store.keys, now_ms)
 
     def cached(self, token: str) -> Actor | None:
         """The actor of a token that was authenticated before and is still good."""
@@ -59,9 +61,11 @@ class Access:
         if known is None or not hmac.compare_digest(known[0], digest_of(secret)):
             return None
         _, actor, good_until = known
-        if self._now_ms() >= good_until or self._expired(actor):
+        now = self._now_ms()
+        if now >= good_until or self._expired(actor):
             del self._known[actor.key_id]
             return None
+        self.uses.note(actor.key_id, now)
         return actor
 
     async def authenticate(self, token: str) -> Actor:
@@ -87,7 +91,9 @@ class Access:
         return actor.expires_ms is not None and actor.expires_ms <= self._now_ms()
 
     def _remember(self, digest: str, actor: Actor) -> None:
-        self._known[actor.key_id] = (digest, actor, self._now_ms() + _CACHED_MS)
+        now = self._now_ms()
+        self.uses.note(actor.key_id, now)
+        self._known[actor.key_id] = (digest, actor, now + _CACHED_MS)
         while len(self._known) > _CACHED_KEYS:
             self._known.popitem(last=False)
 
@@ -139,9 +145,10 @@ class Access:
 
     async def keys(self, actor: Actor, page: Page) -> list[ApiKey]:
         """An admin sees the tenant's keys, a user their own."""
-        return await self._store.keys.page(
+        found = await self._store.keys.page(
             actor.tenant_id, None if actor.is_admin else actor.id, page
         )
+        return self.uses.told(found)
 
     async def revoke(self, actor: Actor, key_id: str) -> ApiKey:
         """End a key now; every connection that uses it is closed within a second."""
@@ -155,7 +162,7 @@ class Access:
         if revoked is None:
             raise missing("key")
         self.forget(key_id)
-        return revoked
+        return self.uses.told([revoked])[0]
 
     async def create_ticket(
         self, actor: Actor, purpose: str, request: RequestKey | None = None
@@ -171,6 +178,7 @@ class Access:
         actor = _actor(found)
         if self._expired(actor):
             raise Unauthenticated("the key behind the ticket has expired")
+        self.uses.note(actor.key_id, self._now_ms())
         return actor
 
     async def log_in(self, ticket: str) -> Json:

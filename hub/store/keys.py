@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Final
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from hub.core.posts import RequestKey
 from hub.core.values import ApiKey, Participant
@@ -49,6 +49,9 @@ class SqlKeys:
         self, tenant_id: str, key_id: str, at_ms: int, audit: AuditEntry | None
     ) -> ApiKey | None:
         return await self._database.write(lambda c: _revoke(c, tenant_id, key_id, at_ms, audit))
+
+    async def used(self, last_ms: Mapping[str, int]) -> None:
+        await self._database.write(lambda c: _used(c, last_ms))
 
     async def admins(self, tenant_id: str, now_ms: int) -> list[str]:
         return await self._database.read(lambda c: _admins(c, tenant_id, now_ms))
@@ -104,6 +107,17 @@ def _revoke(
         write_audit(connection, audit)
         note_change(connection, "key", key_id, at_ms)
     return rows.key_of(row)
+
+
+def _used(connection: Connection, last_ms: Mapping[str, int]) -> None:
+    """In the order of ids: of two gateways that write at once neither waits for the other in a
+    circle."""
+    known = api_keys.c.last_used_ms
+    later = update(api_keys).where(
+        api_keys.c.id == bindparam("key_id"), known.is_(None) | (known < bindparam("at_ms"))
+    )
+    rows = [{"key_id": key_id, "at_ms": last_ms[key_id]} for key_id in sorted(last_ms)]
+    connection.execute(later.values(last_used_ms=bindparam("at_ms")), rows)
 
 
 def revoke_all(

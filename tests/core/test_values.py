@@ -56,7 +56,8 @@ def test_a_run_has_the_fields_of_the_contract() -> None:
 def test_a_key_never_shows_its_secret() -> None:
     key = ApiKey("key_1", "acme", "user_alice", "laptop", "tenant_user", AT_MS, None, None)
     assert set(key.as_dict()) == {
-        "id", "name", "participant_id", "role", "scopes", "created_at", "expires_at", "revoked_at"
+        "id", "name", "participant_id", "role", "scopes", "created_at", "expires_at", "revoked_at",
+        "last_used_at",
     }  # fmt: skip
 
 

@@ -45,13 +45,14 @@ class Stage:
         """All that a refused request must leave as it was."""
         get = self.owner.client.get
         session = get(f"/v1/sessions/{self.session_id}").json()["data"]
+        keys = get("/v1/api-keys").json()["data"]["items"]
         return (
             head_of(self.owner, self.room_id),
             head_of(self.other, self.foreign_id),
             get("/v1/rooms").json(),
             get("/v1/sessions").json(),
             session,
-            get("/v1/api-keys").json(),
+            [key | {"last_used_at": None} for key in keys],
         )
 
 

@@ -74,3 +74,17 @@ def test_nothing_is_kept_of_those_who_left() -> None:
         seats.leave(socket)
         seats.leave(socket)
     assert (0, 0) == (len(seats), len(seats._count))
+
+
+def test_a_key_is_in_use_as_long_as_something_of_it_is_open() -> None:
+    seats = Seats(9, 9, 9)
+    seats.take(1, "192.0.2.1")
+    seats.take(2, None)
+    assert set() == seats.keys()
+    seats.known(1, "key_a")
+    seats.admit(3, "key_a")
+    seats.admit(4, "key_b")
+    assert {"key_a", "key_b"} == seats.keys()
+    seats.leave(1)
+    seats.leave(4)
+    assert {"key_a"} == seats.keys()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import Any
 
@@ -80,3 +81,28 @@ async def test_keys_are_listed_by_owner_in_pages(store: SqlStore) -> None:
     assert [k.id for k in everybody] == ["key_0", "key_1", "key_2"]
     bobs = await store.keys.page(ACME, "user_bob", Page(3, after="key_1"))
     assert [k.id for k in bobs] == ["key_3"]
+
+
+async def last_used(store: SqlStore) -> dict[str, int | None]:
+    return {each.id: each.last_used_ms for each in await store.keys.page(ACME, None, Page(9))}
+
+
+async def test_of_two_times_at_which_a_key_was_used_the_later_stays(store: SqlStore) -> None:
+    for n in range(3):
+        await store.keys.create(key(f"key_{n}"), "d", None, None)
+    assert {"key_0": None, "key_1": None, "key_2": None} == await last_used(store)
+    await store.keys.used({"key_0": 20, "key_1": 20, "key_gone": 20})
+    await store.keys.used({"key_1": 30, "key_0": 10})
+    assert {"key_0": 20, "key_1": 30, "key_2": None} == await last_used(store)
+
+
+async def test_gateways_that_write_the_same_keys_at_once_all_do(store: SqlStore) -> None:
+    ids = [f"key_{n:02}" for n in range(40)]
+    for key_id in ids:
+        await store.keys.create(key(key_id), "d", None, None)
+    orders = [ids, ids[::-1], ids[20:] + ids[:20]]
+    await asyncio.gather(
+        *(store.keys.used(dict.fromkeys(some, n)) for n, some in enumerate(orders * 5))
+    )
+    found = await store.keys.page(ACME, None, Page(99))
+    assert {14} == {each.last_used_ms for each in found}

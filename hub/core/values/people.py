@@ -83,7 +83,8 @@ class Actor:
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """A key as its owner sees it; the secret itself is shown once and never stored."""
+    """A key as its owner sees it; the secret itself is shown once and never stored. When it was
+    last used is known to the minute."""
 
     id: str
     tenant_id: str
@@ -94,6 +95,7 @@ class ApiKey:
     expires_ms: int | None
     revoked_ms: int | None
     scopes: tuple[Scope, ...] = SCOPES
+    last_used_ms: int | None = None
 
     def as_dict(self) -> Json:
         return {
@@ -105,4 +107,5 @@ class ApiKey:
             "created_at": rfc3339(self.created_ms),
             "expires_at": optional_rfc3339(self.expires_ms),
             "revoked_at": optional_rfc3339(self.revoked_ms),
+            "last_used_at": optional_rfc3339(self.last_used_ms),
         }

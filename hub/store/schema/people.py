@@ -56,6 +56,7 @@ api_keys = Table(
     Column("expires_ms", BigInteger),
     Column("revoked_ms", BigInteger),
     Column("scopes", String),  # NULL: all of them
+    Column("last_used_ms", BigInteger),
     ForeignKeyConstraint(["tenant_id", "participant_id"], ["participants.tenant_id",
                                                            "participants.id"]),
     Index(None, "tenant_id", "id"),
