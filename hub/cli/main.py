@@ -13,11 +13,14 @@ import typer
 from rich.console import Console
 
 from hub.cli import admin, bench
+from hub.cli.audit import audit
 from hub.cli.demo import demo as run_demo
 from hub.cli.gateway import gateway as run_gateway
 from hub.cli.models import models
 from hub.cli.reach import DataDir, Key, Stop, Url, reach, settings_or_stop
 from hub.cli.restored import renew_epochs
+from hub.cli.rooms import rooms
+from hub.cli.runs import runs
 from hub.cli.up import up as run_up
 from hub.process import CannotStart
 from hub.settings import Settings, unread
@@ -31,6 +34,9 @@ log = structlog.get_logger("hub.cli")
 app.add_typer(admin.keys, name="keys")
 app.add_typer(admin.participants, name="participants")
 app.add_typer(models, name="models")
+app.add_typer(rooms, name="rooms")
+app.add_typer(runs, name="runs")
+app.add_typer(audit, name="audit")
 app.add_typer(bench.app, name="bench")
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 
 from hub.cli.lock import running_address
-from hub.core.errors import HubError
+from hub.client import RoomhubClient, Unreachable, open_client
+from hub.core.errors import HubError, Unauthenticated
 from hub.settings import Settings, SettingsError, load
 
 DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Where the hub keeps its data.")]
@@ -19,6 +23,7 @@ Url = Annotated[
 Key = Annotated[
     str | None, typer.Option(help="A tenant_admin's key; default: the data directory's.")
 ]
+T = TypeVar("T")
 
 
 class Stop(Exception):
@@ -50,6 +55,10 @@ def reach(data_dir: Path | None, url: str | None, key: str | None) -> Reached:
             f"no hub is running on the data directory {folder}; "
             "start one with: roomhub up, or say where with --data-dir or --url"
         )
+    if not address.startswith(("http://", "https://")):
+        raise Stop(
+            f"--url must begin with http:// or https://, as http://127.0.0.1:8000: {address}"
+        )
     return Reached(address, key or admin_key(folder))
 
 
@@ -71,3 +80,38 @@ def stop_for(error: BaseException) -> Stop | None:
     if isinstance(error, Stop):
         return error
     return Stop(error.message) if isinstance(error, HubError) else None
+
+
+@contextlib.contextmanager
+def refusals(hub: Reached) -> Iterator[None]:
+    """What the hub refuses, or no hub at all, ends the command with one line that says what to do
+    about it."""
+    try:
+        yield
+    except Exception as error:
+        if stop := _stop_at(hub, error):
+            raise stop from None
+        raise
+
+
+def _stop_at(hub: Reached, error: BaseException) -> Stop | None:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    if isinstance(error, Unauthenticated):
+        return Stop(
+            f"the hub at {hub.address} refuses the key ({error.message}); give another with --key"
+        )
+    if isinstance(error, Unreachable):
+        return Stop(f"{error.message}; is a hub running there? start one with: roomhub up")
+    return stop_for(error)
+
+
+def ask(hub: Reached, work: Callable[[RoomhubClient], Awaitable[T]]) -> T:
+    """Do one thing with the hub's REST calls. Raises Stop."""
+
+    async def asked() -> T:
+        async with open_client(hub.address, hub.key) as client:
+            return await work(client)
+
+    with refusals(hub):
+        return asyncio.run(asked())

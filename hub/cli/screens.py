@@ -15,7 +15,7 @@ from rich.text import Text
 from hub.client import DraftGrew
 from hub.core.values import Json
 
-_COLOURS: Final = {"user": "cyan", "bot": "magenta", "agent": "yellow", "persona": "green"}
+COLOURS: Final = {"user": "cyan", "bot": "magenta", "agent": "yellow", "persona": "green"}
 _REFRESH_HZ: Final = 20
 
 
@@ -145,4 +145,4 @@ class _Panel:
 def _head(author: Json, at_ms: float, threaded: bool) -> Text:
     """When, and who."""
     when = (f"{at_ms:5.0f} ms {'↳ ' if threaded else ''}", "dim")
-    return Text.assemble(when, (f"{author['name']} ", f"bold {_COLOURS[author['type']]}"))
+    return Text.assemble(when, (f"{author['name']} ", f"bold {COLOURS[author['type']]}"))

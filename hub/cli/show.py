@@ -13,6 +13,7 @@ from rich.text import Text
 from hub.core.values import Json
 
 PIPE_WIDTH: Final = 400
+_JOINERS: Final = "\u200c\u200d"  # between letters, and within emoji
 AsJson = Annotated[bool, typer.Option("--json", help="JSON for programs instead of a table.")]
 
 
@@ -41,9 +42,22 @@ def _cell(column: str, value: Any) -> str:
     return text[:16].replace("T", " ") if column.endswith("_at") else text
 
 
+def print_fields(about: Json) -> None:
+    """One thing, a line for each of its fields that has a value."""
+    width = max(map(len, about))
+    for name, value in about.items():
+        if value not in (None, ""):
+            print(f"{name:<{width}}  {_cell(name, value)}")
+
+
 def printable(text: str) -> str:
     """One line that a terminal only shows: what users call things may hold control sequences."""
-    return "".join(char if char.isprintable() else "\ufffd" for char in text)
+    return "".join(char if char.isprintable() or char in _JOINERS else "\ufffd" for char in text)
+
+
+def printable_lines(text: str) -> list[str]:
+    """As `printable`, of a text of several lines."""
+    return [printable(line) for line in text.expandtabs(4).splitlines()] or [""]
 
 
 def tell(line: str) -> None:

@@ -131,10 +131,33 @@ class RoomhubClient:
 
     async def events(self, room_id: str, *, since: int = 0) -> list[Json]:
         """The room's whole log after seq `since`."""
-        return [each async for each in self._list(f"/v1/rooms/{room_id}/events", {"since": since})]
+        return [each async for each in self.log(room_id, since=since)]
+
+    async def log(
+        self, room_id: str, *, since: int = 0, epoch: str | None = None
+    ) -> AsyncIterator[Json]:
+        """As `events`, each as soon as its page is read; none when the log has another epoch."""
+        query = {"since": since, "epoch": epoch}
+        async for each in self._list(f"/v1/rooms/{room_id}/events", query):
+            yield each
+
+    # Runs.
 
     async def run(self, run_id: str) -> Json:
         return await self._call("GET", f"/v1/runs/{run_id}")
+
+    async def runs(self, room_id: str) -> AsyncIterator[Json]:
+        """Every run of a room, newest first."""
+        async for run in self._list(f"/v1/rooms/{room_id}/runs", {}):
+            yield run
+
+    async def cancel_run(self, run_id: str) -> Json:
+        """Ask for a run's end: one that is being written ends within moments."""
+        return await self._call("POST", f"/v1/runs/{run_id}/cancel")
+
+    async def retry_run(self, run_id: str) -> Json:
+        """The run that does the work of one that did not succeed again."""
+        return await self._call("POST", f"/v1/runs/{run_id}/retry")
 
     # Participants and keys.
 
@@ -169,6 +192,11 @@ class RoomhubClient:
     async def revoke_key(self, key_id: str) -> Json:
         """End a key; connections that use it are closed within a second."""
         return await self._call("DELETE", f"/v1/api-keys/{key_id}")
+
+    async def audit(self) -> AsyncIterator[Json]:
+        """Who did what in the tenant, newest first; for an admin."""
+        async for record in self._list("/v1/audit-log", {}):
+            yield record
 
     # Models.
 
