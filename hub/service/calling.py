@@ -15,6 +15,7 @@ from hub.core.values import Json, Member, RoomView, Run
 
 PAUSED: Final = "the room is paused"
 OBSERVES: Final = "it only observes this room"
+OUT_OF_USE: Final = "it is out of use"
 LEFT: Final = "it is no member of this room any more"
 MakeId = Callable[[str], str]
 
@@ -49,7 +50,7 @@ def speech(
     if not spoken_to and not view.listening:
         return SAID_TO_NOBODY
     calls = tuple(m.author.id for m in spoken_to if m.author.is_ai and m.author.id != author_id)
-    called = [m for m in spoken_to if m.driven and m.engagement != "off"]
+    called = [m for m in spoken_to if _is_callable(m) and m.engagement != "off"]
     listening: list[Member] = []
     if not is_ai(author_id):  # AI participants answer each other only when called by name
         listening = _listening(view, called, in_thread)
@@ -69,9 +70,21 @@ def held_back(view: RoomView, member: Member | None) -> str | None:
     """Why an AI participant of the room is not set to work there, None when it may be."""
     if member is None:
         return LEFT
+    if member.disabled:
+        return OUT_OF_USE
     if view.room.settings.get("paused") is True:
         return PAUSED
     return None if permissions.may_post(member) else OBSERVES
+
+
+def unanswered(view: RoomView, author_id: str, summons: Sequence[Summons]) -> bool:
+    """Whether what a person says in a session is said to a model that is out of use: it is asked
+    nothing, and no person has taken its place."""
+    if summons or view.room.kind != "session" or is_ai(author_id):
+        return False
+    return any(
+        member.author.is_ai and member.engagement != "off" for member in view.members.values()
+    )
 
 
 def _model_of(view: RoomView, author_id: str) -> list[Member]:
@@ -82,6 +95,11 @@ def _model_of(view: RoomView, author_id: str) -> list[Member]:
         for member in view.members.values()
         if member.driven and member.author.id != author_id and member.engagement != "off"
     ]
+
+
+def _is_callable(member: Member) -> bool:
+    """Whether a mention opens a run, be it one that says why there will be no answer."""
+    return member.driven or (member.disabled and member.author.is_ai)
 
 
 def _spoken_to(view: RoomView, content: str, named: Iterable[str]) -> list[Member]:
@@ -144,6 +162,8 @@ def foreseen(view: RoomView, author_id: str, runs: Sequence[Run]) -> Json:
 def _silent(member: Member, author_id: str) -> str:
     if member.author.id == author_id:
         return "it is the author"
+    if member.disabled:
+        return OUT_OF_USE
     if not member.driven:
         return "it has no driver: its own program must listen"
     if not permissions.may_post(member):

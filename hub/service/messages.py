@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from hub.core import permissions
-from hub.core.errors import Denied, HubError, Unavailable, invalid, missing
+from hub.core.errors import Denied, HubError, ModelUnavailable, Unavailable, invalid, missing
 from hub.core.ids import IdMaker
 from hub.core.posts import LogRow, NewPost, Posted, RequestKey, StaleAccess
 from hub.core.values import Actor, Json, Message, RoomView, Run
 from hub.ports import Clock, Store
-from hub.service.calling import foreseen, speech
+from hub.service.calling import foreseen, speech, unanswered
 from hub.service.requests import key_to
 from hub.service.views import RoomViews
 from hub.service.writer import Done, Writer
@@ -55,11 +55,14 @@ class Messages:
         key: RequestKey | None = None,
         params: Json | None = None,
     ) -> Posted:
-        """Store a message; returns when it is committed."""
+        """Store a message; returns when it is committed. MODEL_UNAVAILABLE in a session where
+        neither a model nor a person would answer, unless it was stored before."""
         view = await self._views.known(actor, room_id)
         for _ in range(_TRIES):
             try:
                 new = self._prepare(actor, view, body, thread_id, key, params or {})
+                if unanswered(view, actor.id, new.summons):
+                    await self._check_answered(new)
             except HubError:
                 fresh = await self._views.fresh(actor, room_id)
                 if fresh.room.acl_version == view.room.acl_version:
@@ -88,6 +91,8 @@ class Messages:
         try:
             new = self._prepare(actor, view, body, thread_id, None, {})
         except HubError:
+            return False
+        if unanswered(view, actor.id, new.summons):
             return False
         self._writer.submit(new, done)
         return True
@@ -118,6 +123,18 @@ class Messages:
             body.content, self._now_ms(), said.mention, thread_id, body.client_id, key,
             said.summons, said.calls, said.budget,
         )  # fmt: skip
+
+    async def _check_answered(self, new: NewPost) -> None:
+        session = await self._store.sessions.get(new.tenant_id, new.room_id)
+        if session is None or session.status == "closed":
+            return  # which is said where it would be stored
+        if session.handling == "human" or session.waiting_ms is not None:
+            return
+        if new.key is None or await self._store.messages.made_by(new.key) is None:
+            raise ModelUnavailable(
+                f"{session.model} is out of use; ask for a person (…/escalate), or begin another "
+                "session"
+            )
 
     async def preview(
         self, actor: Actor, room_id: str, body: Said, *, thread_id: str | None = None

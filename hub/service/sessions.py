@@ -7,7 +7,7 @@ import hashlib
 import re
 from collections.abc import Awaitable, Callable
 
-from hub.core.errors import Conflict, Denied, ModelUnavailable, invalid, missing
+from hub.core.errors import Conflict, Denied, invalid, missing
 from hub.core.ids import MODEL_PERSONA, IdMaker, participant_type
 from hub.core.posts import Posted, RequestKey, session_closed
 from hub.core.values import Actor, Author, Json, Member, Message, Participant, Session
@@ -168,25 +168,11 @@ class Sessions:
     async def post(
         self, actor: Actor, session: Session, body: SendMessage, key: RequestKey | None
     ) -> Posted:
-        """Append a message to a `writable` session; its model is asked to answer. MODEL_UNAVAILABLE
-        where neither a model nor a person would, unless it was stored before."""
-        await self._check_answered(session, key)
+        """Append a message to a `writable` session; its model is asked to answer."""
         message = PostMessage(content=body.content)
         return await self._messages.post(
             actor, session.id, message, key=key, params=body.sampling()
         )
-
-    async def _check_answered(self, session: Session, key: RequestKey | None) -> None:
-        if session.handling == "human" or session.waiting_ms is not None:
-            return
-        model = await self._store.participants.get(session.tenant_id, session.participant_id)
-        if model is not None and model.driver is not None and model.disabled_ms is None:
-            return
-        if key is None or await self._store.messages.made_by(key) is None:
-            raise ModelUnavailable(
-                f"{session.model} is out of use; ask for a person (…/escalate), or begin another "
-                "session"
-            )
 
     async def change(self, actor: Actor, session_id: str, body: ChangeSession) -> Session:
         session = await self.read(actor, session_id)

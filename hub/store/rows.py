@@ -52,7 +52,7 @@ MESSAGE_TEXT: Final = f"""{", ".join(f"m.{name}" for name in _MESSAGE_FIELDS)}, 
     FROM messages m JOIN participants p ON p.tenant_id = m.tenant_id AND p.id = m.author_id"""
 """The columns of `message_of`, and where they are from, for statements as text."""
 MEMBER_TEXT: Final = f"""{_AUTHOR_TEXT}, m.role, m.engagement, m.joined_ms, p.driver IS NOT NULL,
-    p.driver ->> 'busy' FROM members m
+    p.driver ->> 'busy', p.disabled_ms IS NOT NULL FROM members m
     JOIN participants p ON p.tenant_id = m.tenant_id AND p.id = m.participant_id"""
 """The columns of `member_of_text`, and where they are from."""
 _RUN_COLUMNS = tuple(c for c in runs.c if c.name not in ("lane", "worker", "lease_until_ms"))
@@ -123,6 +123,7 @@ def select_members() -> Select[Any]:
             members,
             participants.c.driver.is_not(None).label("driven"),
             participants.c.driver["busy"].as_string().label("busy"),
+            participants.c.disabled_ms.is_not(None).label("disabled"),
             *_AUTHOR,
         )
         .join(participants, same)
@@ -133,14 +134,16 @@ def select_members() -> Select[Any]:
 def member_of(row: AnyRow) -> Member:
     return Member(
         author_of(row), row.role, row.engagement, row.joined_ms, bool(row.driven),
-        row.busy or "queue",
+        row.busy or "queue", bool(row.disabled),
     )  # fmt: skip
 
 
 def member_of_text(row: Sequence[Any]) -> Member:
     """A member from its `MEMBER_TEXT` columns."""
-    *author, role, engagement, joined_ms, driven, busy = row
-    return Member(Author(*author), role, engagement, joined_ms, bool(driven), busy or "queue")
+    *author, role, engagement, joined_ms, driven, busy, disabled = row
+    return Member(
+        Author(*author), role, engagement, joined_ms, bool(driven), busy or "queue", bool(disabled)
+    )
 
 
 @cache

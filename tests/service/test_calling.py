@@ -7,7 +7,16 @@ from typing import Any
 
 from hub.core.governor import Budget
 from hub.core.values import Member, RoomView
-from hub.service.calling import OBSERVES, PAUSED, Speech, foreseen, held_back, speech
+from hub.service.calling import (
+    OBSERVES,
+    OUT_OF_USE,
+    PAUSED,
+    Speech,
+    foreseen,
+    held_back,
+    speech,
+    unanswered,
+)
 from tests.support.parts import ELIZA, author, member, room
 
 SECOND = "persona_second"
@@ -57,6 +66,38 @@ def test_an_observer_is_held_back_when_called_and_not_asked_when_it_listens() ->
     assert () == said(seen, "hello").summons
     (silent,) = foreseen(seen, ALICE_ID, ())["would_not_run"]
     assert OBSERVES == silent["reason"]
+
+
+def test_who_is_out_of_use_is_held_back_when_called_and_not_asked_otherwise() -> None:
+    """With a driver or without: a bot that dials in by itself is gone with its keys."""
+    gone = [replace(member(each, engagement="always"), driven=False, disabled=True)
+            for each in (ELIZA, OWN)]  # fmt: skip
+    seen = view(member(ALICE_ID), replace(member("user_bob"), disabled=True), *gone)
+    spoken = said(seen, "@eliza, @own and @bob?")
+    assert [(ELIZA, OUT_OF_USE), (OWN, OUT_OF_USE)] == [
+        (each.participant_id, each.held) for each in spoken.summons
+    ]
+    assert 3 == len(spoken.mention)
+    assert () == said(seen, "hello", in_thread=True).summons
+    silent = foreseen(seen, ALICE_ID, ())["would_not_run"]
+    assert [OUT_OF_USE] * 2 == [each["reason"] for each in silent]
+    off = view(member(ALICE_ID), replace(gone[0], engagement="off"))
+    assert () == said(off, "@eliza?").summons
+
+
+def test_a_session_is_unanswered_when_its_model_is_out_of_use_and_no_person_has_it() -> None:
+    def of(*members: Member, kind: str = "session") -> RoomView:
+        return RoomView(room(kind=kind), {each.author.id: each for each in members})
+
+    alice, model = member(ALICE_ID), member(ELIZA, engagement="always")
+    gone = replace(model, driven=False, disabled=True)
+    assert unanswered(of(alice, gone), ALICE_ID, ())
+    assert unanswered(of(alice, replace(model, driven=False)), ALICE_ID, ())
+    assert not unanswered(of(alice, gone, kind="room"), ALICE_ID, ())
+    assert not unanswered(of(alice, replace(gone, engagement="off")), ALICE_ID, ())
+    assert not unanswered(of(alice, gone), ELIZA, ())
+    asked = of(alice, model)
+    assert not unanswered(asked, ALICE_ID, said(asked, "hello").summons)
 
 
 def test_in_a_paused_room_whoever_is_called_is_held_back() -> None:

@@ -6,12 +6,14 @@ from typing import Any
 
 import pytest
 
-from hub.core.errors import Conflict, Denied, HubError, Invalid, Missing
+from hub.core.errors import Conflict, Denied, HubError, Invalid, Missing, ModelUnavailable
+from hub.core.posts import Posted
 from hub.core.values import Actor, MemberRole
 from hub.parts import Parts
+from hub.service.calling import OUT_OF_USE
 from hub.service.messages import posted_answer
 from hub.wire.bodies import validate
-from hub.wire.requests import PostMessage
+from hub.wire.requests import ChangeSession, Escalate, PostMessage
 from tests.support.parts import (
     ACME,
     ADMIN,
@@ -26,6 +28,7 @@ from tests.support.parts import (
     add_session,
     member,
 )
+from tests.support.redis import until
 
 from .fakes import Answers
 
@@ -176,6 +179,61 @@ async def test_a_message_of_another_room_is_missing(parts: Parts) -> None:
     with pytest.raises(Missing) as caught:
         await parts.messages.get(ALICE, "room_2", posted.message_id)
     assert caught.value.code == "MESSAGE_NOT_FOUND"
+
+
+async def test_a_mention_of_who_is_out_of_use_says_why_nobody_answers(parts: Parts) -> None:
+    """Also where the room was known from before, and though the post is stored."""
+    await parts.messages.post(ALICE, "room_1", body())
+    await parts.participants.disable(ADMIN, ELIZA)
+    for said in (body("x", ELIZA), body("@eliza?")):
+        posted = await parts.messages.post(ALICE, "room_1", said)
+        (run,) = posted_answer(posted)["runs"]
+        assert (ELIZA, "suppressed") == (run["participant"]["id"], run["state"])
+        assert OUT_OF_USE == run["reason"]
+        seen = await parts.messages.preview(ALICE, "room_1", said)
+        assert ([], [OUT_OF_USE]) == (
+            seen["would_run"], [each["reason"] for each in seen["would_not_run"]],
+        )  # fmt: skip
+        assert await parts.messages.get(BOB, "room_1", posted.message_id) == posted.message
+        with pytest.raises(Conflict, match=OUT_OF_USE):
+            await parts.runs.retry(ALICE, run["id"])
+    assert [] == list((await parts.messages.post(ALICE, "room_1", body("hello"))).runs)
+
+
+async def test_the_hot_path_says_so_too(parts: Parts) -> None:
+    await parts.messages.post(ALICE, "room_1", body())
+    await parts.participants.disable(ADMIN, ELIZA)
+    await parts.views.fresh(ALICE, "room_1")
+    answers = Answers()
+    assert parts.messages.try_submit(ALICE, "room_1", body("@eliza?"), None, answers)
+    await until(lambda: bool(answers.outcomes))
+    (outcome,) = answers.outcomes
+    assert isinstance(outcome, Posted)
+    assert [OUT_OF_USE] == [run.reason for run in outcome.runs]
+
+
+async def test_where_nobody_would_answer_a_session_takes_no_message_by_its_room_either(
+    parts: Parts,
+) -> None:
+    await add_session(parts.store)
+    first = await parts.messages.post(ALICE, "sess_1", body("x", client_id="c1"))
+    await parts.participants.disable(ADMIN, ELIZA)
+    for _ in range(2):  # known as it was, then as it is
+        with pytest.raises(ModelUnavailable, match="out of use"):
+            await parts.messages.post(ALICE, "sess_1", body())
+    assert not parts.messages.try_submit(ALICE, "sess_1", body(), None, Answers())
+    again = await parts.messages.post(ALICE, "sess_1", body("x", client_id="c1"))
+    assert (True, first.message_id) == (again.replayed, again.message_id)
+    assert 1 == len(await parts.messages.page(ALICE, "sess_1", limit=9, before=None, after=None))
+    await parts.handling.escalate(ALICE, "sess_1", validate(Escalate, {}))
+    waiting = await parts.messages.post(ALICE, "sess_1", body("is anybody there?"))
+    assert () == tuple(waiting.runs)
+    await parts.handling.take_over(ADMIN, "sess_1")
+    await parts.messages.post(ADMIN, "sess_1", body("I am."))
+    await parts.sessions.change(ALICE, "sess_1", validate(ChangeSession, {"status": "closed"}))
+    with pytest.raises(Conflict) as caught:
+        await parts.messages.post(ALICE, "sess_1", body())
+    assert "SESSION_CLOSED" == caught.value.code
 
 
 async def test_in_a_session_every_message_calls_its_model(parts: Parts) -> None:

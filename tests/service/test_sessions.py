@@ -221,6 +221,7 @@ async def test_a_retry_gets_what_was_stored_though_nobody_would_answer_now(parts
     key = request_key(ALICE, f"send/{session.id}", "once", body)
     first = await parts.sessions.post(ALICE, session, body, key)
     await parts.participants.disable(ADMIN, ELIZA)
+    await parts.views.fresh(ALICE, session.id)
     again = await parts.sessions.post(ALICE, session, body, key)
     assert (True, first.message_id) == (again.replayed, again.message_id)
     with pytest.raises(Conflict) as caught:

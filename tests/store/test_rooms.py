@@ -159,3 +159,15 @@ async def test_rooms_are_listed_newest_first_in_pages(store: SqlStore) -> None:
     assert [r.id for r in after] == ["room_1", "room_0"]
     mine = await store.rooms.page(ACME, "user_alice", Page(10))
     assert [r.id for r in mine] == ["room_3", "room_1"]
+
+
+async def test_who_is_out_of_use_is_a_member_that_nothing_drives(store: SqlStore) -> None:
+    await add_room(store)
+    before = await view_of(store)
+    assert [False] * 3 == [each.disabled for each in before.members.values()]
+    await store.participants.disable(ACME, ELIZA, AT_MS, None)
+    view = await view_of(store)
+    assert view.room.acl_version > before.room.acl_version
+    assert {"user_alice": (False, False), "user_bob": (False, False), ELIZA: (False, True)} == {
+        each.author.id: (each.driven, each.disabled) for each in view.members.values()
+    }

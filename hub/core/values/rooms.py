@@ -16,7 +16,8 @@ _LISTENS = frozenset({"thread", "always"})
 @dataclass(frozen=True, slots=True)
 class Member:
     """A participant in a room; `driven` says that a mention of it starts a run, `busy` what
-    becomes of one that comes while another is being written."""
+    becomes of one that comes while another is being written, `disabled` that the participant was
+    taken out of use."""
 
     author: Author
     role: MemberRole
@@ -24,6 +25,7 @@ class Member:
     joined_ms: int
     driven: bool = False
     busy: WhenBusy = "queue"
+    disabled: bool = False
 
     def as_dict(self) -> Json:
         return {
