@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
+from collections.abc import Iterator
 
 import structlog
 
@@ -47,3 +49,20 @@ def set_up_logs(settings: Settings) -> None:
     root.setLevel(level)
     for quiet in ("uvicorn", "uvicorn.error", "httpx", "httpcore", "alembic"):
         logging.getLogger(quiet).setLevel(logging.WARNING)
+
+
+@contextlib.contextmanager
+def without_logs() -> Iterator[None]:
+    """Nothing is logged within: for a command that says itself what is the matter."""
+    before = structlog.get_config()
+    structlog.configure(processors=[_drop])
+    try:
+        yield
+    finally:
+        structlog.configure(**before)
+
+
+def _drop(
+    logger: object, name: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    raise structlog.DropEvent

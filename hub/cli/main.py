@@ -15,12 +15,14 @@ from rich.console import Console
 from hub.cli import admin, bench
 from hub.cli.audit import audit
 from hub.cli.demo import demo as run_demo
+from hub.cli.doctor import doctor as run_doctor
 from hub.cli.gateway import gateway as run_gateway
 from hub.cli.models import models
 from hub.cli.reach import DataDir, Key, Stop, Url, reach, settings_or_stop
 from hub.cli.restored import renew_epochs
 from hub.cli.rooms import rooms
 from hub.cli.runs import runs
+from hub.cli.show import AsJson
 from hub.cli.up import up as run_up
 from hub.process import CannotStart
 from hub.settings import Settings, unread
@@ -115,6 +117,19 @@ def workers(
     (point,) = entry_points(group="hub.commands", name="workers")
     with one_line():
         point.load()(serving_settings(metrics_port=metrics_port), console)
+
+
+@app.command()
+def doctor(
+    url: Annotated[
+        str | None, typer.Option(help="A hub to ask; default: the one of the data directory.")
+    ] = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check an installation, running or not: settings, disk, database, Redis, limits. One line for
+    each, with what to do next; the exit status is 1 when something failed. Changes nothing."""
+    raise typer.Exit(run_doctor(data_dir, url, as_json=as_json))
 
 
 @app.command()

@@ -26,6 +26,11 @@ def config() -> Config:
     return made
 
 
+def revisions() -> list[str]:
+    """Every revision that this version knows, the newest first."""
+    return [script.revision for script in ScriptDirectory.from_config(config()).walk_revisions()]
+
+
 def migrate(engine: Engine) -> bool:
     """Upgrade to the newest revision; True when there was anything to do. Raises
     UnusableDatabase."""
@@ -42,10 +47,10 @@ def migrate_on(connection: Connection) -> bool:
     if connection.dialect.name == "postgresql":
         connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
     current = MigrationContext.configure(connection).get_current_revision()
-    scripts = ScriptDirectory.from_config(config())
-    if current == scripts.get_current_head():
+    newest, *older = revisions()
+    if current == newest:
         return False
-    if current is not None and current not in {s.revision for s in scripts.walk_revisions()}:
+    if current is not None and current not in older:
         raise UnusableDatabase(
             f"the database is at revision {current}, which this version of roomhub does not know; "
             "install the version that wrote it, or a later one"

@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.support.hub import HubProcess, run_hub
+from tests.support.stores import postgres
+
+__all__ = ["postgres"]
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,1 @@
+"""What `roomhub doctor` looks at."""
