@@ -11,7 +11,6 @@ from sqlalchemy import (
     delete,
     insert,
     select,
-    tuple_,
     union_all,
     update,
 )
@@ -31,20 +30,31 @@ from hub.ports import (
     Promotion,
     Written,
 )
-from hub.store import editing, handling, promoting, rows, session_metadata, session_rows
+from hub.store import (
+    editing,
+    handling,
+    promoting,
+    session_lists,
+    session_metadata,
+    session_rows,
+)
 from hub.store.access_changes import note_change
 from hub.store.common import append, bare, write_audit
 from hub.store.database import Database
 from hub.store.rooms import create as create_room
-from hub.store.schema import events, idempotency, members, messages, rooms, runs, sessions
+from hub.store.schema import events, idempotency, messages, rooms, runs, sessions
+from hub.store.session_lists import Wanted
+from hub.store.session_metadata import FEW
 
 
 class SqlSessions:
-    """`SessionStore` on any SQL database."""
+    """`SessionStore` on any SQL database. Those with a value that fewer than `few` have are looked
+    at one by one."""
 
-    def __init__(self, database: Database, limits: Limits) -> None:
+    def __init__(self, database: Database, limits: Limits, few: int = FEW) -> None:
         self._database = database
         self._limits = limits
+        self._few = few
 
     async def create(
         self, session: Session, room: Room, members: Sequence[Member], key: RequestKey | None
@@ -66,17 +76,22 @@ class SqlSessions:
         page: Page,
         asked: Asked = ANY_METADATA,
     ) -> list[Session]:
-        return await self._database.read(lambda c: _page(c, tenant_id, owner, status, page, asked))
+        wanted = Wanted(tenant_id, owner, status, page, asked)
+        return await self._database.read(lambda c: session_lists.page(c, wanted, self._few))
 
     async def waiting(
         self, tenant_id: str, owner: str | None, page: Page, asked: Asked = ANY_METADATA
     ) -> list[Session]:
-        return await self._database.read(lambda c: _waiting(c, tenant_id, owner, page, asked))
+        return await self._database.read(
+            lambda c: session_lists.waiting(c, tenant_id, owner, page, asked)
+        )
 
     async def taken(
         self, tenant_id: str, handler: str, page: Page, asked: Asked = ANY_METADATA
     ) -> list[Session]:
-        return await self._database.read(lambda c: _taken(c, tenant_id, handler, page, asked))
+        return await self._database.read(
+            lambda c: session_lists.taken(c, tenant_id, handler, page, asked)
+        )
 
     async def update(
         self, tenant_id: str, session_id: str, changes: Json, audit: AuditEntry
@@ -147,65 +162,6 @@ def _create(
         connection.execute(insert(sessions).values(row))
         session_metadata.keep(connection, session.tenant_id, session.id, session.metadata)
     return written
-
-
-def _page(
-    connection: Connection,
-    tenant_id: str,
-    owner: str | None,
-    status: str | None,
-    page: Page,
-    asked: Asked,
-) -> list[Session]:
-    statement = select(sessions).where(
-        sessions.c.tenant_id == tenant_id, sessions.c.deleted_ms.is_(None)
-    )
-    if status is not None:
-        statement = statement.where(sessions.c.status == status)
-    if page.after:
-        statement = statement.where(sessions.c.id < page.after)
-    if owner is not None:
-        statement = session_metadata.having(statement.where(sessions.c.owner == owner), asked)
-    elif asked:
-        statement = session_metadata.of_tenant(connection, statement, tenant_id, asked)
-    found = connection.execute(statement.order_by(sessions.c.id.desc()).limit(page.limit))
-    return [rows.session_of(row) for row in found]
-
-
-def _waiting(
-    connection: Connection, tenant_id: str, owner: str | None, page: Page, asked: Asked
-) -> list[Session]:
-    """Who has waited longest comes first; `page.after` is `waiting_ms:id`."""
-    statement = select(sessions).where(
-        sessions.c.tenant_id == tenant_id, sessions.c.waiting_ms.is_not(None)
-    )
-    if owner is not None:
-        statement = statement.where(sessions.c.owner == owner)
-    if page.after:
-        since, _, after = page.after.partition(":")
-        place = tuple_(sessions.c.waiting_ms, sessions.c.id)
-        statement = statement.where(place > tuple_(int(since), after))
-    order = statement.order_by(sessions.c.waiting_ms, sessions.c.id).limit(page.limit)
-    found = connection.execute(session_metadata.having(order, asked))
-    return [rows.session_of(row) for row in found]
-
-
-def _taken(
-    connection: Connection, tenant_id: str, handler: str, page: Page, asked: Asked
-) -> list[Session]:
-    """Found by membership, which is indexed: who has a session is a member of its room."""
-    inside = select(members.c.room_id).where(
-        members.c.tenant_id == tenant_id, members.c.participant_id == handler
-    )
-    statement = select(sessions).where(
-        sessions.c.tenant_id == tenant_id, sessions.c.id.in_(inside),
-        sessions.c.handler == handler, sessions.c.status == "active",
-    )  # fmt: skip
-    if page.after:
-        statement = statement.where(sessions.c.id < page.after)
-    order = statement.order_by(sessions.c.id.desc()).limit(page.limit)
-    found = connection.execute(session_metadata.having(order, asked))
-    return [rows.session_of(row) for row in found]
 
 
 def _update(

@@ -5,15 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, select, text
+from sqlalchemy import Connection, text
 
 from hub.core.metadata import FOUND_CHARS
 from hub.core.posts import RequestKey
 from hub.core.values import Json
 from hub.ports import Asked, AuditEntry, Page, Reply, Written
-from hub.store.schema import sessions
-from hub.store.session_metadata import of_tenant
-from hub.store.store import SqlStore
+from hub.store.queries import fetch
+from hub.store.session_lists import LISTED
+from hub.store.session_metadata import FEW, few
+from hub.store.sessions import SqlSessions
+from hub.store.store import LIMITS, SqlStore
 from tests.support.parts import (
     ACME,
     ADMIN,
@@ -118,9 +120,16 @@ AWKWARD = [
 
 
 async def found(store: SqlStore, asked: Asked, owner: str | None = None, **page: Any) -> list[str]:
+    """Where few have what is asked for, and where many do, the same is found in another way."""
     wanted = Page(page.pop("limit", 10), page.pop("after", None))
     status = page.pop("status", None)
-    return [s.id for s in await store.sessions.page(ACME, owner, status, wanted, asked)]
+    answers = [
+        [s.id for s in await sessions.page(ACME, owner, status, wanted, asked)]
+        for most in (FEW, 2, 1, 0)
+        for sessions in (SqlSessions(store.database, LIMITS, most),)
+    ]
+    assert answers[1:] == answers[:1] * 3
+    return answers[0]
 
 
 async def test_sessions_are_found_by_what_is_kept_with_them(store: SqlStore) -> None:
@@ -160,9 +169,9 @@ async def test_the_longest_key_and_value_are_found(store: SqlStore) -> None:
 
 
 async def test_all_that_is_asked_for_must_be_had_page_by_page(store: SqlStore) -> None:
-    """What few have is read first, wherever it stands in the question."""
+    """Wherever it stands in the question."""
     for n in range(6):
-        metadata = {"env": "prod", "part": "even" if n % 2 == 0 else "odd", "half": n // 3}
+        metadata = {"env": "prod", "part": "even" if n % 2 == 0 else "odd", "half": n // 3, "n": n}
         await add_session(store, f"sess_{n}", ["user_alice", "user_bob"][n // 3], metadata=metadata)
     await store.sessions.update(ACME, "sess_4", {"status": "closed"}, AUDIT)
     for asked in ({"env": "prod", "part": "even"}, {"part": "even", "env": "prod"}):
@@ -172,6 +181,8 @@ async def test_all_that_is_asked_for_must_be_had_page_by_page(store: SqlStore) -
         assert ["sess_4", "sess_2"] == await found(store, asked, limit=2)
         assert ["sess_0"] == await found(store, asked, limit=2, after="sess_2")
         assert ["sess_4"] == await found(store, asked | {"half": "1"})
+        assert ["sess_4"] == await found(store, asked | {"n": "4"})
+        assert [] == await found(store, asked | {"n": "5"})
         assert [] == await found(store, asked | {"third": "x"})
 
 
@@ -207,17 +218,28 @@ async def test_those_that_wait_or_were_taken_are_found_too(store: SqlStore) -> N
     assert ["sess_2", "sess_0"] == [s.id for s in taken]
 
 
-async def test_what_few_have_is_read_first(store: SqlStore) -> None:
-    """A tenant's sessions are never walked through for what one of them has."""
+async def test_for_what_few_have_no_list_is_walked_through(store: SqlStore) -> None:
+    """An application may have one owner for all of its sessions, and ask for one of 100,000."""
     for n in range(3):
         await add_session(store, f"sess_{n}", metadata={"env": "prod", "id": str(n)})
 
-    def first(connection: Connection) -> str:
-        asked = {"env": "prod", "id": "1"}
-        found = of_tenant(connection, select(sessions.c.id), ACME, asked)
-        literal = found.compile(connection, compile_kwargs={"literal_binds": True})
-        return str(literal).partition("EXISTS")[0]
+    async def looked_at(most: int, **asked: str) -> list[str] | None:
+        return await store.database.read(lambda c: few(c, ACME, asked, most))
 
-    told = await store.database.read(first)
-    assert "'id'" in told
-    assert "'prod'" not in told
+    assert ["sess_1"] == await looked_at(2, env="prod", id="1")
+    assert ["sess_1"] == await looked_at(2, id="1", env="prod")
+    assert [] == await looked_at(2, env="test", id="1")
+    assert await looked_at(3, env="prod") is None
+    assert 3 == len(await looked_at(4, env="prod") or ())
+
+
+async def test_what_few_have_is_found_by_its_ids(store: SqlStore) -> None:
+    def plan(connection: Connection) -> str:
+        values = (["sess_1"], ACME, "user_alice", "active")
+        if connection.dialect.name == "sqlite":
+            return str(fetch(connection, f"EXPLAIN QUERY PLAN {LISTED}", *values))
+        connection.execute(text("SET LOCAL enable_seqscan = off"))  # it is empty
+        return str(fetch(connection, f"EXPLAIN {LISTED}", *values))
+
+    told = await store.database.write(plan)  # SET LOCAL is of a transaction
+    assert "sqlite_autoindex_sessions_1 (id=?)" in told or "Index Cond: (id = ANY" in told, told
