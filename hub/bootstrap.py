@@ -6,6 +6,7 @@ import secrets
 from pathlib import Path
 from typing import Final
 
+from hub.core.ids import TENANT
 from hub.core.values import ApiKey, Json, Member, Participant, Room
 from hub.models.eliza import ELIZA_SLUG
 from hub.parts import make_ids, now_ms, write_private
@@ -15,7 +16,6 @@ from hub.store import participants as participant_rows
 from hub.store.opening import prepare
 from hub.store.store import SqlStore
 
-TENANT: Final = "default"
 ADMIN: Final = "user_admin"
 _REVIEWER_PROMPT = "You review designs. Be concrete, kind and brief."
 _DEMO: Final[tuple[tuple[str, str, Json | None], ...]] = (

@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import httpx
 import structlog
@@ -60,6 +60,9 @@ from hub.store.kept import KeptMarks
 from hub.store.opening import make_room, open_store
 from hub.store.store import SqlStore
 from hub.wire.packets import Packet
+
+if TYPE_CHECKING:
+    from hub.identity.tokens import Tokens
 
 STORED_S: Final = 8.0
 KEYS_KEPT_MS: Final = 24 * 3600 * 1000
@@ -137,6 +140,7 @@ class Parts:
     usage: Usage
     timeline: Timeline
     pulse: Pulse
+    tokens: Tokens | None = None
     tellers: list[Tell] = field(default_factory=list)
 
     @contextlib.contextmanager
@@ -195,6 +199,22 @@ async def open_catalogue(settings: Settings, store: SqlStore) -> AsyncIterator[M
 
 
 @contextlib.asynccontextmanager
+async def open_tokens(settings: Settings) -> AsyncIterator[Tokens | None]:
+    """What tells good tokens from others; None when the settings trust nobody to sign any."""
+    secret, url = settings.jwt_secret, settings.jwt_jwks_url
+    if not secret and not url:
+        yield None
+        return
+    from hub.identity.keyset import open_key_set  # 10 MB of cryptography
+    from hub.identity.tokens import Tokens
+
+    async with contextlib.AsyncExitStack() as stack:
+        keys = await stack.enter_async_context(open_key_set(url)) if url else None
+        audience, issuer = settings.token_audience, settings.jwt_issuer
+        yield Tokens(audience, issuer, secret, keys, now_ms)
+
+
+@contextlib.asynccontextmanager
 async def open_parts(settings: Settings, redis_url: str) -> AsyncIterator[Parts]:
     """Everything but the edges, open until the context ends; then posts that were accepted are
     stored and published first. The database must have been migrated."""
@@ -203,7 +223,8 @@ async def open_parts(settings: Settings, redis_url: str) -> AsyncIterator[Parts]
         open_store(settings.database, limits_of(settings)) as store,
         open_bus(redis_url, settings.redis_prefix, secrets.token_hex(6)) as bus,
         open_catalogue(settings, store) as models,
-        working(assemble(settings, store, bus, models)) as parts,
+        open_tokens(settings) as tokens,
+        working(assemble(settings, store, bus, models, tokens)) as parts,
     ):
         yield parts
 
@@ -259,7 +280,13 @@ async def _tidy(store: SqlStore) -> None:
         await asyncio.sleep(TIDY_S)
 
 
-def assemble(settings: Settings, store: SqlStore, bus: RedisBus, models: ModelCatalogue) -> Parts:
+def assemble(
+    settings: Settings,
+    store: SqlStore,
+    bus: RedisBus,
+    models: ModelCatalogue,
+    tokens: Tokens | None = None,
+) -> Parts:
     """The services on a store and a bus; nothing works yet."""
     ids, lost, near, secret = make_ids(), Lost(), Near(), hub_secret(settings)
     publisher = Publisher(bus, lost, near)
@@ -273,7 +300,7 @@ def assemble(settings: Settings, store: SqlStore, bus: RedisBus, models: ModelCa
     return Parts(
         settings=settings, secret=secret, store=store, bus=bus, models=models,
         ids=ids, publisher=publisher, writer=writer, lost=lost, near=near, views=views,
-        access=Access(store, Tickets(bus, now_ms, secret), ids, now_ms),
+        access=Access(store, Tickets(bus, now_ms, secret), ids, now_ms, tokens), tokens=tokens,
         notices=notices, rooms=rooms, messages=messages,
         editing=Editing(store, views, publisher, ids, now_ms),
         reading=Reading(store, views, notices), searching=Searching(store, views),

@@ -6,6 +6,7 @@ import math
 import os
 import re
 import tomllib
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
@@ -24,6 +25,8 @@ Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Delay = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 _MANY_HOSTS: Final = ("redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster")
 _TOKEN: Final = re.compile(r"[!-~]{16,}")
+_SECRET_BYTES: Final = 32
+_KEY_PAIR: Final = re.compile(r"\s*(-----BEGIN|\{|ssh-|ecdsa-)")
 _ORIGIN: Final = re.compile(r"https?://[^/?#@\s]+")
 
 
@@ -42,6 +45,27 @@ def _many_hosts(url: str) -> str:
     elif not named or not master or (slash and not database.isdecimal()):
         raise ValueError("must be like redis+sentinel://host:26379,host2:26379/mymaster")
     return url
+
+
+def _is_safe_url(url: str) -> bool:
+    """Whether what comes from there is what was sent: https, or http without leaving the
+    machine. Log-ins and fragments are none of it."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        named = bool(host) and parts.port != 0
+    except ValueError:
+        return False
+    plain = parts.scheme == "http" and (host == "localhost" or _is_loopback(host))
+    clean = "@" not in parts.netloc and not parts.fragment and url.isprintable() and " " not in url
+    return named and clean and (plain or parts.scheme == "https")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 class SettingsError(Exception):
@@ -135,6 +159,10 @@ class Settings(BaseSettings):
     worker_runs: int = Field(256, ge=1)
     metrics_port: int | None = Field(None, ge=0, le=65_535)
     metrics_token: str | None = None
+    jwt_secret: str | None = None
+    jwt_issuer: str | None = None
+    jwt_audience: str | None = None
+    jwt_jwks_url: str | None = None
 
     @field_validator("redis_url")
     @classmethod
@@ -189,6 +217,37 @@ class Settings(BaseSettings):
             raise ValueError("must be at least 16 letters, digits or signs, without spaces")
         return value or None
 
+    @field_validator("jwt_secret")
+    @classmethod
+    def _is_a_secret(cls, value: str | None) -> str | None:
+        if value and len(value.encode()) < _SECRET_BYTES:
+            raise ValueError(f"must be at least {_SECRET_BYTES} bytes of random text")
+        if value and _KEY_PAIR.match(value):
+            raise ValueError("must be random text that is shared, not a key or a certificate")
+        return value or None
+
+    @field_validator("jwt_issuer", "jwt_audience")
+    @classmethod
+    def _is_named(cls, value: str | None) -> str | None:
+        if value and value != value.strip():
+            raise ValueError("must have no spaces around it")
+        return value or None
+
+    @field_validator("jwt_jwks_url")
+    @classmethod
+    def _is_of_keys(cls, value: str | None, others: ValidationInfo) -> str | None:
+        if not value:
+            return None
+        if not _is_safe_url(value):
+            raise ValueError("must be like https://id.example/jwks (http on this machine alone)")
+        for name, claim in (("jwt_issuer", "iss"), ("jwt_audience", "aud")):
+            if not others.data.get(name, "wrong"):
+                raise ValueError(
+                    f"needs HUB_{name.upper()} too: who has these keys may sign tokens for others,"
+                    f" and that is the {claim} of those for this hub"
+                )
+        return value
+
     @field_validator("lease_renew_s")
     @classmethod
     def _renews_in_time(cls, value: float, others: ValidationInfo) -> float:
@@ -212,6 +271,11 @@ class Settings(BaseSettings):
     def address(self) -> str:
         """Where bots answer: the public URL, else the address it listens on."""
         return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+
+    @property
+    def token_audience(self) -> str:
+        """Whom a token must be for (aud)."""
+        return self.jwt_audience or "roomhub"
 
     @property
     def database(self) -> str:

@@ -15,7 +15,9 @@ ROOT: Final = Path(__file__).parents[1]
 _DATA = {"hub.core", "hub.wire", "hub.ports"}
 _WORK = _DATA | {"hub.enduring"}
 _SECOND = (
-    _WORK | {"hub.settings", "hub.store", "hub.bus", "hub.models", "hub.service"} | {"hub.outbound"}
+    _WORK
+    | {"hub.settings", "hub.store", "hub.bus", "hub.models", "hub.service"}
+    | {"hub.identity", "hub.outbound"}
 )
 _THIRD = _SECOND | {"hub.parts", "hub.bootstrap", "hub.process", "hub.logs", "hub.metrics"}
 FLOORS: Final[dict[str, set[str]]] = {
@@ -26,6 +28,7 @@ FLOORS: Final[dict[str, set[str]]] = {
     "hub.ports": {"hub.core", "hub.wire"},
     "hub.settings": set(),
     "hub.enduring": {"hub.core"},
+    "hub.identity": _WORK,
     "hub.store": _DATA,
     "hub.bus": _WORK,
     "hub.models": {"hub.core"},
@@ -77,6 +80,7 @@ _ENGINES: Final = frozenset(
     [
         "alembic",
         "httpx",
+        "jwt",
         "pysqlite3",
         "redis",
         "sqlalchemy",

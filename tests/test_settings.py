@@ -262,3 +262,102 @@ def test_metrics_have_no_token_and_no_port_of_their_own_by_default(
 def test_settings_are_frozen() -> None:
     with pytest.raises(ValidationError):
         load().port = 1  # type: ignore[misc]
+
+
+JWKS = {
+    "HUB_JWT_JWKS_URL": "https://id.example/jwks",
+    "HUB_JWT_ISSUER": "https://id.example",
+    "HUB_JWT_AUDIENCE": "https://hub.example",
+}
+
+
+@pytest.mark.parametrize("value", ["a" * 32, "ü" * 16, "with spaces in it, and quite long"])
+def test_tokens_are_signed_with_a_secret_of_some_length(
+    value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HUB_JWT_SECRET", value)
+    assert (value, "roomhub") == (load().jwt_secret, load().token_audience)
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        ("a" * 31, "at least 32 bytes"),
+        ("-----BEGIN PUBLIC KEY-----" + "a" * 32, "not a key"),
+        ('{"kty":"RSA","n":"0123456789abcdef"}', "not a key"),
+        ("ssh-ed25519 " + "A" * 60, "not a key"),
+    ],
+)
+def test_a_secret_that_others_may_know_is_refused_and_not_shown(
+    value: str, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HUB_JWT_SECRET", value)
+    with pytest.raises(SettingsError, match=f"HUB_JWT_SECRET, .*{why}") as refused:
+        load()
+    assert value not in str(refused.value)
+
+
+@pytest.mark.parametrize("missing", ["HUB_JWT_ISSUER", "HUB_JWT_AUDIENCE"])
+@pytest.mark.parametrize("empty", [True, False])
+def test_a_key_set_needs_to_know_whose_tokens_for_whom(
+    missing: str, empty: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in JWKS.items():
+        monkeypatch.setenv(name, value)
+    assert JWKS["HUB_JWT_AUDIENCE"] == load().token_audience
+    if empty:
+        monkeypatch.setenv(missing, "")
+    else:
+        monkeypatch.delenv(missing)
+    with pytest.raises(SettingsError, match=f"HUB_JWT_JWKS_URL, .* needs {missing}"):
+        load()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1:8080/jwks", "http://localhost/jwks", "http://[::1]:1/jwks",
+        "https://id.example", "https://id.example:8443/realms/a/certs?x=1", "",
+    ],
+)  # fmt: skip
+def test_keys_come_from_where_nobody_can_change_them(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (JWKS | {"HUB_JWT_JWKS_URL": url}).items():
+        monkeypatch.setenv(name, value)
+    assert (url or None) == load().jwt_jwks_url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://id.example/jwks", "http://10.0.0.1/jwks", "http://127.0.0.1.example/jwks",
+        "http://localhost.example/", "ftp://id.example/", "https://", "id.example/jwks", "jwks",
+        "https://user:pw@id.example/jwks", "https://id.example/#a", "https://id.example:port/",
+        "https://id.example/a b", "https://id.example/\n", "file:///etc/passwd", "https://[::1/",
+    ],
+)  # fmt: skip
+def test_keys_from_anywhere_else_are_refused(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (JWKS | {"HUB_JWT_JWKS_URL": url}).items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError, match=r"HUB_JWT_JWKS_URL, .* must be like https://"):
+        load()
+
+
+def test_tokens_are_set_up_in_the_file_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = [f'{name.removeprefix("HUB_").lower()} = "{value}"' for name, value in JWKS.items()]
+    monkeypatch.setenv("HUB_CONFIG", write(tmp_path, "\n".join(lines)))
+    assert JWKS["HUB_JWT_JWKS_URL"] == load().jwt_jwks_url
+
+
+def test_nobody_signs_tokens_unless_somebody_is_named() -> None:
+    assert (None, None) == (load().jwt_secret, load().jwt_jwks_url)
+
+
+@pytest.mark.parametrize("name", ["HUB_JWT_ISSUER", "HUB_JWT_AUDIENCE"])
+def test_a_name_with_spaces_around_it_is_a_mistake(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, " roomhub")
+    with pytest.raises(SettingsError, match=f"{name}, "):
+        load()

@@ -9,12 +9,12 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final, Protocol, TypeVar, cast
 
-from hub.bootstrap import ADMIN, TENANT, prepare_database
+from hub.bootstrap import ADMIN, prepare_database
 from hub.cli.lock import Locked, hold_lock
 from hub.cli.reach import Stop, admin_key, settings_or_stop, stop_for
 from hub.client import open_client
 from hub.core.chat import Finish, TextDelta, Usage
-from hub.core.ids import IdMaker
+from hub.core.ids import TENANT, IdMaker
 from hub.core.values import Actor, Json
 from hub.models.base import open_stream
 from hub.models.catalogue import ModelCatalogue

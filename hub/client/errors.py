@@ -25,6 +25,7 @@ from hub.core.errors import (
 _KINDS: Final[dict[str, type[HubError]]] = {
     "AUTH_TOKEN_MISSING": Unauthenticated,
     "AUTH_TOKEN_INVALID": Unauthenticated,
+    "AUTH_UNAVAILABLE": Unavailable,
     "AUTHZ_PERMISSION_DENIED": Denied,
     "METHOD_NOT_ALLOWED": MethodNotAllowed,
     "IDEMPOTENCY_CONFLICT": Conflict,

@@ -12,7 +12,8 @@ HubError
 ├── Conflict              IDEMPOTENCY_CONFLICT, ALREADY_EXISTS, ROOM_ARCHIVED, SESSION_CLOSED, …
 ├── Limited               RATE_LIMITED, BUDGET_EXCEEDED
 ├── Backend               BACKEND_ERROR, BACKEND_TIMEOUT, MODEL_UNAVAILABLE
-└── Unavailable           STORE_UNAVAILABLE (not stored), OUTCOME_UNKNOWN (retry with the same key)
+└── Unavailable           STORE_UNAVAILABLE (not stored), OUTCOME_UNKNOWN (retry with the same key),
+                          AUTH_UNAVAILABLE
 """
 
 from __future__ import annotations
@@ -170,8 +171,8 @@ def invalid(field: str, message: str) -> Invalid:
 
 
 def only_reads() -> Denied:
-    """Something is to be changed by a key that may not."""
-    return Denied("this key may only read: its scopes lack write")
+    """Something is to be changed by a key or token that may not."""
+    return Denied("this key or token may only read: its scopes lack write")
 
 
 def reused_key() -> Conflict:

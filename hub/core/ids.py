@@ -11,6 +11,8 @@ _PAIRS: Final = tuple(high + low for high in _ALPHABET for low in _ALPHABET)
 _SHIFTS: Final = tuple(range(120, -1, -10))
 _RANDOM_BITS: Final = 80
 _LOW: Final = (1 << 20) - 1
+TENANT: Final = "default"
+"""The tenant that a first start makes."""
 AI_TYPES: Final = frozenset({"bot", "agent", "persona"})
 MODEL_PERSONA: Final = "persona_model-"
 """How the ids begin of personas that stand for a bare model in sessions; the hub makes them."""

@@ -19,7 +19,7 @@ def bearer(headers: Headers) -> str | None:
         return None
     scheme, _, token = given[0].partition(" ")
     if len(given) > 1 or scheme.lower() != "bearer" or not token.strip():
-        raise Unauthenticated("use one header Authorization: Bearer <key>")
+        raise Unauthenticated("use one header Authorization: Bearer <key or token>")
     return token.strip()
 
 
@@ -28,7 +28,8 @@ async def caller(request: HTTPConnection, access: Access) -> Actor:
     token = bearer(request.headers)
     if token is None:
         raise Unauthenticated(
-            "send your key as Authorization: Bearer <key>", code="AUTH_TOKEN_MISSING"
+            "send your key or token as Authorization: Bearer <key or token>",
+            code="AUTH_TOKEN_MISSING",
         )
     return access.cached(token) or await access.authenticate(token)
 

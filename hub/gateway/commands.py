@@ -165,7 +165,7 @@ class RunFail(RunCommand):
 
 class Auth(Command):
     type: Literal["auth"]
-    token: Annotated[str, Field(max_length=8192)]
+    token: Annotated[str, Field(max_length=8192, description="A key, a JSON Web Token or a ticket")]
 
 
 READING: Final = (Subscribe, Unsubscribe, Ping, Auth)

@@ -20,7 +20,7 @@ from hub.core.errors import HubError, Limited, Unauthenticated, invalid, only_re
 from hub.core.limits import Bucket
 from hub.core.posts import Outcome, Posted, StaleAccess
 from hub.core.times import optional_rfc3339, rfc3339
-from hub.core.values import Actor, Json
+from hub.core.values import Actor, Json, why_gone
 from hub.enduring import tell
 from hub.gateway.bounds import FRAME_BYTES
 from hub.gateway.closes import (
@@ -176,7 +176,7 @@ class Connection:
         if expires is None:
             return
         if expires <= now_ms:
-            self.close(EXPIRED, "the key has expired; authenticate again")
+            self.close(EXPIRED, f"the {self.actor.proof} has expired; authenticate again")
         elif expires - now_ms <= EXPIRING_MS and self._warned != expires:
             self._warned = expires
             about = {"expires_at": rfc3339(expires)}
@@ -222,7 +222,7 @@ class Connection:
             self.close(TOO_MUCH, LATER)
             return
         if self._parts.access.revoked(actor.key_id):  # since it was authenticated
-            self.close(REVOKED, "the key was revoked")
+            self.close(REVOKED, why_gone(actor.key_id))
             return
         self._gateway.connections.add(self)
         self._gateway.counts.sockets += 1
@@ -247,16 +247,16 @@ class Connection:
                 self._admit(actor)
 
     async def refresh(self, token: str) -> Json:
-        """Go on by another key of the same participant; the data of the reply."""
+        """Go on by another key or token of the same participant; the data of the reply."""
         actor = await self._parts.access.authenticate_socket(token)
         if (actor.tenant_id, actor.id) != (self.actor.tenant_id, self.actor.id):
             raise invalid("token", "must be of the same participant")
         if self._parts.access.revoked(actor.key_id):  # since it was authenticated
-            raise Unauthenticated("the key was revoked")
+            raise Unauthenticated(why_gone(actor.key_id))
         try:
             self._gateway.seats.known(self, actor.key_id)
         except Full:
-            raise Limited("this key has too many connections", retry_after=5) from None
+            raise Limited(f"this {actor.proof} has too many connections", retry_after=5) from None
         self._actor = actor
         return {"expires_at": optional_rfc3339(actor.expires_ms)}
 

@@ -13,7 +13,7 @@ import structlog
 
 from hub.bus.client import end
 from hub.core.errors import HubError, Missing, Unauthenticated
-from hub.core.values import Actor, Json
+from hub.core.values import Actor, Json, why_gone
 from hub.enduring import Errands, enduring
 from hub.gateway.closes import RESTARTING, REVOKED, spread
 from hub.gateway.counts import Counts
@@ -126,6 +126,7 @@ class Gateway:
         """Fan out and watch what is taken away while the context lasts."""
         await self.parts.timeline.check()
         await self.taken.begin()
+        tokens = self.parts.tokens
         async with (
             self.fanout.running(),
             self.presence.running(),
@@ -133,7 +134,7 @@ class Gateway:
         ):
             work = (
                 self.taken.watch, self.orphans.watch, self._watch_expiry, self.personal.run,
-                self.keeping.renew, self.keeping.end,
+                self.keeping.renew, self.keeping.end, *([tokens.run] if tokens else []),
             )  # fmt: skip
             watching = [group.create_task(enduring(each)) for each in work]
             try:
@@ -151,9 +152,10 @@ class Gateway:
             self.fanout.suspect_access(subject_id)
 
     def _revoked(self, key_id: str) -> None:
-        """One that cannot be closed keeps no other open; it is tried again."""
+        """A key, or all tokens of somebody. One that cannot be closed keeps no other open; it is
+        tried again."""
         self.parts.access.forget(key_id)
-        why, errors = "the key was revoked", list[Exception]()
+        why, errors = why_gone(key_id), list[Exception]()
         connections = [each for each in self.connections if each.actor.key_id == key_id]
         readers = [each for each in self.readers if each.actor.key_id == key_id]
         closing: list[Callable[[], None]] = [
@@ -166,7 +168,7 @@ class Gateway:
             except Exception as error:
                 errors.append(error)
         if errors:
-            raise ExceptionGroup("of a revoked key not all is closed", errors)
+            raise ExceptionGroup("of who was revoked not all is closed", errors)
 
     async def _watch_expiry(self) -> None:
         while True:

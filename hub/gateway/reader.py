@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Coroutine
 from typing import TYPE_CHECKING, Final
 
 from hub.core.errors import HubError, Limited, Unauthenticated, Unavailable, missing
-from hub.core.values import Actor
+from hub.core.values import Actor, why_gone
 from hub.gateway.joining import Cursor, Joining
 from hub.gateway.seats import Full
 from hub.wire.frames import PLAIN, some_bodies
@@ -130,7 +130,7 @@ class RoomReader:
 
     def close_if_expired(self, now_ms: int) -> None:
         if self.actor.expires_ms is not None and self.actor.expires_ms <= now_ms:
-            self.end(Unauthenticated("the key has expired"))
+            self.end(Unauthenticated(f"the {self.actor.proof} has expired"))
 
     async def take(self) -> list[bytes]:
         """Events that wait, as JSON, once there are any; none when it ended in peace. Raises
@@ -170,7 +170,7 @@ async def prepare_reader(
     if gateway.stopping:
         raise Unavailable("the hub is stopping; come back", retry_after=2)
     if gateway.parts.access.revoked(actor.key_id):  # since it was authenticated
-        raise Unauthenticated("the key was revoked")
+        raise Unauthenticated(why_gone(actor.key_id))
     reader = RoomReader(gateway, actor, room_id, durable=durable)
     try:
         gateway.seats.admit(reader, actor.key_id)

@@ -11,6 +11,7 @@ from hub.ports.audit import AuditEntry, AuditRecord, AuditStore
 from hub.ports.bus import Bus, Hear, Listener, LivesBus, PresenceBus
 from hub.ports.common import Clock, Page, Written
 from hub.ports.completions import CompletionStore
+from hub.ports.identity import TokenReader
 from hub.ports.keys import AccessChange, AccessChangeStore, KeyStore, StoredKey
 from hub.ports.log import Head, LogStore, Place, Standing
 from hub.ports.messages import MessageStore
@@ -80,6 +81,7 @@ __all__ = [
     "Store",
     "StoredKey",
     "TimelineStore",
+    "TokenReader",
     "Witness",
     "Written",
 ]

@@ -1,7 +1,9 @@
-"""Who is calling: keys, tickets and log-ins.
+"""Who is calling: keys, tokens, tickets and log-ins.
 
 A key is `rhk_` + public id + `_` + secret; the store has the SHA-256 of the secret (128 random
 bits and more need no slow hash). What a key stands for is cached until it is told to be revoked.
+A JSON Web Token that the operator's application signs is as good as a key (see `bearers.py`), but
+for what would outlive it: it makes no keys, and no log-in tickets, of which keys come.
 """
 
 from __future__ import annotations
@@ -14,12 +16,14 @@ from typing import Final
 
 import structlog
 
+from hub.core.claims import Claims
 from hub.core.errors import Denied, Unauthenticated, invalid, missing
 from hub.core.ids import IdMaker
 from hub.core.posts import RequestKey
 from hub.core.times import parse_rfc3339
-from hub.core.values import Actor, ApiKey, Json, Scope
-from hub.ports import AuditEntry, Clock, Page, Store, StoredKey
+from hub.core.values import Actor, ApiKey, Json, Scope, why_gone
+from hub.ports import AuditEntry, Clock, Page, Store, StoredKey, TokenReader
+from hub.service.bearers import Bearers
 from hub.service.key_uses import KeyUses
 from hub.service.shared import Gathered
 from hub.service.tickets import Tickets
@@ -41,7 +45,14 @@ def digest_of(secret: str) -> str:
 class Access:
     """Authenticates callers and hands out keys."""
 
-    def __init__(self, store: Store, tickets: Tickets, ids: IdMaker, now_ms: Clock) -> None:
+    def __init__(
+        self,
+        store: Store,
+        tickets: Tickets,
+        ids: IdMaker,
+        now_ms: Clock,
+        tokens: TokenReader | None = None,
+    ) -> None:
         self._store = store
         self._tickets = tickets
         self._ids = ids
@@ -50,13 +61,14 @@ class Access:
         self._known: OrderedDict[str, tuple[str, Actor, int]] = OrderedDict()
         self._revoked: dict[str, None] = {}
         self.uses = KeyUses(store.keys, now_ms)
+        self._bearers = Bearers(store, tokens, self.revoked, now_ms)
 
     def cached(self, token: str) -> Actor | None:
-        """The actor of a token that was authenticated before and is still good."""
+        """The actor of a key or token that was authenticated before and is still good."""
         prefix, _, rest = token.partition("_")
         public, _, secret = rest.partition("_")
         if prefix != "rhk":
-            return None
+            return self._bearers.cached(token)
         known = self._known.get(f"key_{public}")
         if known is None or not hmac.compare_digest(known[0], digest_of(secret)):
             return None
@@ -69,9 +81,11 @@ class Access:
         return actor
 
     async def authenticate(self, token: str) -> Actor:
-        """The actor behind a key; Unauthenticated for anything else."""
+        """The actor behind a key or token; Unauthenticated for anything else."""
         if actor := self.cached(token):
             return actor
+        if _is_signed(token):
+            return await self._bearers.authenticate(token)
         public, separator, secret = token.removeprefix("rhk_").partition("_")
         if not token.startswith("rhk_") or not separator or not public.isalnum():
             raise Unauthenticated("the key is not valid; keys begin with rhk_")
@@ -101,7 +115,9 @@ class Access:
         self, actor: Actor, body: CreateKey, request: RequestKey | None = None
     ) -> Json:
         """A new key with its secret, shown this once. Users make keys for themselves; admins for
-        any participant and of any role."""
+        any participant and of any role. A token makes none: it would outlive the token."""
+        if actor.by_token:
+            raise Denied("a token makes no keys, which would outlive it; use an API key")
         owner = actor.id if body.participant_id is None else body.participant_id
         if not actor.is_admin and (owner != actor.id or body.role != "tenant_user"):
             raise Denied("only a tenant_admin makes keys for others or of role tenant_admin")
@@ -167,18 +183,26 @@ class Access:
     async def create_ticket(
         self, actor: Actor, purpose: str, request: RequestKey | None = None
     ) -> Json:
-        """A single-use stand-in for a key: `ws` for a WebSocket, `login` for the web app."""
+        """A single-use stand-in for a key: `ws` for a WebSocket, `login` for the web app. For a
+        token there is only the first, since whoever logs in gets a key."""
+        if actor.by_token and purpose != "ws":
+            raise Denied("a token makes no log-in tickets, which are changed for keys")
         return await self._tickets.make(actor, purpose, request)
 
     async def redeem(self, ticket: str, purpose: str) -> Actor:
         """The actor who made the ticket; it works once."""
-        found = await self._store.keys.find(await self._tickets.take(ticket, purpose))
-        if found is None or found.key.revoked_ms is not None:
-            raise Unauthenticated("the key behind the ticket was revoked")
-        actor = _actor(found)
+        behind = await self._tickets.take(ticket, purpose)
+        if isinstance(behind, Claims):
+            actor = await self._bearers.actor(behind)
+        else:
+            found = await self._store.keys.find(behind)
+            if found is None or found.key.revoked_ms is not None:
+                raise Unauthenticated("the key behind the ticket was revoked")
+            actor = _actor(found)
         if self._expired(actor):
-            raise Unauthenticated("the key behind the ticket has expired")
-        self.uses.note(actor.key_id, self._now_ms())
+            raise Unauthenticated(f"the {actor.proof} behind the ticket has expired")
+        if not actor.by_token:
+            self.uses.note(actor.key_id, self._now_ms())
         return actor
 
     async def log_in(self, ticket: str) -> Json:
@@ -189,28 +213,34 @@ class Access:
         return {"key": made["key"], "expires_at": made["expires_at"]}
 
     async def authenticate_socket(self, token: str) -> Actor:
-        """The actor behind a key or a `ws` ticket."""
+        """The actor behind a key, a token or a `ws` ticket."""
         if token.startswith("rht_"):
             return await self.redeem(token, "ws")
         return await self.authenticate(token)
 
     def check(self, actor: Actor) -> None:
-        """Raise Unauthenticated when the key it came by is good no longer."""
+        """Raise Unauthenticated when the key or token it came by is good no longer."""
         if self.revoked(actor.key_id):
-            raise Unauthenticated("the key was revoked")
+            raise Unauthenticated(why_gone(actor.key_id))
         if self._expired(actor):
-            raise Unauthenticated("the key has expired")
+            raise Unauthenticated(f"the {actor.proof} has expired")
 
     def revoked(self, key_id: str) -> bool:
-        """Whether it is known that a key was revoked lately."""
+        """Whether it is known that a key was revoked lately, or who comes by a token disabled."""
         return key_id in self._revoked
 
     def forget(self, key_id: str) -> None:
-        """A key was revoked, wherever it was."""
+        """A key was revoked, or who comes by a token disabled, wherever it was."""
         self._known.pop(key_id, None)
+        self._bearers.forget(key_id)
         self._revoked[key_id] = None
         while len(self._revoked) > _REVOKED_KEPT:
             del self._revoked[next(iter(self._revoked))]
+
+
+def _is_signed(token: str) -> bool:
+    """Whether it is meant to be a JSON Web Token: nothing of ours has dots."""
+    return "." in token and not token.startswith("rh")
 
 
 def _actor(found: StoredKey) -> Actor:

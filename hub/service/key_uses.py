@@ -10,7 +10,7 @@ from typing import Final
 import structlog
 
 from hub.core.errors import Unavailable
-from hub.core.values import ApiKey
+from hub.core.values import ApiKey, of_tokens
 from hub.enduring import Outage, tell
 from hub.ports import Clock, KeyStore
 
@@ -61,7 +61,8 @@ class KeyUses:
     def _note_live(self) -> None:
         now = self._now_ms()
         for key_ids in self.live:
-            self._used.update(dict.fromkeys(key_ids(), now))
+            keys = (each for each in key_ids() if not of_tokens(each))
+            self._used.update(dict.fromkeys(keys, now))
 
     def told(self, keys: Iterable[ApiKey]) -> list[ApiKey]:
         """Keys as they are stored, with what this process knows of their use."""

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, insert, not_, select, update
 from hub.core.errors import Conflict
 from hub.core.ids import MODEL_PERSONA
 from hub.core.posts import RequestKey
-from hub.core.values import Json, Participant
+from hub.core.values import Json, Participant, token_key
 from hub.ports import AuditEntry, Page, Written
 from hub.store import rows
 from hub.store.access_changes import note_change
@@ -166,6 +166,7 @@ def _disable(
     changed = _update(connection, tenant_id, participant_id, gone, audit)
     for key_id in revoke_all(connection, tenant_id, participant_id, at_ms):
         note_change(connection, "key", key_id, at_ms)
+    note_change(connection, "key", token_key(tenant_id, participant_id), at_ms)
     return changed
 
 

@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from hub.core.errors import Unauthenticated, Unavailable
 from hub.core.ids import IdMaker
-from hub.core.values import ApiKey
+from hub.core.values import ApiKey, token_key
 from hub.parts import Parts, now_ms
 from hub.ports import KeyStore, Page
 from hub.service.access import Access
@@ -72,6 +72,14 @@ async def test_nothing_is_written_when_nothing_was_used(keys: Keys) -> None:
     await uses.flush()
     await uses.flush()
     assert [{"key_1": 1}] == keys.written
+
+
+async def test_what_is_open_by_a_token_uses_no_key(keys: Keys) -> None:
+    await add_key(keys, "key_1")
+    uses = KeyUses(keys, Ticker())
+    uses.live.append(lambda: [token_key(ACME, "user_alice"), "key_1"])
+    await uses.flush()
+    assert [["key_1"]] == [[*each] for each in keys.written]
 
 
 async def test_what_is_open_uses_its_key_as_long_as_it_lasts(keys: Keys) -> None:

@@ -68,7 +68,7 @@ async def test_who_is_disabled_loses_every_key_in_the_same_transaction(store: Sq
     revoked = {key.id: key.revoked_ms for key in await store.keys.page(ACME, None, Page(10))}
     assert {"key_1": AT_MS, "key_2": AT_MS - 1, "key_3": AT_MS, "key_4": None} == revoked
     told = [change.subject_id for change in await store.access_changes.after(0, 10)]
-    assert ["key_1", "key_3"] == told
+    assert ["key_1", "key_3", "jwt:acme:user_bob"] == told
     again = await store.participants.disable(ACME, "user_bob", AT_MS + 5, entry)
     assert found == again
     assert await store.participants.disable(RIVAL, "user_nobody", AT_MS, None) is None

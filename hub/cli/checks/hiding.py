@@ -33,7 +33,8 @@ def hide(text: object, settings: Settings) -> str:
     """The first line of what an error says, without the secrets of the settings."""
     first = next(iter(str(text).strip().splitlines()), "")
     secret = passwords_of(settings.database_url) | passwords_of(settings.redis_url)
-    secret |= {each for each in (settings.secret_key, settings.metrics_token) if each}
+    own = (settings.secret_key, settings.metrics_token, settings.jwt_secret)
+    secret |= {each for each in own if each}
     for each in sorted(secret, key=len, reverse=True):
         first = first.replace(each, "…")
     return printable(first)

@@ -15,7 +15,15 @@ from hub.core.values.kinds import (
     WhenBusy,
 )
 from hub.core.values.messages import Message
-from hub.core.values.people import Actor, ApiKey, Author, Participant
+from hub.core.values.people import (
+    Actor,
+    ApiKey,
+    Author,
+    Participant,
+    of_tokens,
+    token_key,
+    why_gone,
+)
 from hub.core.values.rooms import Member, Room, RoomView
 from hub.core.values.runs import Draft, Run
 from hub.core.values.sessions import Session
@@ -42,4 +50,7 @@ __all__ = [
     "SessionBusy",
     "TenantRole",
     "WhenBusy",
+    "of_tokens",
+    "token_key",
+    "why_gone",
 ]

@@ -3,11 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from hub.core.ids import AI_TYPES
 from hub.core.times import optional_rfc3339, rfc3339
 from hub.core.values.kinds import SCOPES, Json, Scope, TenantRole
+
+_TOKEN_KEY: Final = "jwt:"
+
+
+def token_key(tenant_id: str, participant_id: str) -> str:
+    """What stands for a key's id where somebody comes by a token: `jwt:default:user_alice`. No key
+    has such an id; what is counted or cut off by key is so for all tokens of a participant."""
+    return f"{_TOKEN_KEY}{tenant_id}:{participant_id}"
+
+
+def of_tokens(key_id: str) -> bool:
+    """Whether it stands for the tokens of a participant, so that no key has it."""
+    return key_id.startswith(_TOKEN_KEY)
+
+
+def why_gone(key_id: str) -> str:
+    """Why a key, or whatever stands for one, is good no longer."""
+    if of_tokens(key_id):
+        return "the participant was disabled"
+    return "the key was revoked"
 
 
 class Author(NamedTuple):
@@ -58,7 +78,7 @@ class Participant:
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """An authenticated caller: one key, one participant, one tenant."""
+    """An authenticated caller: one key or token, one participant, one tenant."""
 
     tenant_id: str
     author: Author
@@ -69,8 +89,25 @@ class Actor:
 
     @property
     def may_write(self) -> bool:
-        """Whether the key may do more than read."""
+        """Whether the key or token may do more than read."""
         return "write" in self.scopes
+
+    @property
+    def by_token(self) -> bool:
+        """Whether it is a JSON Web Token that says who calls: there is no key of that id."""
+        return of_tokens(self.key_id)
+
+    @property
+    def rights(self) -> str:
+        """What it may do by its key or token, as a name: two tokens of somebody may differ."""
+        if not self.by_token:
+            return self.key_id
+        return f"{self.key_id}/{'+'.join(self.scopes)}/{self.expires_ms}"
+
+    @property
+    def proof(self) -> str:
+        """What says who calls, as messages name it."""
+        return "token" if self.by_token else "key"
 
     @property
     def id(self) -> str:

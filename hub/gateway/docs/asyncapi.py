@@ -32,6 +32,17 @@ _HELLO: Final[Json] = {
     },
 }  # fmt: skip
 
+_SCHEMES: Final[Json] = {
+    "bearer": {
+        "type": "http", "scheme": "bearer", "bearerFormat": "an API key, or a JSON Web Token",
+        "description": "As over HTTP: see `/openapi.json`",
+    },
+    "ticket": {
+        "type": "httpApiKey", "in": "query", "name": "ticket",
+        "description": "From `POST /v1/tickets`, for what can set no header: it works once",
+    },
+}  # fmt: skip
+
 
 def asyncapi(commands: Mapping[str, type[BaseModel]]) -> Json:
     """The document."""
@@ -54,7 +65,10 @@ def asyncapi(commands: Mapping[str, type[BaseModel]]) -> Json:
         "info": {
             "title": "roomhub",
             "version": version("roomhub"),
-            "description": "Subprotocols roomhub.v1.json and roomhub.v1.msgpack: the same maps.",
+            "description": "Subprotocols roomhub.v1.json and roomhub.v1.msgpack: the same maps. "
+            "Who has sent neither a header nor a ticket sends the command `auth` first, with a "
+            "key, a JSON Web Token or a ticket, within 5 s. A later `auth` with another of the "
+            "same participant goes on after the first one's end.",
         },
         "defaultContentType": "application/json",
         "channels": {
@@ -64,7 +78,11 @@ def asyncapi(commands: Mapping[str, type[BaseModel]]) -> Json:
             "commands": _operation("receive", "What a client may send", taken),
             "events": _operation("send", "What a client is sent", sent),
         },
-        "components": {"messages": taken | sent, "schemas": schemas.found},
+        "components": {
+            "messages": taken | sent,
+            "schemas": schemas.found,
+            "securitySchemes": _SCHEMES,
+        },
     }
 
 
@@ -77,6 +95,7 @@ def _operation(action: str, summary: str, messages: Iterable[str]) -> Json:
         "action": action,
         "summary": summary,
         "channel": {"$ref": "#/channels/socket"},
+        "security": [{"$ref": f"#/components/securitySchemes/{name}"} for name in _SCHEMES],
         "messages": list(_refs("channels/socket", messages).values()),
     }
 

@@ -17,8 +17,10 @@ def _missing(what: str) -> Code:
 
 
 CODES: Final[dict[str, Code]] = {
-    "AUTH_TOKEN_MISSING": Code(401, "Send a key as Authorization: Bearer"),
-    "AUTH_TOKEN_INVALID": Code(401, "The key or ticket is wrong, was revoked, or has expired"),
+    "AUTH_TOKEN_MISSING": Code(401, "Send a key or token as Authorization: Bearer"),
+    "AUTH_TOKEN_INVALID": Code(
+        401, "The key, token or ticket is wrong, was revoked, or has expired"
+    ),
     "AUTHZ_PERMISSION_DENIED": Code(403, "The caller may see this and not do it"),
     "NOT_FOUND": Code(404, "There is nothing at this path"),
     "ROOM_NOT_FOUND": _missing("room"),
@@ -50,6 +52,7 @@ CODES: Final[dict[str, Code]] = {
     "BACKEND_ERROR": Code(502, "The model, bot or agent behind the hub failed"),
     "BUS_UNAVAILABLE": Code(503, "Redis does not answer; try again"),
     "MODEL_UNAVAILABLE": Code(503, "The model cannot be asked now"),
+    "AUTH_UNAVAILABLE": Code(503, "The keys that tokens are signed with cannot be read now"),
     "STORE_UNAVAILABLE": Code(503, "The database does not answer; nothing was stored"),
     "OUTCOME_UNKNOWN": Code(503, "It may be stored: try again with the same key"),
     "BACKEND_TIMEOUT": Code(504, "The model, bot or agent took too long"),

@@ -35,6 +35,19 @@ _HEADERS: Final = {
 }
 
 
+_SCHEMES: Final[Json] = {
+    "key": {"type": "http", "scheme": "bearer", "description": "An API key, `rhk_…`"},
+    "token": {
+        "type": "http", "scheme": "bearer", "bearerFormat": "JWT",
+        "description": "Where the operator allows it, a JSON Web Token that an application or "
+        "identity provider signs: `sub` is the participant's id, `exp` lies within 24 hours, `aud` "
+        "(and `iss`, if set) is as the hub has it; optional are `nbf`, `iat`, `tenant`, and "
+        "`scopes`, `[\"read\"]` or `[\"read\", \"write\"]`. It is never an admin's, makes no keys "
+        "and no log-in tickets; its `key_id` is `jwt:<tenant>:<participant>`",
+    },
+}  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """An operation as it is described: whether it takes the caller's key, and a request's own."""
@@ -76,10 +89,10 @@ def openapi(operations: Iterable[Operation]) -> Json:
             "version": version("roomhub"),
             "description": "Answers stand in `data`; lists in `data.items`, with `pagination`.",
         },
-        "security": [{"key": []}],
+        "security": [{"key": []}, {"token": []}],
         "paths": paths,
         "components": {
-            "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
+            "securitySchemes": _SCHEMES,
             "schemas": schemas.found | {"Answer": _ANSWER, "Error": _ERROR},
         },
     }

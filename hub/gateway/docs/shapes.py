@@ -105,7 +105,7 @@ EVENTS: Final[dict[str, Shape]] = {
     "run.offered": Shape("A run for this socket bot to take", "own", ({"token": "…"},)),
     "run.withdrawn": Shape("A run was taken away", "own", ({"run_id": "run_1"},), of_room=False),
     "auth.expiring": Shape(
-        "The key ends within a minute: send another `auth`", "own",
+        "The key or token ends within a minute: send another `auth`", "own",
         ({"expires_at": "2030-01-31T12:00:00.000Z"},), of_room=False,
     ),
 }  # fmt: skip

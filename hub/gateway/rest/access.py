@@ -40,7 +40,7 @@ async def revoke_key(call: Call) -> Answer:
 
 async def create_ticket(call: Call) -> Answer:
     body = await call.body(CreateTicket)
-    key = call.key(f"tickets/{call.actor.key_id}", body)  # another key may not do as much
+    key = call.key(f"tickets/{call.actor.rights}", body)  # another key may not do as much
     return Answer(await call.parts.access.create_ticket(call.actor, body.purpose, key), 201)
 
 

@@ -32,7 +32,8 @@ def test_what_others_word_is_one_line_without_secrets() -> None:
     settings = Settings(
         database_url="postgresql://hub:one-secret@db/hub", redis_url="redis://:two@r/0",
         secret_key="three-three-three", metrics_token="four-four-four-four",
+        jwt_secret="five-" * 8,
     )  # fmt: skip
-    told = hide("\none-secret two three-three-three four-four-four-four \x1b\nmore", settings)
-    assert "… … … … \ufffd" == told
+    said = f"\none-secret two three-three-three four-four-four-four {'five-' * 8} \x1b\nmore"
+    assert "… … … … … \ufffd" == hide(said, settings)
     assert "" == hide("", settings)
