@@ -44,7 +44,7 @@ BUS: Final = frozenset({
     "watch_cuts",
 })  # fmt: skip
 STORE: Final = frozenset({
-    "forget_keys", "completions.add", "access_changes.after", "runs.due",
+    "forget_keys", "completions.add", "access_changes.after", "runs.due", "keys.used",
 })  # fmt: skip
 
 MENTION: Final = (
@@ -73,6 +73,7 @@ async def open_house(
     ):
         bad_bus, bad_store = Faulty(bus, BUS, fault), Faulty(store, STORE, fault)
         parts = assemble(settings, cast("SqlStore", bad_store), cast("RedisBus", bad_bus), models)
+        parts.access.uses.every_s = 0.01
         gateway, stopping = Gateway(parts), asyncio.Event()
         pool = Pool(tools(parts, FakeDriver("hi", FINISH)), "worker")
         async with working(parts), gateway.running(), asyncio.TaskGroup() as group:
@@ -132,6 +133,7 @@ async def _use(house: House, socket: FakeSocket, connection: Connection) -> None
         return bool((await socket.reply_to(number))["ok"])
 
     await until(joined)
+    house.parts.access.uses.note(ALICE.key_id, 1)
     house.parts.usage.count(ALICE, "big", Tokens(1, 1), 1)
     house.parts.publisher.put((), ["run_nobody_knows"])
     await until(lambda: house.bus.all_failed and house.store.all_failed)

@@ -10,7 +10,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from hub.core.errors import Conflict, FieldError, HubError, Limited, missing, reused_key
+from hub.core.errors import (
+    Conflict,
+    FieldError,
+    HubError,
+    Limited,
+    ModelUnavailable,
+    missing,
+    reused_key,
+)
 from hub.core.governor import Budget, Limits
 from hub.core.triggers import Call, Cause, Effects, Ground, Summons, decide, occupied, refused
 from hub.core.values import Author, Json, Message, Run
@@ -193,6 +201,13 @@ def session_busy() -> Conflict:
     """Why a session takes nothing new at the moment."""
     return Conflict(
         "a reply is being written in this session; wait for it or cancel it", code="SESSION_BUSY"
+    )
+
+
+def session_unanswered(model: str) -> ModelUnavailable:
+    """Why nothing is asked in a session: neither its model nor a person would answer."""
+    return ModelUnavailable(
+        f"{model} is out of use; ask for a person (…/escalate), or begin another session"
     )
 
 

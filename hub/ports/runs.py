@@ -121,8 +121,8 @@ class RunStore(Protocol):
     ) -> Ended | None:
         """Open the next generation of an ended run, with the ids and time of `new`; None when the
         run is open, or a later generation is there. Raises why nothing may be said in its room, or
-        not by its model. A request of the same key changes nothing more and gets the run that the
-        first has opened."""
+        not by its model, MODEL_UNAVAILABLE where that is out of use. A request of the same key
+        changes nothing more and gets the run that the first has opened."""
 
     async def made_by(self, key: RequestKey) -> Run | None:
         """The run that a request of this key has opened; Conflict when it had another body."""

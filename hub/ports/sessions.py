@@ -127,7 +127,7 @@ class SessionStore(Protocol):
     async def edit_last(self, tenant_id: str, session_id: str, edit: Edit) -> Edited | None:
         """Change the last message of the session's user, delete what was answered, ask anew. None
         for no such message of theirs, 422 for one that is not the last, SESSION_BUSY while a reply
-        is written."""
+        is written, MODEL_UNAVAILABLE where neither its model nor a person would answer."""
 
     async def delete(self, tenant_id: str, session_id: str, audit: AuditEntry) -> Changed | None:
         """Hide the session, also as a room; what it held stays, and so does its audit trail."""

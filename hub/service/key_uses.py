@@ -21,12 +21,14 @@ log = structlog.get_logger("hub.access")
 
 class KeyUses:
     """What keys of this process were used for anything, and when last. `live` says which have
-    something open, which is a use as long as it lasts. A process that is killed loses a minute."""
+    something open, which is a use as long as it lasts. What was noted is written every `every_s`:
+    a process that is killed loses no more."""
 
-    def __init__(self, keys: KeyStore, now_ms: Clock) -> None:
+    def __init__(self, keys: KeyStore, now_ms: Clock, every_s: float = WRITTEN_S) -> None:
         self._keys = keys
         self._now_ms = now_ms
         self._used: dict[str, int] = {}
+        self.every_s = every_s
         self._outage = Outage(log, "when keys were used cannot be stored")
         self.live: list[Callable[[], Iterable[str]]] = []
 
@@ -34,10 +36,10 @@ class KeyUses:
         """A key was used. At every request: it never waits, and is one entry for each key."""
         self._used[key_id] = at_ms
 
-    async def run(self, every_s: float = WRITTEN_S) -> None:
+    async def run(self) -> None:
         """Write what was noted, always."""
         while True:
-            await asyncio.sleep(every_s)
+            await asyncio.sleep(self.every_s)
             await self.flush()
 
     async def flush(self) -> None:

@@ -6,9 +6,16 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from hub.core import permissions
-from hub.core.errors import Denied, HubError, ModelUnavailable, Unavailable, invalid, missing
+from hub.core.errors import Denied, HubError, Unavailable, invalid, missing
 from hub.core.ids import IdMaker
-from hub.core.posts import LogRow, NewPost, Posted, RequestKey, StaleAccess
+from hub.core.posts import (
+    LogRow,
+    NewPost,
+    Posted,
+    RequestKey,
+    StaleAccess,
+    session_unanswered,
+)
 from hub.core.values import Actor, Json, Message, RoomView, Run
 from hub.ports import Clock, Store
 from hub.service.calling import foreseen, speech, unanswered
@@ -131,10 +138,7 @@ class Messages:
         if session.handling == "human" or session.waiting_ms is not None:
             return
         if new.key is None or await self._store.messages.made_by(new.key) is None:
-            raise ModelUnavailable(
-                f"{session.model} is out of use; ask for a person (…/escalate), or begin another "
-                "session"
-            )
+            raise session_unanswered(session.model)
 
     async def preview(
         self, actor: Actor, room_id: str, body: Said, *, thread_id: str | None = None

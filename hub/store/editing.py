@@ -6,12 +6,12 @@ from sqlalchemy import Connection, and_, func, select, update
 
 from hub.core.errors import invalid
 from hub.core.governor import Limits
-from hub.core.posts import LogRow, decided_event, session_busy
-from hub.core.values import Message, Session
+from hub.core.posts import LogRow, decided_event, session_busy, session_unanswered
+from hub.core.values import Message, Run, Session
 from hub.ports import Edit, Edited
 from hub.store import rows, session_rows
 from hub.store.common import NewEntry, append
-from hub.store.run_again import count_again
+from hub.store.run_again import count_again, has_model
 from hub.store.run_ends import insert_runs
 from hub.store.schema import messages, runs, sessions
 
@@ -26,9 +26,9 @@ def edit_last(
     unfinished = and_(runs.c.room_id == session_id, runs.c.finished_ms.is_(None))
     if connection.execute(select(runs.c.id).where(unfinished).limit(1)).first():
         raise session_busy()
+    run = _asked(connection, session, edit)
     answers = _answers(connection, session, edit.message_id)
     _write(connection, edit, answers, session_id)
-    run = edit.run if session.handling == "ai" else None
     new: list[NewEntry] = [("message.updated", edit.message_id, None)]
     new += [("message.deleted", answer, None) for answer in answers]
     if run is not None:
@@ -39,6 +39,18 @@ def edit_last(
     about = {one: _message(connection, one) for one in (edit.message_id, *answers)}
     log: tuple[LogRow, ...] = tuple((entry, about.get(entry.ref)) for entry in entries)
     return Edited(about[edit.message_id], run, log)
+
+
+def _asked(connection: Connection, session: Session, edit: Edit) -> Run | None:
+    """The run that answers it; None where a person does, or is waited for and nobody else could.
+    Nobody's answer is deleted for one that cannot come."""
+    if session.handling != "ai":
+        return None
+    if has_model(connection, session):
+        return edit.run
+    if session.waiting_ms is None:
+        raise session_unanswered(session.model)
+    return None
 
 
 def _is_last(connection: Connection, session: Session, message_id: str) -> bool:

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Row, select
 
 from hub.core.errors import Limited
 from hub.core.governor import Budget, Limits
-from hub.core.posts import RequestKey, decided_event, session_taken
+from hub.core.posts import RequestKey, decided_event, session_taken, session_unanswered
 from hub.core.runs import ENDED
 from hub.core.triggers import Call, Cause, Effects, Summons, reopen
-from hub.core.values import Run
+from hub.core.values import Run, Session
 from hub.ports import Ended
 from hub.store import rows
 from hub.store.common import append, claim_key
 from hub.store.posted import closed
 from hub.store.queries import drive
 from hub.store.run_ends import insert_runs, lock_room_of, read
-from hub.store.schema import rooms, runs, sessions
+from hub.store.schema import participants, rooms, runs, sessions
 from hub.store.triggers import read_ground, write_effects
 
 
@@ -65,12 +66,22 @@ def _refuse_silent(connection: Connection, room_id: str) -> None:
     """Raises why nothing is said there now, or not by its model."""
     room = select(rooms.c.archived_ms).where(rooms.c.id == room_id)
     archived_ms = connection.execute(room).scalar_one()
-    about = select(sessions.c.status, sessions.c.deleted_ms, sessions.c.handler)
-    session = connection.execute(about.where(sessions.c.id == room_id)).first()
+    session = connection.execute(sessions.select().where(sessions.c.id == room_id)).first()
     if error := closed(archived_ms, (session.status, session.deleted_ms) if session else None):
         raise error
     if session is not None and session.handler is not None:
         raise session_taken(session.handler)
+    if session is not None and not has_model(connection, session):
+        raise session_unanswered(session.model)
+
+
+def has_model(connection: Connection, session: Row[Any] | Session) -> bool:
+    """Whether a session's model is in use. Under its room's lock, which who takes a participant out
+    of use waits for."""
+    driven = select(participants.c.driver.is_not(None)).where(
+        participants.c.tenant_id == session.tenant_id, participants.c.id == session.participant_id
+    )
+    return bool(connection.execute(driven).scalar())
 
 
 def count_again(connection: Connection, new: Run, budget: Budget | None, limits: Limits) -> Run:

@@ -102,3 +102,23 @@ def test_a_session_whose_model_is_out_of_use_says_so_however_it_is_written_to(
         tenant_admin.client.post(f"{path}/takeover").raise_for_status()
         said = tenant_admin.client.post(by_room, json={"content": "I am."}).raise_for_status()
         assert [] == said.json()["data"]["runs"]
+
+
+def test_a_reply_of_a_model_that_is_out_of_use_now_stays(
+    hub: HubProcess, person: Person, bot: str
+) -> None:
+    made = person.client.post("/v1/sessions", json={"model": bot, "title": "T"}).raise_for_status()
+    path = f"/v1/sessions/{made.json()['data']['id']}"
+    said = person.client.post(f"{path}/messages", json={"content": "hello"}).raise_for_status()
+    asked_id = said.json()["data"]["user_message"]["id"]
+    disable(hub, bot)
+    before = person.client.get(path).json()["data"]["messages"]
+    assert 2 == len(before)
+    for stream in (False, True):
+        how = {"stream": stream}
+        again = person.client.post(f"{path}/regenerate", json=how)
+        check_answer(again, 503, "MODEL_UNAVAILABLE")
+        anew = {"content": "hi"} | how
+        edited = person.client.patch(f"{path}/messages/{asked_id}", json=anew)
+        check_answer(edited, 503, "MODEL_UNAVAILABLE")
+    assert before == person.client.get(path).json()["data"]["messages"]

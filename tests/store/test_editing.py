@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from hub.core.errors import Conflict, Invalid, Limited
+from hub.core.errors import Conflict, Invalid, Limited, ModelUnavailable
 from hub.core.governor import Budget, Limits
 from hub.core.values import Run
 from hub.ports import Edit, Edited, Reply
@@ -98,3 +98,17 @@ async def test_an_edit_costs_what_a_run_costs(settings: Settings) -> None:
         found = await store.messages.get(ACME, "sess_1", message_id)
         assert found is not None
         assert "one" == found.content
+
+
+async def test_no_answer_is_deleted_for_one_that_cannot_come(store: SqlStore) -> None:
+    await add_session(store)
+    message_id = await answered(store, Posts(store))
+    await store.participants.disable(ACME, ELIZA, AT_MS, None)
+    with pytest.raises(ModelUnavailable, match="out of use"):
+        await edit(store, message_id)
+    kept = await store.messages.page("sess_1", limit=9, deleted=False)
+    assert ["one", "answer"] == [m.content for m in kept]
+    await store.sessions.escalate(ACME, "sess_1", None, audit("sess_1"))
+    edited = await edit(store, message_id)
+    assert edited is not None
+    assert ("anew", None) == (edited.message.content, edited.run)
