@@ -25,6 +25,8 @@ from hub.cli.checks.redis import PART as REDIS
 from hub.cli.checks.redis import check_redis
 from hub.cli.checks.setting import PART as SETTINGS
 from hub.cli.checks.setting import check_settings
+from hub.cli.checks.tokens import PART as TOKENS
+from hub.cli.checks.tokens import check_tokens
 from hub.cli.pipes import piped
 from hub.cli.show import print_json
 from hub.logs import without_logs
@@ -64,6 +66,7 @@ def _checks(settings: Settings, url: str | None) -> Mapping[str, Check]:
         FOLDER: partial(check_folder, settings),
         DATABASE: partial(check_database, settings),
         REDIS: partial(check_redis, settings),
+        TOKENS: partial(check_tokens, settings),
         HUB: partial(check_hub, settings, url),
         FILES: partial(check_files, settings),
     }

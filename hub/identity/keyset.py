@@ -37,7 +37,8 @@ log = structlog.get_logger("hub.identity")
 
 
 class KeySet:
-    """The keys by their `kid`. `clock` is in seconds and never goes back."""
+    """The keys by their `kid`. `clock` is in seconds and never goes back; `fault` is why the set
+    could not be read when that was tried last, if it could not."""
 
     def __init__(
         self, url: str, client: httpx.AsyncClient, clock: Callable[[], float] = time.monotonic
@@ -48,9 +49,12 @@ class KeySet:
         self._keys: dict[str, PyJWK] = {}
         self._said: dict[str, Json] = {}
         self._tried_s: float | None = None
-        self._failed = False
+        self.fault: str | None = None
         self._reading = asyncio.Lock()
         self._outage = Outage(log, "the keys that tokens are signed with cannot be read")
+
+    def __len__(self) -> int:
+        return len(self._keys)
 
     def known(self, kid: str) -> PyJWK | None:
         """The key of this id, as far as it is known; the same object for as long as it is the same
@@ -67,7 +71,7 @@ class KeySet:
             found = self._keys.get(kid)
         if found is not None:
             return found
-        if self._failed:
+        if self.fault is not None:
             raise Unavailable(
                 "the keys that tokens are signed with cannot be read now; try again",
                 code="AUTH_UNAVAILABLE", retry_after=PAUSE_S,
@@ -78,7 +82,7 @@ class KeySet:
         """Read the set now and then, so that a key that was withdrawn is forgotten."""
         while True:
             await self.refresh()
-            await asyncio.sleep(PAUSE_S if self._failed else AGE_S)
+            await asyncio.sleep(AGE_S if self.fault is None else PAUSE_S)
 
     async def refresh(self) -> None:
         """Read the set, once for all who ask meanwhile, unless that was tried just now."""
@@ -91,11 +95,10 @@ class KeySet:
             try:
                 self._take(await self._read())
             except (TimeoutError, ValueError, httpx.HTTPError) as error:
-                self._failed = True
-                self._outage.saw(_reason(error))
+                self.fault = str(error) or type(error).__name__
             else:
-                self._failed = False
-                self._outage.saw()
+                self.fault = None
+            self._outage.saw(self.fault)
             self._tried_s = self._clock()
 
     @property
@@ -150,10 +153,6 @@ def _key_of(said: Json) -> PyJWK | None:
         return None if made.Algorithm.check_key_length(made.key) else made
     except (PyJWTError, UnsupportedAlgorithm, LookupError, TypeError, ValueError):
         return None
-
-
-def _reason(error: Exception) -> str:
-    return str(error) or type(error).__name__
 
 
 @contextlib.asynccontextmanager

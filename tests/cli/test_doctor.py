@@ -22,6 +22,7 @@ from hub.store.database import sqlite_driver
 from hub.store.migrate import revisions
 from hub.store.opening import prepare
 from tests.support.hub import HubProcess, run_hub
+from tests.support.issuer import Pair, run_issuer
 from tests.support.postgres import PostgresServer
 from tests.support.redis import run_server
 from tests.support.sentinel import run_watched
@@ -228,6 +229,30 @@ async def test_an_old_schema_is_told_and_not_upgraded(
         assert "roomhub up" in told.of("schema")["next"]
     assert older == await client.fetchval("SELECT version_num FROM alembic_version")
     await client.close()
+
+
+def test_who_may_sign_tokens_is_told_and_whether_their_keys_can_be_read(tmp_path: Path) -> None:
+    with run_issuer(Pair("ES256", "one"), Pair("RS256", "two")) as issuer:
+        names = {
+            "HUB_JWT_JWKS_URL": f"{issuer.url}?password={SECRET}", "HUB_JWT_ISSUER": "us",
+            "HUB_JWT_AUDIENCE": "hub",
+        }  # fmt: skip
+        told = doctor(tmp_path, HUB_JWT_SECRET=f"{SECRET} {SECRET}", **names)
+        by_secret, by_keys = (each for each in told.lines if each["check"] == "tokens")
+        assert "HUB_JWT_SECRET, for the audience hub" in by_secret["said"]
+        assert f"one of 2 keys of {issuer.url}" in by_keys["said"]
+        issuer.status = 503
+        told = doctor(tmp_path, **names)
+    assert ["tokens"] == told.failed()
+    assert "status 503" in told.of("tokens")["said"]
+    assert "HUB_JWT_JWKS_URL" in told.of("tokens")["next"]
+
+
+def test_what_is_asked_of_tokens_that_nobody_may_sign_is_told(tmp_path: Path) -> None:
+    told = doctor(tmp_path, HUB_JWT_AUDIENCE="hub")
+    assert "warning" == told.of("tokens")["status"]
+    assert "HUB_JWT_AUDIENCE is set, but nobody" in told.of("tokens")["said"]
+    assert "tokens" not in {line["check"] for line in doctor(tmp_path).lines}
 
 
 def test_a_redis_that_is_away_is_told(tmp_path: Path) -> None:
