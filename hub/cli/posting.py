@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from typing import Final
 
 from hub.cli.follow import follow
 from hub.cli.found import find_room
@@ -13,10 +15,11 @@ from hub.cli.lines import line_of, said
 from hub.cli.reach import Reached, Stop
 from hub.cli.show import printable
 from hub.client import Logged, RoomhubClient, open_client, open_connection
-from hub.core.errors import Denied, Missing
+from hub.core.errors import Denied, Missing, Unavailable
 from hub.core.runs import OPEN
 from hub.core.values import Json
 
+PAUSES_S: Final = (0.5, 1.0, 2.0)
 Show = Callable[[object], None]
 
 
@@ -60,7 +63,7 @@ async def post_and_wait(
     `show` is given lines as they come to be. Stop when they have not ended in time."""
     async with open_client(hub.address, hub.key) as client:
         room = await find_room(client, given)
-        posted = await _post(client, room, posting)
+        posted = await post_once(client, room, posting)
         show(posted["id"])
         for run in posted["runs"]:
             reason = f" ({run['reason']})" if run.get("reason") else ""
@@ -71,22 +74,33 @@ async def post_and_wait(
         return outcome
 
 
-async def _post(client: RoomhubClient, room: Json, posting: Posting) -> Json:
+async def post_once(
+    client: RoomhubClient, room: Json, posting: Posting, pauses_s: Sequence[float] = PAUSES_S
+) -> Json:
+    """Where nobody knows whether it was stored it is posted again, as the same post."""
     if posting.join:
         me = (await client.me())["participant"]
         await client.add_member(room["id"], {"type": me["type"], "id": me["id"]})
+    client_id = uuid.uuid4().hex
+    for pause_s in pauses_s:
+        try:
+            return await _say(client, room["id"], posting, client_id)
+        except Unavailable:
+            await asyncio.sleep(pause_s)
+    return await _say(client, room["id"], posting, client_id)
+
+
+async def _say(client: RoomhubClient, room_id: str, posting: Posting, client_id: str) -> Json:
+    text, mention, thread_id = posting.text, posting.mention, posting.thread_id
     try:
-        if posting.thread_id is not None:
-            return await client.reply(
-                room["id"], posting.thread_id, posting.text, mention=posting.mention
-            )
-        return await client.post(room["id"], posting.text, mention=posting.mention)
+        if thread_id is None:
+            return await client.post(room_id, text, mention=mention, client_id=client_id)
+        return await client.reply(room_id, thread_id, text, mention=mention, client_id=client_id)
     except Missing as error:
         if error.code != "MESSAGE_NOT_FOUND":
             raise
-        raise Stop(
-            f"--thread {printable(posting.thread_id or '')}: there is no such message in the room"
-        ) from None
+        said = printable(thread_id or "")
+        raise Stop(f"--thread {said}: there is no such message in the room") from None
     except Denied as error:
         hint = "" if posting.join else "; --join makes you one first"
         raise Stop(f"{error.message}{hint}") from None

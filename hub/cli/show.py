@@ -12,7 +12,7 @@ from rich.text import Text
 
 from hub.core.values import Json
 
-PIPE_WIDTH: Final = 400
+PIPE_WIDTH: Final = 100_000
 _JOINERS: Final = "\u200c\u200d"  # between letters, and within emoji
 AsJson = Annotated[bool, typer.Option("--json", help="JSON for programs instead of a table.")]
 
