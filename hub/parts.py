@@ -33,6 +33,7 @@ from hub.models.catalogue import ModelCatalogue
 from hub.models.openai import open_client
 from hub.models.registry import ModelRegistry
 from hub.outbound import guarded_client
+from hub.sealing import Seal
 from hub.service.access import Access
 from hub.service.answers import Answers
 from hub.service.editing import Editing
@@ -64,6 +65,7 @@ from hub.wire.packets import Packet
 if TYPE_CHECKING:
     from hub.identity.tokens import Tokens
 
+SECRET_FILE: Final = "secret.key"
 STORED_S: Final = 8.0
 KEYS_KEPT_MS: Final = 24 * 3600 * 1000
 TIDY_S: Final = 600.0
@@ -113,6 +115,7 @@ class Parts:
 
     settings: Settings
     secret: bytes
+    seal: Seal
     store: SqlStore
     bus: RedisBus
     models: ModelCatalogue
@@ -154,10 +157,11 @@ class Parts:
 
 
 def hub_secret(settings: Settings) -> bytes:
-    """What cursors are signed with: HUB_SECRET_KEY, or one made on the first start."""
+    """What tokens are signed with and secrets sealed: HUB_SECRET_KEY, or one made on the first
+    start."""
     if settings.secret_key:
         return settings.secret_key.encode()
-    path = settings.data_dir / "secret.key"
+    path = settings.data_dir / SECRET_FILE
     if not path.exists():
         write_private(path, secrets.token_urlsafe(32))
     return path.read_bytes()
@@ -195,7 +199,7 @@ async def open_catalogue(settings: Settings, store: SqlStore) -> AsyncIterator[M
     reached through the guard."""
     async with open_client() as trusted, guarded_client(settings.outbound_allow) as guarded:
         operators = make_registry(settings, trusted)
-        yield ModelCatalogue(operators, store.models.of, guarded)
+        yield ModelCatalogue(operators, store.models.of, guarded, Seal(hub_secret(settings)))
 
 
 @contextlib.asynccontextmanager
@@ -289,6 +293,7 @@ def assemble(
 ) -> Parts:
     """The services on a store and a bus; nothing works yet."""
     ids, lost, near, secret = make_ids(), Lost(), Near(), hub_secret(settings)
+    seal = Seal(secret)
     publisher = Publisher(bus, lost, near)
     writer = Writer(store.posts, publisher, store.log)
     views = RoomViews(store.rooms)
@@ -298,19 +303,19 @@ def assemble(
     runs = Runs(store, views, publisher, ids, now_ms)
     sessions = Sessions(store, rooms, messages, publisher, models.knows, ids, now_ms)
     return Parts(
-        settings=settings, secret=secret, store=store, bus=bus, models=models,
+        settings=settings, secret=secret, seal=seal, store=store, bus=bus, models=models,
         ids=ids, publisher=publisher, writer=writer, lost=lost, near=near, views=views,
         access=Access(store, Tickets(bus, now_ms, secret), ids, now_ms, tokens), tokens=tokens,
         notices=notices, rooms=rooms, messages=messages,
         editing=Editing(store, views, publisher, ids, now_ms),
         reading=Reading(store, views, notices), searching=Searching(store, views),
         participants=Participants(
-            store, models.knows, ids, now_ms, callables=settings.callables,
+            store, models.knows, ids, now_ms, seal, callables=settings.callables,
             outbound_allow=settings.outbound_allow,
         ),
         runs=runs,
         answers=Answers(store, bus, publisher, ids, now_ms, secret),
-        mapping=Models(store, models, ids, now_ms, settings.outbound_allow),
+        mapping=Models(store, models, ids, now_ms, seal, settings.outbound_allow),
         usage=Usage(store, limits_of(settings).budget, now_ms),
         timeline=Timeline(
             store.timeline, [bus.marks, KeptMarks(settings.data_dir / "mark.json")],

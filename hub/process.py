@@ -80,12 +80,14 @@ def without_password(url: str) -> str:
 
 
 def check_shared(settings: Settings, command: str) -> str:
-    """The Redis URL; CannotStart unless database and Redis can be shared by processes."""
+    """The Redis URL; CannotStart unless database, Redis and secret can be shared by processes."""
     if not is_postgres(settings.database) or settings.redis_url is None:
         raise CannotStart(
             f"roomhub {command} shares its database and Redis with other processes: set "
             "HUB_DATABASE_URL to postgresql://… and HUB_REDIS_URL; for one process use roomhub up"
         )
+    if settings.secret_key is None:
+        raise CannotStart("set HUB_SECRET_KEY to the same random text on every gateway and worker")
     return settings.redis_url
 
 

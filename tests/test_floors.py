@@ -17,7 +17,7 @@ _WORK = _DATA | {"hub.enduring"}
 _SECOND = (
     _WORK
     | {"hub.settings", "hub.store", "hub.bus", "hub.models", "hub.service"}
-    | {"hub.identity", "hub.outbound"}
+    | {"hub.identity", "hub.outbound", "hub.sealing"}
 )
 _THIRD = _SECOND | {"hub.parts", "hub.bootstrap", "hub.process", "hub.logs", "hub.metrics"}
 FLOORS: Final[dict[str, set[str]]] = {
@@ -31,9 +31,10 @@ FLOORS: Final[dict[str, set[str]]] = {
     "hub.identity": _WORK,
     "hub.store": _DATA,
     "hub.bus": _WORK,
-    "hub.models": {"hub.core"},
+    "hub.models": {"hub.core", "hub.sealing"},
     "hub.outbound": {"hub.core", "hub.wire"},
-    "hub.service": _WORK,
+    "hub.sealing": {"hub.core"},
+    "hub.service": _WORK | {"hub.sealing"},
     "hub.client": {"hub.core", "hub.wire"},
     "hub.bench": {"hub.core", "hub.wire", "hub.client"},
     "hub.parts": _SECOND,

@@ -14,6 +14,7 @@ from hub.core.models import Price
 from hub.core.tokens import RunToken, make_token
 from hub.core.values import Json, Message, Participant, RoomView, Run
 from hub.parts import Parts, now_ms
+from hub.sealing import Unopenable, webhook_owner
 from workers.context import Context, room_context, session_context
 
 HISTORY: Final = 400
@@ -57,7 +58,7 @@ async def invite(parts: Parts, run: Run, share: float = 1.0) -> Invitation:
         message=await _trigger(parts, run, thread),
         thread=tuple(thread[-THREAD:]), chat=context.request, deadline_s=deadline_s,
         reply_url=f"{settings.address}/v1/runs/{run.id}/reply",
-        token=_token(parts, run, deadline_s), secrets=_secrets(participant),
+        token=_token(parts, run, deadline_s), secrets=_secrets(parts, participant),
         answer=await _message(parts, run, run.answer_id) if run.answer_id else None,
     )  # fmt: skip
     whole = driver.get("response_mode") == "whole"
@@ -70,9 +71,19 @@ def _token(parts: Parts, run: Run, deadline_s: float) -> str:
     return make_token(parts.secret, RunToken(run.tenant_id, run.id, run.attempt, expires_ms))
 
 
-def _secrets(participant: Participant) -> tuple[str, ...]:
-    now = now_ms()
-    return tuple(s["secret"] for s in participant.secrets if (s["until_ms"] or now) >= now)
+def _secrets(parts: Parts, participant: Participant) -> tuple[str, ...]:
+    """What its requests are signed with; one that cannot be read is missed only if it is the
+    newest."""
+    now, owner = now_ms(), webhook_owner(participant.tenant_id, participant.id)
+    good = [each["secret"] for each in participant.secrets if (each["until_ms"] or now) >= now]
+    found = []
+    for place, sealed in enumerate(good):
+        try:
+            found.append(parts.seal.open(sealed, owner))
+        except Unopenable as error:
+            if place == 0:
+                raise Backend(f"{error.message}; give the webhook a new one") from None
+    return tuple(found)
 
 
 async def _participant(parts: Parts, run: Run) -> Participant:

@@ -18,8 +18,9 @@ from hub.core.ids import TENANT, IdMaker
 from hub.core.values import Actor, Json
 from hub.models.base import open_stream
 from hub.models.catalogue import ModelCatalogue
-from hub.parts import now_ms, open_catalogue
+from hub.parts import SECRET_FILE, hub_secret, now_ms, open_catalogue
 from hub.ports import Page
+from hub.sealing import Seal
 from hub.service.access import Access
 from hub.service.models import Models
 from hub.service.participants import Participants
@@ -138,6 +139,9 @@ def _at_desk(settings: Settings, work: Callable[[Desk], Awaitable[T]]) -> T:
     folder = settings.data_dir
     if not folder.is_dir() or not _has_database(settings):
         raise Stop(f"there is no hub in {folder} yet; make one with: roomhub up")
+    made = (folder / SECRET_FILE).exists()
+    if is_postgres(settings.database) and settings.secret_key is None and not made:
+        raise Stop("set HUB_SECRET_KEY to that of the gateways")
     try:
         with hold_lock(folder):
             prepare_database(settings)
@@ -166,9 +170,10 @@ async def _offline(settings: Settings, work: Callable[[Desk], Awaitable[T]]) -> 
         no_tickets = cast(Tickets, None)  # they need Redis, and nobody asks for them here
         ids = IdMaker(now_ms, secrets.randbits)
         access = Access(store, no_tickets, ids, now_ms)
-        mapping = Models(store, models, ids, now_ms, settings.outbound_allow)
+        seal = Seal(hub_secret(settings))
+        mapping = Models(store, models, ids, now_ms, seal, settings.outbound_allow)
         people = Participants(
-            store, models.knows, ids, now_ms,
+            store, models.knows, ids, now_ms, seal,
             callables=settings.callables, outbound_allow=settings.outbound_allow,
         )  # fmt: skip
         actor = Actor(TENANT, admin.author(), "tenant_admin", "cli")

@@ -35,8 +35,6 @@ def gateway(settings: Settings, console: Console, processes: int = 1) -> int:
     set_up_logs(settings)
     with _in_one_line():
         redis_url = check_shared(settings, "gateway")
-        if settings.secret_key is None:
-            raise CannotStart("set HUB_SECRET_KEY to the same random text on every gateway")
         if settings.metrics_port == settings.port != 0:  # processes that share it would share both
             raise CannotStart("HUB_METRICS_PORT must be another port than --port")
         check_folder(settings.data_dir)

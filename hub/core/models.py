@@ -59,7 +59,8 @@ class ModelConfig:
 
 @dataclass(frozen=True, slots=True)
 class StoredModel:
-    """A model that a tenant mapped; `config` as it was given, `api_keys` apart and never shown."""
+    """A model that a tenant mapped; `config` as it was given, `api_keys` apart, sealed and never
+    shown."""
 
     tenant_id: str
     slug: str

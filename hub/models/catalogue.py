@@ -6,7 +6,7 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import httpx
@@ -15,6 +15,7 @@ import structlog
 from hub.core.errors import Conflict, Unavailable, invalid
 from hub.core.models import ModelConfig, Price, StoredModel
 from hub.models.registry import ModelRegistry, WrongModel
+from hub.sealing import Seal, Unopenable, model_owner
 
 FRESH_S: Final = 1.0
 TENANTS: Final = 10_000
@@ -34,18 +35,20 @@ class _Known:
 
 class ModelCatalogue:
     """`of(tenant)` gives its registry: the operator's models and its own. `client` reaches servers
-    that tenants name."""
+    that tenants name, `seal` opens their keys."""
 
     def __init__(
         self,
         operators: ModelRegistry,
         load: Load,
         client: httpx.AsyncClient,
+        seal: Seal,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.operators = operators
         self._load = load
         self._client = client
+        self._seal = seal
         self._clock = clock
         self._known: OrderedDict[str, _Known] = OrderedDict()
 
@@ -98,13 +101,26 @@ class ModelCatalogue:
 
     def _registry(self, tenant_id: str, stored: Iterable[StoredModel]) -> ModelRegistry:
         """Without those that the operator's settings have made impossible since."""
-        able = list(stored)
+        able = [self._opened(model) for model in stored]
         while True:
             try:
                 return self.operators.with_tenant(_configs(able), self._client)
             except WrongModel as error:
                 log.warning("a model cannot be used", tenant=tenant_id, reason=error.message)
                 able = [model for model in able if model.slug != error.slug]
+
+    def _opened(self, model: StoredModel) -> StoredModel:
+        """With its keys as its server takes them; without those that cannot be read."""
+        owner, keys = model_owner(model.tenant_id, model.slug), []
+        for key in model.api_keys:
+            try:
+                keys.append(self._seal.open(key, owner))
+            except Unopenable as error:
+                log.warning(
+                    "a model has lost a key; give it again",
+                    tenant=model.tenant_id, model=model.slug, reason=error.message,
+                )  # fmt: skip
+        return replace(model, api_keys=tuple(keys))
 
     def _remember(self, tenant_id: str, known: _Known) -> None:
         self._known[tenant_id] = known

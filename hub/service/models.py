@@ -11,6 +11,7 @@ from hub.core.ids import IdMaker
 from hub.core.models import StoredModel
 from hub.core.values import Actor, Json
 from hub.ports import AuditEntry, Catalogue, Clock, Store
+from hub.sealing import Seal, model_owner
 from hub.wire.requests import PutModel
 from hub.wire.urls import check_url
 
@@ -18,7 +19,7 @@ from hub.wire.urls import check_url
 class Models:
     """Use cases on models. `outbound_allow` is the operator's setting: servers that tenants name
     are reached through the guard. A key is never shown, nor sent to a server it was not given
-    for."""
+    for, and stored under `seal`."""
 
     def __init__(
         self,
@@ -26,10 +27,12 @@ class Models:
         catalogue: Catalogue,
         ids: IdMaker,
         now_ms: Clock,
+        seal: Seal,
         outbound_allow: Collection[str],
     ) -> None:
         self._store = store
         self._catalogue = catalogue
+        self._seal = seal
         self._ids = ids
         self._now_ms = now_ms
         self._outbound_allow = outbound_allow
@@ -63,7 +66,23 @@ class Models:
         config = body.model_dump(exclude={"api_key"}, exclude_none=True)
         now = self._now_ms()
         created = earlier.created_ms if earlier else now
-        return StoredModel(actor.tenant_id, slug, config, _keys(body, earlier), created, now)
+        keys = self._keys(actor.tenant_id, slug, body, earlier)
+        return StoredModel(actor.tenant_id, slug, config, keys, created, now)
+
+    def _keys(
+        self, tenant_id: str, slug: str, body: PutModel, earlier: StoredModel | None
+    ) -> tuple[str, ...]:
+        """Keys that are not given anew stay, but never follow to another server."""
+        if "api_key" in body.model_fields_set:
+            if body.api_key and body.base_url is None:
+                raise invalid("api_key", "belongs to the model that the alias leads to")
+            owner = model_owner(tenant_id, slug)
+            return tuple(self._seal.close(key, owner) for key in body.api_key or ())
+        if earlier is None or not earlier.api_keys:
+            return ()
+        if _server(body.base_url) != _server(earlier.config.get("base_url")):
+            raise invalid("api_key", "must be given again for another base_url, or null for none")
+        return earlier.api_keys
 
     async def delete(self, actor: Actor, slug: str) -> StoredModel:
         """Forget a model; what still needs it is named."""
@@ -88,19 +107,6 @@ class Models:
     def _admin(self, actor: Actor) -> None:
         if not actor.is_admin:
             raise Denied("only a tenant_admin changes models")
-
-
-def _keys(body: PutModel, earlier: StoredModel | None) -> tuple[str, ...]:
-    """Keys that are not given anew stay, but never follow to another server."""
-    if "api_key" in body.model_fields_set:
-        if body.api_key and body.base_url is None:
-            raise invalid("api_key", "belongs to the model that the alias leads to")
-        return tuple(body.api_key or ())
-    if earlier is None or not earlier.api_keys:
-        return ()
-    if _server(body.base_url) != _server(earlier.config.get("base_url")):
-        raise invalid("api_key", "must be given again for another base_url, or null for none")
-    return earlier.api_keys
 
 
 def _server(base_url: str | None) -> tuple[str, str] | None:

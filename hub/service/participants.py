@@ -13,6 +13,7 @@ from hub.core.ids import MODEL_PERSONA, IdMaker
 from hub.core.posts import RequestKey
 from hub.core.values import Actor, Json, Participant
 from hub.ports import AuditEntry, Clock, Page, Store
+from hub.sealing import Seal, webhook_owner
 from hub.wire.requests import (
     A2aDriver,
     CallableDriver,
@@ -28,19 +29,9 @@ from hub.wire.urls import check_url
 OVERLAP_MS: Final = 24 * 3600 * 1000
 
 
-def _secret() -> Json:
-    """A new secret in the form of Standard Webhooks 1.0."""
-    return {"secret": "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode(),
-            "until_ms": None}  # fmt: skip
-
-
-def _first_secrets(driver: Driver | None) -> tuple[Json, ...]:
-    return (_secret(),) if isinstance(driver, WebhookDriver) else ()
-
-
 class Participants:
-    """Use cases on participants. `knows_model` says whether a tenant has a model,
-    `callables` and `outbound_allow` are the operator's settings."""
+    """Use cases on participants. `knows_model` says whether a tenant has a model, secrets are
+    stored under `seal`, `callables` and `outbound_allow` are the operator's settings."""
 
     def __init__(
         self,
@@ -48,6 +39,7 @@ class Participants:
         knows_model: Callable[[str, str], Awaitable[bool]],
         ids: IdMaker,
         now_ms: Clock,
+        seal: Seal,
         *,
         callables: Collection[str] = (),
         outbound_allow: Collection[str] = (),
@@ -58,21 +50,24 @@ class Participants:
         self._callables = callables
         self._outbound_allow = outbound_allow
         self._now_ms = now_ms
+        self._seal = seal
 
     async def create(
         self, actor: Actor, body: CreateParticipant, request: RequestKey | None = None
     ) -> Participant:
+        """The newest of its `secrets` is open, to be shown once."""
         self._changeable(actor, body.id, "id")
         handle = body.handle or await self._free_handle(actor.tenant_id, body.id)
         driver = await self._driver(actor, body.driver)
         new = Participant(
             actor.tenant_id, body.id, body.type, handle, body.name, driver, self._now_ms(),
-            secrets=_first_secrets(body.driver),
+            secrets=self._secrets(actor.tenant_id, body.id, driver, (), rotate=False),
         )  # fmt: skip
         about: Json = {"driver": driver["kind"] if driver else None}
         audit = self._audit(actor, "participant.created", new.id, about)
         written = await self._store.participants.create(new, request, audit)
-        return await self.get(actor, written.earlier or new.id)
+        made = await self.get(actor, written.earlier or new.id)
+        return self._shown(made, made.secrets)
 
     async def _free_handle(self, tenant_id: str, participant_id: str) -> str:
         """`alice` for user_alice, or the whole id when another has that handle."""
@@ -110,7 +105,7 @@ class Participants:
     async def change(
         self, actor: Actor, participant_id: str, body: ChangeParticipant
     ) -> Participant:
-        """Its `secrets` are those that were just made, to be shown once."""
+        """Its `secrets` are what was just made, open, to be shown once."""
         self._changeable(actor, participant_id)
         changes = given(body, nullable=("driver",))
         rotate = changes.pop("rotate_secret", False)
@@ -126,7 +121,9 @@ class Participants:
                 raise invalid("driver", f"{participant_id} is out of use and is not invoked again")
             known_secrets = known.secrets
             driver = changes.get("driver", known.driver)
-            made = self._secrets(driver, known_secrets, rotate=rotate)
+            made = self._secrets(
+                actor.tenant_id, participant_id, driver, known_secrets, rotate=rotate
+            )
             changes["secrets"] = list(made) or None
         about: Json = {"fields": sorted(body.model_fields_set)}
         audit = self._audit(actor, "participant.changed", participant_id, about)
@@ -135,12 +132,19 @@ class Participants:
         )
         if changed is None:
             raise missing("participant")
-        return replace(changed, secrets=made if made[:1] != known_secrets[:1] else ())
+        return self._shown(changed, made if made[:1] != known_secrets[:1] else ())
 
     def _secrets(
-        self, driver: Json | None, known: Sequence[Json], *, rotate: bool
+        self,
+        tenant_id: str,
+        participant_id: str,
+        driver: Json | None,
+        known: Sequence[Json],
+        *,
+        rotate: bool,
     ) -> tuple[Json, ...]:
-        """The secrets of a webhook; the one before stays good for a day."""
+        """The secrets of a webhook, in the form of Standard Webhooks 1.0; the one before stays good
+        for a day."""
         if not driver or driver["kind"] != "webhook":
             if rotate:
                 raise invalid("rotate_secret", "only a webhook has a secret")
@@ -148,7 +152,16 @@ class Participants:
         if known and not rotate:
             return tuple(known)
         until_ms = self._now_ms() + OVERLAP_MS
-        return (_secret(), *({**old, "until_ms": until_ms} for old in known[:1]))
+        text = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
+        sealed = self._seal.close(text, webhook_owner(tenant_id, participant_id))
+        new: Json = {"secret": sealed, "until_ms": None}
+        return (new, *({**old, "until_ms": until_ms} for old in known[:1]))
+
+    def _shown(self, participant: Participant, sealed: Sequence[Json]) -> Participant:
+        """With the newest of these as its secret, open."""
+        owner = webhook_owner(participant.tenant_id, participant.id)
+        shown = [each | {"secret": self._seal.open(each["secret"], owner)} for each in sealed[:1]]
+        return replace(participant, secrets=tuple(shown))
 
     async def disable(self, actor: Actor, participant_id: str) -> Participant:
         """Take a participant out of use: its keys stop working, it is never invoked again."""

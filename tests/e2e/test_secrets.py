@@ -1,4 +1,4 @@
-"""What the log shows when something fails: never a key."""
+"""What the log shows when something fails, and the disk all the time: never a key."""
 
 from __future__ import annotations
 
@@ -47,3 +47,29 @@ def test_no_key_stands_in_the_log_when_a_handshake_fails(tmp_path: Path) -> None
                 socket.texts_until_close()
         own.stop()
         assert person.key[:40] not in "".join(own.output)
+
+
+def test_a_copy_of_the_database_tells_neither_keys_of_models_nor_secrets_of_webhooks(
+    tmp_path: Path,
+) -> None:
+    """What it tells is who they belong to; whoever has another HUB_SECRET_KEY is told so."""
+    hook = {"kind": "webhook", "url": "https://bots.example.com/hook"}
+    bot = {"type": "bot", "id": "bot_hooked", "name": "Hooked", "driver": hook}
+    model = {"base_url": "https://models.example.com/v1", "api_key": "sk-never-on-the-disk"}
+    with run_hub(tmp_path, env={"HUB_SECRET_KEY": "one"}) as own:
+        with own.client() as admin:
+            admin.put("/v1/models/acme/big", json=model).raise_for_status()
+            made = admin.post("/v1/participants", json=bot).raise_for_status().json()["data"]
+            rotated = admin.patch("/v1/participants/bot_hooked", json={"rotate_secret": True})
+        hidden = ["sk-never-on-the-disk", made["secret"], rotated.json()["data"]["secret"]]
+        own.stop()
+        kept = b"".join(each.read_bytes() for each in tmp_path.glob("hub.db*"))
+        assert b"bot_hooked" in kept
+        assert [] == [each for each in hidden if each.removeprefix("whsec_").encode() in kept]
+        assert [] == [each for each in hidden if each in "".join(own.output)]
+    with run_hub(tmp_path, env={"HUB_SECRET_KEY": "two"}) as other, other.client() as admin:
+        asked = {"model": "acme/big", "messages": [{"role": "user", "content": "hi"}]}
+        admin.post("/v1/chat/completions", json=asked)
+        assert "a model has lost a key; give it again" in "".join(other.output)
+        admin.put("/v1/models/acme/big", json=model).raise_for_status()
+        admin.patch("/v1/participants/bot_hooked", json={"rotate_secret": True}).raise_for_status()

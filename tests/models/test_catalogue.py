@@ -6,11 +6,13 @@ from typing import Any
 
 import httpx
 import pytest
+import structlog.testing
 
 from hub.core.errors import Backend, Conflict, Invalid, Unavailable
 from hub.core.models import ModelConfig, Price, StoredModel
 from hub.models.catalogue import FRESH_S, MODELS, ModelCatalogue, config_of
 from hub.models.registry import DEMO_SLUG, TENANTS, ModelRegistry
+from hub.sealing import Seal, model_owner
 
 from .asking import reply_of
 
@@ -31,8 +33,13 @@ class Shelf:
         self.reads = 0
         self.models: dict[str, list[StoredModel]] = {}
         self.guarded = httpx.AsyncClient()
-        registry = ModelRegistry(operators, {"KEY": "k"}, client)
-        self.catalogue = ModelCatalogue(registry, self.load, self.guarded, lambda: self.at_s)
+        self.seal = Seal(b"a secret")
+        self.registry = ModelRegistry(operators, {"KEY": "k"}, client)
+        self.catalogue = self.open()
+
+    def open(self) -> ModelCatalogue:
+        """As a process that starts."""
+        return ModelCatalogue(self.registry, self.load, self.guarded, self.seal, lambda: self.at_s)
 
     async def load(self, tenant_id: str) -> list[StoredModel]:
         self.reads += 1
@@ -65,6 +72,34 @@ async def test_a_change_is_seen_within_a_second_or_at_once_by_who_made_it(
     shelf.models["acme"] = []
     shelf.catalogue.forget("acme")
     assert set() == await shelf.slugs()
+
+
+async def test_keys_are_opened_for_the_server_and_lost_ones_named(
+    client: httpx.AsyncClient,
+) -> None:
+    """A model whose key was stored under another secret is still there, without it."""
+    asked: list[str | None] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.headers.get("Authorization"))
+        raise httpx.ConnectError("not now")
+
+    shelf = Shelf(client)
+    shelf.guarded = httpx.AsyncClient(transport=httpx.MockTransport(answer))
+    shelf.catalogue = shelf.open()
+    mine = shelf.seal.close("sk-1", model_owner("acme", "mine"))
+    foreign = Seal(b"another").close("sk-2", model_owner("acme", "lost"))
+    shelf.models["acme"] = [
+        stored("mine", keys=(mine,), retries=0), stored("lost", keys=(foreign,), retries=0)
+    ]  # fmt: skip
+    with structlog.testing.capture_logs() as told:
+        registry = await shelf.catalogue.of("acme")
+    for slug in ("mine", "lost"):
+        with pytest.raises(Backend):
+            await reply_of(registry.backend(slug))
+    assert ["Bearer sk-1", None] == asked
+    assert ["lost"] == [each["model"] for each in told if "model" in each]
+    assert "sk-" not in repr(told)
 
 
 async def test_unchanged_models_keep_the_turns_of_their_keys(client: httpx.AsyncClient) -> None:

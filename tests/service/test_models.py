@@ -11,6 +11,7 @@ from hub.core.errors import Conflict, Denied, Invalid, Missing
 from hub.core.models import StoredModel
 from hub.core.values import Actor
 from hub.parts import Parts, open_parts
+from hub.sealing import MARK, model_owner
 from hub.settings import ModelSettings, Settings
 from hub.wire.bodies import validate
 from hub.wire.requests import PutModel
@@ -23,6 +24,13 @@ OTHER = "https://other.example.org/v1"
 async def put(parts: Parts, slug: str = "mine", by: Actor = ADMIN, **body: Any) -> StoredModel:
     given = {"base_url": URL} | body if "alias_of" not in body else body
     return await parts.mapping.put(by, slug, validate(PutModel, given))
+
+
+def opened(parts: Parts, model: StoredModel) -> tuple[str, ...]:
+    """Its keys, none of which is stored as it is."""
+    assert all(key.startswith(MARK) for key in model.api_keys)
+    owner = model_owner(model.tenant_id, model.slug)
+    return tuple(parts.seal.open(key, owner) for key in model.api_keys)
 
 
 async def test_a_model_is_there_for_its_tenant_as_soon_as_it_is_mapped(parts: Parts) -> None:
@@ -83,9 +91,9 @@ async def test_a_tenant_names_no_variable_of_the_environment(field: str) -> None
 
 
 async def test_keys_stay_when_they_are_not_given_and_go_with_null(parts: Parts) -> None:
-    assert ("k1", "k2") == (await put(parts, api_key=["k1", "k2"])).api_keys
-    assert ("k1", "k2") == (await put(parts, context_window=500)).api_keys
-    assert ("k3",) == (await put(parts, api_key="k3")).api_keys
+    assert ("k1", "k2") == opened(parts, await put(parts, api_key=["k1", "k2"]))
+    assert ("k1", "k2") == opened(parts, await put(parts, context_window=500))
+    assert ("k3",) == opened(parts, await put(parts, api_key="k3"))
     assert () == (await put(parts, api_key=None)).api_keys
 
 

@@ -219,12 +219,12 @@ async def test_a_draft_of_a_higher_attempt_is_not_written_over(parts: Parts) -> 
 
 
 async def test_a_lease_is_kept_while_the_driver_takes_its_time(parts: Parts) -> None:
-    run, enough = await claimed(parts, lease_ms=300), asyncio.Event()
-    quick = with_settings(parts, lease_s=0.3, lease_renew_s=0.05)
+    run, enough = await claimed(parts, lease_ms=1_000), asyncio.Event()
+    quick = with_settings(parts, lease_s=1.0, lease_renew_s=0.1)
     working = asyncio.create_task(worked(quick, FakeDriver("x", enough, FINISH), run))
-    for _ in range(10):  # three leases long
+    for _ in range(10):  # two leases long
         assert await parts.store.runs.claim(run.id, "thief", LEASE_MS) is None
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.2)
     enough.set()
     assert (await working).run.attempt == 1
 

@@ -52,7 +52,7 @@ class Author(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Participant:
     """A user, bot, agent or persona of a tenant; `driver` says how an AI is invoked. `secrets` are
-    what requests to it are signed with, `{secret, until_ms}`, newest first; never shown."""
+    what requests to it are signed with, `{secret, until_ms}`, sealed, newest first; never shown."""
 
     tenant_id: str
     id: str
