@@ -10,7 +10,7 @@ import typer
 
 from hub.cli.follow import Lost, follow
 from hub.cli.found import RoomArgument, all_rooms, find_room
-from hub.cli.pipes import piped
+from hub.cli.pipes import piped, terminable
 from hub.cli.posting import Posting, post_and_wait
 from hub.cli.reach import DataDir, Key, Reached, Stop, Url, ask, reach, refusals
 from hub.cli.show import AsJson, print_fields, print_json, print_table, tell
@@ -78,7 +78,7 @@ def tail_room(
     shown twice when the connection is cut or the hub starts again. Times are UTC, replies in
     threads stand behind ↳; a terminal shows replies of AI participants while they are written."""
     hub = reach(data_dir, url, key)
-    with piped(), refusals(hub), open_tape(as_json=as_json) as tape:
+    with piped(), terminable(), refusals(hub), open_tape(as_json=as_json) as tape:
         asyncio.run(_tail(hub, room, since, tape))
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import pty
 import queue
+import select
 import signal
 import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, ClassVar
@@ -18,6 +21,8 @@ from typing import IO, Any, ClassVar
 import orjson
 
 LINE_S = 20.0
+HIDE_CURSOR = b"\x1b[?25l"
+SHOW_CURSOR = b"\x1b[?25h"
 
 
 class Tail:
@@ -81,7 +86,7 @@ class Tail:
 @contextlib.contextmanager
 def run_tail(data_dir: Path, *arguments: str) -> Iterator[Tail]:
     """Following a room; ended at the end."""
-    env = {name: value for name, value in os.environ.items() if not name.startswith("HUB_")}
+    env = _env()
     with tempfile.TemporaryFile() as told:
         process = subprocess.Popen(
             [*Tail.COMMAND, "rooms", "tail", *arguments, "--data-dir", str(data_dir)],
@@ -92,3 +97,55 @@ def run_tail(data_dir: Path, *arguments: str) -> Iterator[Tail]:
             yield tail
         finally:
             tail.end()
+
+
+def _env() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith("HUB_")}
+
+
+class Terminal:
+    """A terminal on which a room is followed."""
+
+    def __init__(self, process: subprocess.Popen[bytes], screen: int) -> None:
+        self._process = process
+        self._screen = screen
+
+    def until(self, wanted: bytes) -> bytes:
+        """What is shown up to the wanted text, and perhaps a little more."""
+        seen, deadline = b"", time.monotonic() + LINE_S
+        while wanted not in seen:
+            ready, _, _ = select.select([self._screen], [], [], max(0, deadline - time.monotonic()))
+            assert ready, seen
+            seen += os.read(self._screen, 65_536)
+        return seen
+
+    def end(self, how: signal.Signals) -> int:
+        self._process.send_signal(how)
+        return self._process.wait(LINE_S)
+
+    def rest(self) -> bytes:
+        """What was shown since, of a process that has ended."""
+        seen = b""
+        with contextlib.suppress(OSError):  # Linux says so when nobody has the terminal any more
+            while more := os.read(self._screen, 65_536):
+                seen += more
+        return seen
+
+
+@contextlib.contextmanager
+def run_on_terminal(data_dir: Path, *arguments: str) -> Iterator[Terminal]:
+    """Following a room on a terminal; ended at the end."""
+    screen, inside = pty.openpty()
+    process = subprocess.Popen(
+        [*Tail.COMMAND, "rooms", "tail", *arguments, "--data-dir", str(data_dir)],
+        env=_env() | {"TERM": "xterm", "COLUMNS": "100"}, stdin=inside, stdout=inside,
+        stderr=inside,
+    )  # fmt: skip
+    os.close(inside)
+    try:
+        yield Terminal(process, screen)
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+        os.close(screen)

@@ -13,7 +13,7 @@ import pytest
 
 from hub.cli.pipes import BROKEN_PIPE, INTERRUPTED
 from tests.cli.command import Ended, refused, roomhub, roomhub_process
-from tests.cli.tailing import Tail, run_tail
+from tests.cli.tailing import HIDE_CURSOR, SHOW_CURSOR, Tail, run_on_terminal, run_tail
 from tests.client.proxy import run_proxy
 from tests.support.hub import HubProcess, run_hub
 
@@ -268,6 +268,22 @@ def test_a_restart_of_the_hub_loses_nothing_and_repeats_nothing(tmp_path: Path) 
             hub.start("--port", port)
             say(hub, room, "after")
             assert room["head"] + 2 == tail.entry()["seq"]
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_a_terminal_shows_a_reply_as_it_grows_and_is_left_as_it_was(
+    hub: HubProcess, how: signal.Signals
+) -> None:
+    room = make_room(hub, REVIEWER)
+    with run_on_terminal(hub.data_dir, room["id"], "--since", str(room["head"])) as terminal:
+        say(hub, room, "hello")
+        assert HIDE_CURSOR in terminal.until(b"hello")  # it follows the room now
+        say(hub, room, "@design_reviewer what of the form?")
+        seen = terminal.until(b"Design Reviewer: ")
+        assert b"was asked" in seen
+        assert seen.count("▌".encode()) >= 2
+        assert 128 + how == terminal.end(how)
+        assert SHOW_CURSOR in terminal.rest()
 
 
 def test_whoever_reads_no_more_ends_it_without_a_word(hub: HubProcess) -> None:
