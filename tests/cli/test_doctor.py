@@ -148,6 +148,7 @@ def test_postgresql_and_redis_are_well_and_no_secret_is_said(
     for part in ("settings", "database", "schema", "clock", "redis", "redis memory", "pub/sub"):
         assert "ok" == told.of(part)["status"], told.of(part)
     assert postgres.password not in told.text
+    assert "none listens on 127.0.0.1:1; --url" in told.of("hub")["said"]
 
 
 def test_people_get_one_line_for_each_check(tmp_path: Path) -> None:

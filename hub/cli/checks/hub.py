@@ -8,6 +8,7 @@ import httpx
 
 from hub.cli.checks.finding import Finding, doubtful, failed, well
 from hub.cli.checks.hiding import hide, place_of
+from hub.cli.checks.setting import is_shared
 from hub.cli.lock import running_address, running_pid
 from hub.settings import Settings
 
@@ -37,6 +38,9 @@ async def _where_one_would_be(settings: Settings) -> Finding:
     try:
         alive = await _get(address, "/healthz")
     except httpx.ConnectError:
+        if is_shared(settings):  # gateways hold no data directory
+            said = f"none listens on {host}:{settings.port}; --url asks one that does elsewhere"
+            return well(PART, said)
         return well(PART, "none runs on this data directory; start one with: roomhub up")
     except (httpx.HTTPError, httpx.InvalidURL, ValueError):
         alive = {}
