@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from sqlalchemy import BigInteger, Connection, cast, func, insert, literal_column, select
+from sqlalchemy import Connection, func, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.elements import ColumnElement
 
@@ -80,14 +80,6 @@ def write_audit(connection: Connection, entry: AuditEntry | None) -> None:
             object_id=entry.object_id, detail=entry.detail,
         )
     )  # fmt: skip
-
-
-def now_ms(connection: Connection) -> ColumnElement[int]:
-    """Database time in milliseconds since 1970, as an expression."""
-    if connection.dialect.name == "sqlite":
-        julian: ColumnElement[float] = literal_column("(julianday('now') - 2440587.5) * 86400000.0")
-        return cast(func.round(julian), BigInteger)
-    return cast(func.floor(func.extract("epoch", func.clock_timestamp()) * 1000), BigInteger)
 
 
 def date_of(connection: Connection, ms: ColumnElement[int]) -> ColumnElement[str]:
