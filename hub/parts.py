@@ -115,7 +115,6 @@ class Parts:
 
     settings: Settings
     secret: bytes
-    seal: Seal
     store: SqlStore
     bus: RedisBus
     models: ModelCatalogue
@@ -293,7 +292,6 @@ def assemble(
 ) -> Parts:
     """The services on a store and a bus; nothing works yet."""
     ids, lost, near, secret = make_ids(), Lost(), Near(), hub_secret(settings)
-    seal = Seal(secret)
     publisher = Publisher(bus, lost, near)
     writer = Writer(store.posts, publisher, store.log)
     views = RoomViews(store.rooms)
@@ -303,19 +301,19 @@ def assemble(
     runs = Runs(store, views, publisher, ids, now_ms)
     sessions = Sessions(store, rooms, messages, publisher, models.knows, ids, now_ms)
     return Parts(
-        settings=settings, secret=secret, seal=seal, store=store, bus=bus, models=models,
+        settings=settings, secret=secret, store=store, bus=bus, models=models,
         ids=ids, publisher=publisher, writer=writer, lost=lost, near=near, views=views,
         access=Access(store, Tickets(bus, now_ms, secret), ids, now_ms, tokens), tokens=tokens,
         notices=notices, rooms=rooms, messages=messages,
         editing=Editing(store, views, publisher, ids, now_ms),
         reading=Reading(store, views, notices), searching=Searching(store, views),
         participants=Participants(
-            store, models.knows, ids, now_ms, seal, callables=settings.callables,
+            store, models.knows, ids, now_ms, models.seal, callables=settings.callables,
             outbound_allow=settings.outbound_allow,
         ),
         runs=runs,
         answers=Answers(store, bus, publisher, ids, now_ms, secret),
-        mapping=Models(store, models, ids, now_ms, seal, settings.outbound_allow),
+        mapping=Models(store, models, ids, now_ms, models.seal, settings.outbound_allow),
         usage=Usage(store, limits_of(settings).budget, now_ms),
         timeline=Timeline(
             store.timeline, [bus.marks, KeptMarks(settings.data_dir / "mark.json")],

@@ -79,7 +79,7 @@ def _secrets(parts: Parts, participant: Participant) -> tuple[str, ...]:
     found = []
     for place, sealed in enumerate(good):
         try:
-            found.append(parts.seal.open(sealed, owner))
+            found.append(parts.models.seal.open(sealed, owner))
         except Unopenable as error:
             if place == 0:
                 raise Backend(f"{error.message}; give the webhook a new one") from None

@@ -18,9 +18,8 @@ from hub.core.ids import TENANT, IdMaker
 from hub.core.values import Actor, Json
 from hub.models.base import open_stream
 from hub.models.catalogue import ModelCatalogue
-from hub.parts import SECRET_FILE, hub_secret, now_ms, open_catalogue
+from hub.parts import SECRET_FILE, now_ms, open_catalogue
 from hub.ports import Page
-from hub.sealing import Seal
 from hub.service.access import Access
 from hub.service.models import Models
 from hub.service.participants import Participants
@@ -170,10 +169,9 @@ async def _offline(settings: Settings, work: Callable[[Desk], Awaitable[T]]) -> 
         no_tickets = cast(Tickets, None)  # they need Redis, and nobody asks for them here
         ids = IdMaker(now_ms, secrets.randbits)
         access = Access(store, no_tickets, ids, now_ms)
-        seal = Seal(hub_secret(settings))
-        mapping = Models(store, models, ids, now_ms, seal, settings.outbound_allow)
+        mapping = Models(store, models, ids, now_ms, models.seal, settings.outbound_allow)
         people = Participants(
-            store, models.knows, ids, now_ms, seal,
+            store, models.knows, ids, now_ms, models.seal,
             callables=settings.callables, outbound_allow=settings.outbound_allow,
         )  # fmt: skip
         actor = Actor(TENANT, admin.author(), "tenant_admin", "cli")

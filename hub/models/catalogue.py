@@ -48,7 +48,7 @@ class ModelCatalogue:
         self.operators = operators
         self._load = load
         self._client = client
-        self._seal = seal
+        self.seal = seal
         self._clock = clock
         self._known: OrderedDict[str, _Known] = OrderedDict()
 
@@ -114,7 +114,7 @@ class ModelCatalogue:
         owner, keys = model_owner(model.tenant_id, model.slug), []
         for key in model.api_keys:
             try:
-                keys.append(self._seal.open(key, owner))
+                keys.append(self.seal.open(key, owner))
             except Unopenable as error:
                 log.warning(
                     "a model has lost a key; give it again",

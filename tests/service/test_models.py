@@ -30,7 +30,7 @@ def opened(parts: Parts, model: StoredModel) -> tuple[str, ...]:
     """Its keys, none of which is stored as it is."""
     assert all(key.startswith(MARK) for key in model.api_keys)
     owner = model_owner(model.tenant_id, model.slug)
-    return tuple(parts.seal.open(key, owner) for key in model.api_keys)
+    return tuple(parts.models.seal.open(key, owner) for key in model.api_keys)
 
 
 async def test_a_model_is_there_for_its_tenant_as_soon_as_it_is_mapped(parts: Parts) -> None:

@@ -45,7 +45,7 @@ async def test_a_secret_that_was_rotated_stays_good_for_a_day(parts: Parts) -> N
     await changed(parts, rotate_secret=True)
     new, old = (await parts.participants.get(ADMIN, "bot_new")).secrets
     owner = webhook_owner(ACME, "bot_new")
-    assert shown(made) == [parts.seal.open(old["secret"], owner)]
+    assert shown(made) == [parts.models.seal.open(old["secret"], owner)]
     assert new["until_ms"] is None
     assert old["until_ms"] is not None
 

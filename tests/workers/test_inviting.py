@@ -64,7 +64,7 @@ async def test_a_driver_is_given_its_secrets_open_and_none_that_cannot_be_read(
     owner = webhook_owner(ACME, ELIZA)
     run = await signed_by(
         parts,
-        {"secret": parts.seal.close("whsec_new", owner), "until_ms": None},
+        {"secret": parts.models.seal.close("whsec_new", owner), "until_ms": None},
         {"secret": Seal(b"another").close("whsec_old", owner), "until_ms": AT_MS * 2},
     )
     assert ("whsec_new",) == (await invite(parts, run)).invocation.secrets
