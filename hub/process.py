@@ -22,12 +22,11 @@ class CannotStart(Exception):
     """Why the hub does not start, in one line."""
 
 
-def innermost(group: BaseExceptionGroup[Any]) -> str:
-    """The sentence of the innermost first error."""
-    error: BaseException = group
+def innermost(error: BaseException) -> BaseException:
+    """The first error of a group, of whatever groups it is in; any other is itself."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
-    return str(error)
+    return error
 
 
 # Most objects of a hub die with their message; looking for circles among them every 700 costs a

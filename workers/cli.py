@@ -30,7 +30,7 @@ def workers(settings: Settings, console: Console) -> None:
     try:
         run_loop(_serve(settings, check_shared(settings, "workers"), console))
     except* (HubError, CannotStart, UnusableDatabase) as group:
-        raise CannotStart(innermost(group)) from None
+        raise CannotStart(str(innermost(group))) from None
 
 
 async def _serve(settings: Settings, redis_url: str, console: Console) -> None:

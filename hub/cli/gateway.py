@@ -71,7 +71,7 @@ def _in_one_line() -> Iterator[None]:
     try:
         yield
     except* (HubError, CannotStart, UnusableDatabase) as group:
-        raise CannotStart(innermost(group)) from None
+        raise CannotStart(str(innermost(group))) from None
 
 
 def _tell(console: Console, address: str) -> None:

@@ -14,6 +14,7 @@ import typer
 from hub.cli.lock import running_address
 from hub.client import RoomhubClient, Unreachable, open_client
 from hub.core.errors import HubError, Unauthenticated
+from hub.process import innermost
 from hub.settings import Settings, SettingsError, load
 
 DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Where the hub keeps its data.")]
@@ -75,8 +76,7 @@ def admin_key(folder: Path) -> str:
 
 def stop_for(error: BaseException) -> Stop | None:
     """The one line for an expected error, also inside groups; None for any other."""
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
+    error = innermost(error)
     if isinstance(error, Stop):
         return error
     return Stop(error.message) if isinstance(error, HubError) else None
@@ -95,8 +95,7 @@ def refusals(hub: Reached) -> Iterator[None]:
 
 
 def _stop_at(hub: Reached, error: BaseException) -> Stop | None:
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
+    error = innermost(error)
     if isinstance(error, Unauthenticated):
         return Stop(
             f"the hub at {hub.address} refuses the key ({error.message}); give another with --key"

@@ -37,7 +37,7 @@ def up(settings: Settings, console: Console, *, demo: bool) -> None:
     try:
         _up(settings, console, demo=demo)
     except* (HubError, CannotStart, Locked, NoEngine, UnusableDatabase) as group:
-        raise CannotStart(innermost(group)) from None
+        raise CannotStart(str(innermost(group))) from None
 
 
 def _up(settings: Settings, console: Console, *, demo: bool) -> None:

@@ -143,6 +143,5 @@ async def _round_trip(url: str, settings: Settings) -> Finding:
     except TimeoutError:
         return failed(PUBSUB, f"what was published was not heard within {HEARD_S:g} s", todo)
     except (Unavailable, RedisError, OSError, ExceptionGroup) as error:
-        reason = innermost(error) if isinstance(error, ExceptionGroup) else str(error)
-        return failed(PUBSUB, f"nothing can be heard: {hide(reason, settings)}", todo)
+        return failed(PUBSUB, f"nothing can be heard: {hide(innermost(error), settings)}", todo)
     return well(PUBSUB, f"heard after {took_ms:.1f} ms")

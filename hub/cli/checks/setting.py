@@ -62,8 +62,8 @@ def _doubts(settings: Settings) -> Iterator[Finding]:
                 )  # fmt: skip
     if is_shared(settings) and settings.secret_key is None:
         yield doubtful(
-            PART, "HUB_SECRET_KEY is not set, and gateways do not start without",
-            "set it to the same random text on every gateway: openssl rand -hex 24",
+            PART, "HUB_SECRET_KEY is not set, and neither gateways nor workers start without",
+            "set it to the same random text on each of them: openssl rand -hex 24",
         )  # fmt: skip
     elif settings.secret_key is not None and len(settings.secret_key) < _SECRET_CHARS:
         yield doubtful(
